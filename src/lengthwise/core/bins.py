@@ -1,0 +1,73 @@
+"""Bins over output length, and what a distribution over them predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bins:
+    """k half-open bins ``[edges[i], edges[i+1])`` of tokens; the last takes the rest.
+
+    Attributes:
+        edges: k + 1 increasing bounds in tokens.
+        values: k representative lengths in tokens (TRAIL: the midpoints).
+    """
+
+    edges: Floats
+    values: Floats
+
+    @classmethod
+    def equal(cls, k: int, top: float) -> Bins:
+        """TRAIL's own: k bins of equal width on [0, top] (arXiv 2410.01035, section 3.2)."""
+        return cls.of(np.linspace(0.0, top, k + 1))
+
+    @classmethod
+    def log(cls, k: int, top: float, first: float = 4.0) -> Bins:
+        """k bins, each wider than the one before: ``first`` tokens wide, then geometric."""
+        edges = np.concatenate([[0.0], np.geomspace(first, top, k)])
+        return cls.of(edges)
+
+    @classmethod
+    def of(cls, edges: NDArray[np.floating]) -> Bins:
+        """Bins with these bounds and their midpoints as values.
+
+        Raises:
+            ValueError: if the bounds do not increase.
+        """
+        bounds = np.asarray(edges, dtype=np.float32)
+        if bounds.ndim != 1 or len(bounds) < 2 or not (np.diff(bounds) > 0).all():
+            raise ValueError("bin edges must be at least two increasing numbers")
+        return cls(bounds, (bounds[:-1] + bounds[1:]) / 2)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def widths(self) -> Floats:
+        """Width of each bin in tokens, shape [k]."""
+        return np.diff(self.edges)
+
+    def index(self, tokens: NDArray[np.floating]) -> NDArray[np.int64]:
+        """The bin of each length in tokens, same shape; the ends take what lies outside."""
+        found = np.searchsorted(self.edges, tokens, side="right") - 1
+        return np.clip(found, 0, len(self) - 1)
+
+    def mean(self, probabilities: Floats) -> Floats:
+        """Expected tokens under each row of probabilities: [n, k] -> [n]."""
+        return probabilities @ self.values
+
+    def quantile(self, probabilities: Floats, level: float = 0.5) -> Floats:
+        """A quantile in tokens for each row, linear inside a bin: [n, k] -> [n]."""
+        cumulative = np.cumsum(probabilities, axis=1)
+        bin_ = np.minimum((cumulative < level).sum(axis=1), len(self) - 1)
+        rows = np.arange(len(probabilities))
+        inside = probabilities[rows, bin_]
+        before = cumulative[rows, bin_] - inside
+        share = np.clip((level - before) / np.maximum(inside, 1e-9), 0.0, 1.0)
+        return (self.edges[bin_] + share * self.widths[bin_]).astype(np.float32)

@@ -1,0 +1,46 @@
+"""The one shape of every scheduling policy."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+from lengthwise.core.request import Request
+
+COMMITTED = -math.inf
+"""Rank of a request that must run to completion: before everything else."""
+
+UNPREDICTED = 0.0
+"""Rank of a request without a prediction: in order of arrival, before the predicted
+(whose ranks are at least 1), so that a failing predictor degrades to FCFS."""
+
+Source = Literal["none", "prompt", "probe", "oracle"]
+
+
+class Policy(ABC):
+    """Says who goes first and who may be interrupted; knows no engine and no length.
+
+    Attributes:
+        name: what the command line calls it.
+        source: the best prediction it uses: none, a prompt-only one, the probe's
+            (with the prompt-only one until prefill), or the oracle's.
+        preemptive: whether a seat may be taken from a running request at all.
+            Engines skip the comparison for policies that never preempt.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[Source]
+    preemptive: ClassVar[bool]
+
+    @abstractmethod
+    def rank(self, request: Request) -> float:
+        """The request's rank now; the smaller goes first, ties go by arrival."""
+
+    def preemptible(self, request: Request) -> bool:
+        """Whether a running request may lose its seat to a better rank now."""
+        return False
+
+    def may_preempt(self, request: Request) -> bool:
+        """Whether a waiting request may take a running one's seat."""
+        return self.preemptive and (request.predicted or request.started)

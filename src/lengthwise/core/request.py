@@ -1,0 +1,84 @@
+"""A request as a policy may see it: everything but its true length."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """What is known of one request now.
+
+    There is no true output length here and no way to reach one: a policy that
+    wants lengths can only read predictions.
+
+    Attributes:
+        id: the engine's request id.
+        arrival: time of arrival in seconds (any monotonic clock).
+        seq: order of arrival, 0, 1, 2, ...; breaks every tie.
+        prompt_tokens: length of the prompt in tokens.
+        generated: output tokens produced so far (TRAIL's age ``a``).
+        started: True once the request has held a seat.
+        preemptions: how often it lost its seat.
+        tenant: whose request it is, as the client said.
+        deadline: the client's latest useful finish time in seconds, if any.
+        initial: predicted output length in tokens, first known (TRAIL's ``r``).
+        probed: True once the prediction comes from the model's hidden states.
+    """
+
+    id: str
+    arrival: float
+    seq: int
+    prompt_tokens: int
+    generated: int = 0
+    started: bool = False
+    preemptions: int = 0
+    tenant: str | None = None
+    deadline: float | None = None
+    initial: float | None = None
+    probed: bool = False
+    _remaining: float = math.nan
+    _predicted_at: int = 0
+
+    def predict(self, total: float | None) -> None:
+        """Set the predicted output length in tokens; None or NaN means unknown."""
+        if total is None or math.isnan(total):
+            self.initial = None
+            self._remaining = math.nan
+            return
+        self.initial = total
+        self._remaining = total
+        self._predicted_at = 0
+
+    def refine(self, remaining: float, at: int) -> None:
+        """Set the predicted remaining tokens as of ``at`` generated tokens.
+
+        The first refinement replaces the prompt-only prediction (TRAIL's ``r`` is
+        the probe's first word, not the prompt predictor's). NaN changes nothing.
+        """
+        if math.isnan(remaining):
+            return
+        if not self.probed:
+            self.probed = True
+            self.initial = remaining + at
+        self._remaining = remaining
+        self._predicted_at = at
+
+    @property
+    def predicted(self) -> bool:
+        """Whether there is a prediction to rank by."""
+        return self.initial is not None
+
+    @property
+    def remaining(self) -> float:
+        """Predicted tokens still to come (at least 1 if known, else NaN).
+
+        Between predictions it counts down by one for each generated token.
+        """
+        left = self._remaining - (self.generated - self._predicted_at)
+        return left if not left < 1.0 else 1.0
+
+    def waiting(self, now: float) -> float:
+        """Seconds since arrival at time ``now``."""
+        return now - self.arrival

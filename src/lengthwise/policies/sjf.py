@@ -1,0 +1,19 @@
+"""Shortest (predicted) job first, non-preemptive: vLLM-SJF in TRAIL's evaluation."""
+
+from __future__ import annotations
+
+from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
+from lengthwise.core.request import Request
+
+
+class SJF(Policy):
+    """Waiting requests by predicted output length; whoever started runs to the end."""
+
+    name = "sjf"
+    source: Source = "prompt"
+    preemptive = False
+
+    def rank(self, request: Request) -> float:
+        if request.started:
+            return COMMITTED
+        return UNPREDICTED if request.initial is None else request.initial

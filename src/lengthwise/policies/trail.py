@@ -1,0 +1,42 @@
+"""TRAIL: shortest predicted remaining first, with limited preemption."""
+
+from __future__ import annotations
+
+from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
+from lengthwise.core.request import Request
+
+
+class Trail(Policy):
+    """A running request may be interrupted only while its age is below C·r.
+
+    From then on it runs to completion, and if memory runs out nevertheless and it is
+    evicted, it comes back before everything else (arXiv 2410.01035, section 3.3).
+
+    Args:
+        c: TRAIL's C in [0, 1]. 1 interrupts until the prediction is used up, 0 never
+            interrupts (non-preemptive shortest predicted job first).
+
+    Raises:
+        ValueError: if ``c`` is outside [0, 1].
+    """
+
+    name = "trail"
+    source: Source = "probe"
+    preemptive = True
+
+    def __init__(self, c: float = 0.8) -> None:
+        if not 0.0 <= c <= 1.0:
+            raise ValueError(f"TRAIL's C must be between 0 and 1, not {c}")
+        self.c = c
+
+    def rank(self, request: Request) -> float:
+        if request.started and not self._below_cutoff(request):
+            return COMMITTED
+        return request.remaining if request.predicted else UNPREDICTED
+
+    def preemptible(self, request: Request) -> bool:
+        return request.predicted and self._below_cutoff(request)
+
+    def _below_cutoff(self, request: Request) -> bool:
+        # Nothing known yet: nothing to be committed to.
+        return request.initial is None or request.generated < self.c * request.initial

@@ -1,0 +1,1 @@
+"""Length predictors: from the prompt, from hidden states, from an oracle."""

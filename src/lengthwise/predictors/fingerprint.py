@@ -1,0 +1,64 @@
+"""What identifies a served model, so that a predictor of another one is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+
+from lengthwise.errors import UserError
+
+_EMBEDDING_ROWS = 32
+
+
+def model_folder(model: str) -> Path:
+    """The local folder of a model: a path, or a hub name already in the hub's cache.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except Exception as error:
+        raise UserError(
+            f"model {model!r}: no such folder, and not in the Hugging Face cache"
+        ) from error
+
+
+def fingerprint(model: str) -> str:
+    """A short name of the model's shape and weights, e.g. ``llama-30x576-1a2b3c4d5e6f7a8b``.
+
+    Hashes every one-dimensional weight (the norms) and the first rows of the
+    embedding, so it follows the weights and not the files' layout.
+
+    Raises:
+        UserError: if the folder has no config.json or no safetensors weights.
+    """
+    folder = model_folder(model)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files or not (folder / "config.json").is_file():
+        raise UserError(f"model {model!r}: needs config.json and *.safetensors in {folder}")
+    config = json.loads((folder / "config.json").read_text())
+    config = config.get("text_config", config)
+    tensors: dict[str, bytes] = {}
+    for file in files:
+        with safe_open(file, framework="pt") as weights:
+            for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
+                view = weights.get_slice(name)
+                if len(view.get_shape()) == 1:
+                    tensors[name] = view[:].float().numpy().tobytes()
+                elif name.endswith("embed_tokens.weight"):
+                    tensors[name] = view[:_EMBEDDING_ROWS].float().numpy().tobytes()
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name])
+    shape = f"{config.get('num_hidden_layers')}x{config.get('hidden_size')}"
+    return f"{config.get('model_type')}-{shape}-{digest.hexdigest()[:16]}"

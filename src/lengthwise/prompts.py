@@ -1,0 +1,75 @@
+"""Prompt files: one JSON object a line, with ``prompt`` or Alpaca's fields."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+from lengthwise.errors import UserError
+
+BUILTIN = "builtin"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt and where it stands in its file (``name:line``, its id everywhere)."""
+
+    id: str
+    text: str
+
+
+def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
+    """Prompts of a JSONL file (gzipped or not), or the ones shipped for ``builtin``.
+
+    A line holds ``prompt``, or ``instruction`` with an optional ``input``. Lines with
+    ``"uniform": false`` are skipped (Alpaca samples chosen by rating).
+
+    Raises:
+        UserError: if the file or a line cannot be read; names the line.
+    """
+    if source == BUILTIN:
+        packaged = resources.files("lengthwise") / "data" / "prompts.jsonl"
+        with packaged.open("rb") as lines:
+            return list(_parse(lines, BUILTIN))[:limit]
+    path = Path(source)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            found = []
+            for prompt in _parse(lines, path.name.split(".")[0]):
+                found.append(prompt)
+                if limit is not None and len(found) >= limit:
+                    break
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"prompts file {source}: {reason}") from None
+    if not found:
+        raise UserError(f"prompts file {source}: no prompts in it")
+    return found
+
+
+def _parse(lines: IO[bytes], name: str) -> Iterator[Prompt]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            if record.get("uniform", True):
+                yield Prompt(f"{name}:{number}", _text(record))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise UserError(
+                f'prompts file {name}, line {number}: expected a JSON object with "prompt"'
+            ) from None
+
+
+def _text(record: dict[str, str]) -> str:
+    text = record["prompt"] if "prompt" in record else record["instruction"]
+    if record.get("input"):
+        text = f"{text}\n\n{record['input']}"
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("empty prompt")
+    return text

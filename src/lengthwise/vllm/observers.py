@@ -1,0 +1,26 @@
+"""Which observer the settings ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lengthwise.policies import make_policy
+from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.tap import Observer
+
+
+def make_observer(
+    settings: Settings, model: str, device: Any
+) -> tuple[list[int], Observer] | None:
+    """Layers to tap and who looks at them; None if nobody needs hidden states."""
+    if settings.record:
+        from lengthwise.vllm.recorder import Recorder
+
+        return settings.record, Recorder(settings.record_every)
+    if make_policy(settings.policy).source != "probe" or settings.probe is None:
+        return None
+    from lengthwise.predictors.store import load_probe
+    from lengthwise.vllm.refining import Refining
+
+    probe = load_probe(settings.probe, model)
+    return [probe.layer], Refining(probe.to(device), settings.interval)

@@ -1,0 +1,48 @@
+"""vLLM's entry point: hangs the tap into the worker, in whatever process it runs.
+
+vLLM loads general plug-ins in every process and only logs their errors, so nothing
+here can fail silently: the scheduler checks that predictions really arrive.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from lengthwise.vllm.settings import KEY, Settings
+
+
+def register() -> None:
+    """Wrap ``Worker.load_model``; workers without lengthwise settings are untouched."""
+    from vllm.v1.worker.gpu_worker import Worker
+
+    original = Worker.load_model
+    if getattr(original, "lengthwise", False):
+        return
+
+    @functools.wraps(original)
+    def load_model(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        attach(self)
+
+    load_model.lengthwise = True  # type: ignore[attr-defined]
+    Worker.load_model = load_model
+
+
+def attach(worker: Any) -> None:
+    """Give the worker's model runner a tap if the settings want hidden states."""
+    config = worker.vllm_config
+    if KEY not in (config.additional_config or {}):
+        return
+    settings = Settings.read(config.additional_config)
+    from lengthwise.vllm.observers import make_observer
+    from lengthwise.vllm.tap import Tap
+
+    chosen = make_observer(settings, config.model_config.model, worker.device)
+    if chosen is None:
+        return
+    layers, observer = chosen
+    # Part of the compile cache's key: a graph with other outputs must not be reused.
+    config.additional_config[KEY]["tapped"] = layers
+    worker.lengthwise = observer
+    Tap(worker.model_runner, layers, observer)

@@ -1,0 +1,56 @@
+"""What the user sets, as it travels through vLLM's ``--additional-config``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from lengthwise.errors import UserError
+
+KEY = "lengthwise"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the plug-in; ``{"lengthwise": {...}}`` in vLLM's additional config.
+
+    Attributes:
+        policy: name of the policy, with its argument after a colon (``trail:0.8``).
+        probe: folder of the trained predictors; needed by policies that use one.
+        pause: keep the KV cache of a request that loses its seat while memory lasts
+            (False: discard and recompute at once).
+        margin: a waiting request takes a seat only if its rank is this many tokens
+            better than the running one's.
+        interval: the probe runs every this many tokens of a request; in between the
+            prediction counts down.
+        record: layers to record (``lengthwise collect``); empty when serving.
+        record_every: sampled positions are this many tokens apart.
+    """
+
+    policy: str = "trail"
+    probe: str | None = None
+    pause: bool = True
+    margin: float = 8.0
+    interval: int = 1
+    record: list[int] = field(default_factory=list)
+    record_every: int = 8
+
+    @classmethod
+    def read(cls, additional_config: Any) -> Settings:
+        """Settings from vLLM's additional config; defaults where it says nothing.
+
+        Raises:
+            UserError: for an unknown name.
+        """
+        given = additional_config.get(KEY, {}) if isinstance(additional_config, dict) else {}
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise UserError(
+                f"unknown lengthwise setting {unknown[0]!r}: choose from {', '.join(sorted(known))}"
+            )
+        return cls(**given)
+
+    def additional_config(self) -> dict[str, Any]:
+        """The value for vLLM's ``additional_config``."""
+        return {KEY: asdict(self)}

@@ -1,0 +1,182 @@
+"""The hidden-state tap: chosen layers' outputs of each step, request by request.
+
+It asks the model for auxiliary outputs (as EAGLE-3 does), which survive compilation
+and CUDA graphs where a forward hook would not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lengthwise.errors import UserError
+from lengthwise.vllm.costs import COSTS
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one step showed of the n requests that sample a token in it.
+
+    Attributes:
+        ids: the n request ids.
+        generated: [n] generated tokens each had before this step.
+        prompt_tokens: [n] prompt lengths in tokens.
+        current: [n, layers, d] states at each request's last token.
+        prompt_mean: [n, layers, d] means over the prompt tokens that were computed
+            (tokens found in the prefix cache never are, so they are left out).
+    """
+
+    ids: list[str]
+    generated: NDArray[np.int64]
+    prompt_tokens: NDArray[np.int64]
+    current: torch.Tensor
+    prompt_mean: torch.Tensor
+
+
+class Observer(Protocol):
+    """What uses the states: the probe while serving, the recorder while collecting."""
+
+    def observe(self, observation: Observation) -> None:
+        """Called once a step, right after the forward pass was launched."""
+
+    def output(self, output: Any) -> Any:
+        """The model runner's output, with what the observer adds."""
+
+    def forget(self, request_id: str) -> None:
+        """The request has finished."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One request: row of the prompt sums, prompt position reached, last step observed."""
+
+    row: int
+    position: int = 0
+    summed: int = 0
+    generated: int = -1
+
+
+class Tap:
+    """Wraps a model runner's ``execute_model`` and ``sample_tokens``.
+
+    Args:
+        runner: vLLM's GPUModelRunner (V1) or CPUModelRunner, after load_model.
+        layers: decoder layers whose output to take, 1 the first; 0 is the embedding.
+        observer: receives the states.
+
+    Raises:
+        UserError: if the runner or the model cannot give hidden states.
+    """
+
+    def __init__(self, runner: Any, layers: list[int], observer: Observer) -> None:
+        model = runner.get_model()
+        if not hasattr(runner, "input_batch"):
+            raise UserError(
+                "the hidden-state tap needs vLLM's V1 model runner: set VLLM_USE_V2_MODEL_RUNNER=0"
+            )
+        if not hasattr(model, "set_aux_hidden_state_layers"):
+            raise UserError(f"{type(model).__name__} does not offer hidden states to the probe")
+        if runner.use_aux_hidden_state_outputs:
+            raise UserError("speculative decoding already uses the model's hidden states")
+        model.set_aux_hidden_state_layers(tuple(layers))
+        runner.use_aux_hidden_state_outputs = True
+        self._runner = runner
+        self._observer = observer
+        self._seen: dict[str, _Seen] = {}
+        self._free: list[int] = []
+        self._sums: torch.Tensor | None = None
+        self._execute, self._sample = runner.execute_model, runner.sample_tokens
+        runner.execute_model, runner.sample_tokens = self.execute_model, self.sample_tokens
+
+    def execute_model(self, scheduler_output: Any, *args: Any, **kwargs: Any) -> Any:
+        """The runner's own, then one look at the states it left."""
+        for request_id in scheduler_output.finished_req_ids:
+            self._forget(request_id)
+        with COSTS.timed("forward_s"):
+            result = self._execute(scheduler_output, *args, **kwargs)
+        state = self._runner.execute_model_state
+        if state is not None and state.aux_hidden_states:
+            with COSTS.timed("predict_s"), torch.inference_mode():
+                observation = self._look(scheduler_output, state.aux_hidden_states)
+                if observation is not None:
+                    self._observer.observe(observation)
+        return result
+
+    def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
+        """The runner's own; the observer may add to its output."""
+        return self._observer.output(self._sample(*args, **kwargs))
+
+    def _look(self, scheduler_output: Any, states: list[torch.Tensor]) -> Observation | None:
+        ids, rows, last, generated, prompts = [], [], [], [], []
+        end = 0
+        for request_id in self._runner.input_batch.req_ids:
+            tokens = scheduler_output.num_scheduled_tokens[request_id]
+            start, end = end, end + tokens
+            request = self._runner.requests[request_id]
+            seen = self._track(request_id, states)
+            before, prompt = request.num_computed_tokens, request.num_prompt_tokens
+            self._add_prompt(seen, before, prompt, start, end, states)
+            age = before + tokens - prompt
+            # Below 0 the prompt goes on; at or below the last one it is recomputed.
+            if age > seen.generated:
+                seen.generated = age
+                ids.append(request_id)
+                rows.append(seen.row)
+                last.append(end - 1)
+                generated.append(age)
+                prompts.append(prompt)
+        if not ids:
+            return None
+        sums = self._sums
+        assert sums is not None
+        counts = [max(self._seen[request_id].summed, 1) for request_id in ids]
+        divisor = torch.tensor(counts, device=sums.device, dtype=sums.dtype)
+        at = torch.tensor(last, device=sums.device)
+        return Observation(
+            ids,
+            np.array(generated),
+            np.array(prompts),
+            torch.stack([state[at] for state in states], dim=1).float(),
+            sums[torch.tensor(rows, device=sums.device)] / divisor[:, None, None],
+        )
+
+    def _add_prompt(
+        self, seen: _Seen, before: int, prompt: int, start: int, end: int, states: list[torch.Tensor]
+    ) -> None:
+        """Add the prompt tokens this chunk computes for the first time to the sums."""
+        first = max(before, seen.position)
+        past = min(before + end - start, prompt)
+        if first >= past:
+            return
+        assert self._sums is not None
+        low, high = start + first - before, start + past - before
+        for layer, state in enumerate(states):
+            self._sums[seen.row, layer] += state[low:high].sum(dim=0, dtype=torch.float32)
+        seen.position = past
+        seen.summed += past - first
+
+    def _track(self, request_id: str, states: list[torch.Tensor]) -> _Seen:
+        seen = self._seen.get(request_id)
+        if seen is None:
+            if not self._free:
+                self._grow(states)
+            seen = self._seen[request_id] = _Seen(self._free.pop())
+        return seen
+
+    def _grow(self, states: list[torch.Tensor]) -> None:
+        old = 0 if self._sums is None else len(self._sums)
+        extra = torch.zeros(max(old, 64), len(states), states[0].shape[-1], device=states[0].device)
+        self._sums = extra if self._sums is None else torch.cat([self._sums, extra])
+        self._free.extend(range(old, len(self._sums)))
+
+    def _forget(self, request_id: str) -> None:
+        seen = self._seen.pop(request_id, None)
+        if seen is not None:
+            assert self._sums is not None
+            self._sums[seen.row] = 0
+            self._free.append(seen.row)
+        self._observer.forget(request_id)
