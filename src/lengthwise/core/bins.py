@@ -43,7 +43,8 @@ class Bins:
         bounds = np.asarray(edges, dtype=np.float32)
         if bounds.ndim != 1 or len(bounds) < 2 or not (np.diff(bounds) > 0).all():
             raise ValueError("bin edges must be at least two increasing numbers")
-        return cls(bounds, (bounds[:-1] + bounds[1:]) / 2)
+        middles: Floats = ((bounds[:-1] + bounds[1:]) / 2).astype(np.float32)
+        return cls(bounds, middles)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -60,7 +61,8 @@ class Bins:
 
     def mean(self, probabilities: Floats) -> Floats:
         """Expected tokens under each row of probabilities: [n, k] -> [n]."""
-        return probabilities @ self.values
+        means: Floats = probabilities @ self.values
+        return means
 
     def quantile(self, probabilities: Floats, level: float = 0.5) -> Floats:
         """A quantile in tokens for each row, linear inside a bin: [n, k] -> [n]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from lengthwise.core.policy import Policy, Source
 from lengthwise.core.request import Request
 
@@ -10,7 +12,7 @@ class FCFS(Policy):
     """Every rank is equal, so the order of arrival decides."""
 
     name = "fcfs"
-    source: Source = "none"
+    source: ClassVar[Source] = "none"
     preemptive = False
 
     def rank(self, request: Request) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from lengthwise.core.policy import Source
 from lengthwise.policies.sprpt import SPRPT
 
@@ -10,4 +12,4 @@ class Oracle(SPRPT):
     """SPRPT whose predictions come from the oracle predictor, and from nowhere else."""
 
     name = "oracle"
-    source: Source = "oracle"
+    source: ClassVar[Source] = "oracle"

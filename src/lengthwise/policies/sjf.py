@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
 from lengthwise.core.request import Request
 
@@ -10,7 +12,7 @@ class SJF(Policy):
     """Waiting requests by predicted output length; whoever started runs to the end."""
 
     name = "sjf"
-    source: Source = "prompt"
+    source: ClassVar[Source] = "prompt"
     preemptive = False
 
     def rank(self, request: Request) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from lengthwise.core.policy import UNPREDICTED, Policy, Source
 from lengthwise.core.request import Request
 
@@ -10,7 +12,7 @@ class SPRPT(Policy):
     """Everybody by predicted remaining tokens, at any time (Mitzenmacher 2019)."""
 
     name = "sprpt"
-    source: Source = "probe"
+    source: ClassVar[Source] = "probe"
     preemptive = True
 
     def rank(self, request: Request) -> float:

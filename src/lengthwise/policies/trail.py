@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
 from lengthwise.core.request import Request
 
@@ -21,7 +23,7 @@ class Trail(Policy):
     """
 
     name = "trail"
-    source: Source = "probe"
+    source: ClassVar[Source] = "probe"
     preemptive = True
 
     def __init__(self, c: float = 0.8) -> None:

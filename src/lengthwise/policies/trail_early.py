@@ -24,5 +24,3 @@ class TrailEarly(Trail):
 
     def may_preempt(self, request: Request) -> bool:
         return True
-
-

@@ -21,7 +21,6 @@ class Costs:
     schedule_s: float = 0.0
     ranking_s: float = 0.0
     predict_s: float = 0.0
-    forward_s: float = 0.0
     prompt_s: float = 0.0
     pauses: int = 0
     evictions: int = 0

@@ -9,9 +9,7 @@ from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.tap import Observer
 
 
-def make_observer(
-    settings: Settings, model: str, device: Any
-) -> tuple[list[int], Observer] | None:
+def make_observer(settings: Settings, model: str, device: Any) -> tuple[list[int], Observer] | None:
     """Layers to tap and who looks at them; None if nobody needs hidden states."""
     if settings.record:
         from lengthwise.vllm.recorder import Recorder

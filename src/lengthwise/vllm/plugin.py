@@ -43,6 +43,6 @@ def attach(worker: Any) -> None:
         return
     layers, observer = chosen
     # Part of the compile cache's key: a graph with other outputs must not be reused.
-    config.additional_config[KEY]["tapped"] = layers
+    config.additional_config[f"{KEY}_tapped"] = layers
     worker.lengthwise = observer
     Tap(worker.model_runner, layers, observer)

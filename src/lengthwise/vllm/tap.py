@@ -96,8 +96,7 @@ class Tap:
         """The runner's own, then one look at the states it left."""
         for request_id in scheduler_output.finished_req_ids:
             self._forget(request_id)
-        with COSTS.timed("forward_s"):
-            result = self._execute(scheduler_output, *args, **kwargs)
+        result = self._execute(scheduler_output, *args, **kwargs)
         state = self._runner.execute_model_state
         if state is not None and state.aux_hidden_states:
             with COSTS.timed("predict_s"), torch.inference_mode():
@@ -145,7 +144,13 @@ class Tap:
         )
 
     def _add_prompt(
-        self, seen: _Seen, before: int, prompt: int, start: int, end: int, states: list[torch.Tensor]
+        self,
+        seen: _Seen,
+        before: int,
+        prompt: int,
+        start: int,
+        end: int,
+        states: list[torch.Tensor],
     ) -> None:
         """Add the prompt tokens this chunk computes for the first time to the sums."""
         first = max(before, seen.position)

@@ -1,0 +1,1 @@
+"""Serve the same prompts under several policies on the real engine, and compare."""

@@ -1,0 +1,71 @@
+"""When requests arrive: all at once, at random, or as a trace says."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lengthwise.errors import UserError
+
+
+def burst(n: int) -> list[float]:
+    """All n requests at time 0."""
+    return [0.0] * n
+
+
+def gamma(n: int, rate: float, cv: float, seed: int) -> list[float]:
+    """n arrival times in seconds at ``rate`` per second; ``cv`` 1 is Poisson.
+
+    Gaps are gamma distributed with mean 1/rate and coefficient of variation ``cv``.
+
+    Raises:
+        UserError: if rate or cv is not positive.
+    """
+    if not rate > 0 or not cv > 0:
+        raise UserError(f"arrivals need a positive rate and cv, not rate={rate} and cv={cv}")
+    shape = 1.0 / cv**2
+    gaps = np.random.default_rng(seed).gamma(shape, 1.0 / (rate * shape), n)
+    return [float(t) for t in np.cumsum(gaps)]
+
+
+def trace(path: Path, n: int, rate: float | None) -> list[float]:
+    """The first n arrival times of a trace, scaled to ``rate`` per second if given.
+
+    Reads ``t_s`` or ``t_ms`` columns of a CSV (gzipped or not), or JSON lines with them.
+
+    Raises:
+        UserError: for an unreadable line (named), too few lines, or unsorted times.
+    """
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            json_lines = path.name.removesuffix(".gz").endswith(".jsonl")
+            records = map(json.loads, lines) if json_lines else csv.DictReader(lines)
+            times: list[float] = []
+            for number, record in enumerate(records, 1):
+                if len(times) == n:
+                    break
+                try:
+                    times.append(_time(record))
+                except (KeyError, TypeError, ValueError):
+                    raise UserError(
+                        f"trace {path}, record {number}: no t_s or t_ms in it"
+                    ) from None
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"trace {path}: {error}") from None
+    if len(times) < n:
+        raise UserError(f"trace {path} has {len(times)} arrivals, {n} are needed")
+    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+        raise UserError(f"trace {path}: arrival times must not decrease")
+    times = [t - times[0] for t in times]
+    if rate is None or times[-1] == 0:
+        return times
+    factor = (n - 1) / rate / times[-1]
+    return [t * factor for t in times]
+
+
+def _time(record: dict[str, str]) -> float:
+    return float(record["t_s"]) if "t_s" in record else float(record["t_ms"]) / 1000.0

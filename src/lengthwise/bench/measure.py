@@ -1,0 +1,104 @@
+"""What one request lived through, and a run's figures from all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Life:
+    """One request, seen from the client; times in seconds from the start of the run."""
+
+    id: str
+    arrival: float
+    first: float | None = None
+    last: float | None = None
+    finish: float | None = None
+    longest_gap: float = 0.0
+    tokens: int = 0
+    answer: list[int] = field(default_factory=list)
+
+    def saw(self, now: float, tokens: list[int], finished: bool) -> None:
+        """Output came: all tokens so far."""
+        if len(tokens) > self.tokens:
+            if self.first is None:
+                self.first = now
+            else:
+                assert self.last is not None
+                self.longest_gap = max(self.longest_gap, now - self.last)
+            self.last, self.tokens = now, len(tokens)
+        if finished:
+            self.finish, self.answer = now, list(tokens)
+
+    @property
+    def latency(self) -> float:
+        """Arrival to last token."""
+        assert self.finish is not None
+        return self.finish - self.arrival
+
+    @property
+    def ttft(self) -> float:
+        """Arrival to first token."""
+        assert self.first is not None
+        return self.first - self.arrival
+
+    @property
+    def waiting(self) -> float:
+        """Longest time without a token: to the first, or between two (LTR's metric)."""
+        return max(self.ttft, self.longest_gap)
+
+
+FIELDS = (
+    *("policy", "engine", "model", "requests", "finished", "rate", "seats", "seed"),
+    *("mean_latency_s", "p50_latency_s", "p99_latency_s", "mean_ttft_s", "p99_ttft_s"),
+    *("mean_tpot_s", "max_waiting_s", "output_tokens", "tokens_per_s", "makespan_s"),
+    *("preemptions", "recomputed_tokens", "scheduler_ms_per_step", "predictor_ms_per_step"),
+)
+"""What other programs may rely on in each run of results.json."""
+
+
+def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[str, Any]:
+    """A run's figures under the names of results.json; only finished requests count.
+
+    ``busy_s`` is the time spent inside the engine's steps.
+    """
+    done = [life for life in lives if life.finish is not None]
+    if not done:
+        return {"requests": len(lives), "finished": 0}
+    latency = np.array([life.latency for life in done])
+    ttft = np.array([life.ttft for life in done])
+    waiting = np.array([life.waiting for life in done])
+    tpot = [
+        (life.finish - life.first) / (life.tokens - 1)
+        for life in done
+        if life.tokens > 1 and life.finish is not None and life.first is not None
+    ]
+    tokens = sum(life.tokens for life in done)
+    makespan = max(life.finish or 0.0 for life in done) - min(life.arrival for life in done)
+    steps = max(costs["steps"], 1)
+    return {
+        "requests": len(lives),
+        "finished": len(done),
+        "mean_latency_s": float(latency.mean()),
+        "p50_latency_s": float(np.quantile(latency, 0.5)),
+        "p99_latency_s": float(np.quantile(latency, 0.99)),
+        "mean_ttft_s": float(ttft.mean()),
+        "p99_ttft_s": float(np.quantile(ttft, 0.99)),
+        "mean_tpot_s": float(np.mean(tpot)) if tpot else 0.0,
+        "max_waiting_s": float(waiting.max()),
+        "mean_max_waiting_s": float(waiting.mean()),
+        "output_tokens": tokens,
+        "tokens_per_s": tokens / makespan,
+        "makespan_s": makespan,
+        "preemptions": int(costs["pauses"] + costs["evictions"]),
+        "evictions": int(costs["evictions"]),
+        "recomputed_tokens": int(costs["recomputed_tokens"]),
+        "steps": int(costs["steps"]),
+        "step_ms": 1000 * busy_s / steps,
+        "scheduler_ms_per_step": 1000 * costs["schedule_s"] / steps,
+        "ranking_ms_per_step": 1000 * costs["ranking_s"] / steps,
+        "predictor_ms_per_step": 1000 * (costs["predict_s"] + costs["prompt_s"]) / steps,
+    }

@@ -1,0 +1,134 @@
+"""One run in a process of its own: a fresh engine, one policy, open-loop arrivals.
+
+``python -m lengthwise.bench.worker RUN.json RESULT.json``: the bench command writes the
+first file and reads the second, so no run inherits anything from another.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lengthwise.bench.measure import Life, figures
+from lengthwise.engine import build_engine, preload_libraries
+from lengthwise.errors import UserError
+from lengthwise.vllm.arrivals import ORACLE_HINT
+from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.settings import Settings
+
+STOCK = "stock"
+"""The run that uses vLLM's own scheduler."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything one run needs.
+
+    ``requests``: per request its id, prompt token ids, arrival in seconds and, where an
+    earlier run measured it, the length of its answer (for the oracle predictor alone).
+    """
+
+    policy: str
+    model: str
+    probe: str | None
+    seats: int
+    cap: int
+    rate: float | None
+    seed: int
+    requests: list[dict[str, Any]]
+    engine: dict[str, Any]
+    settings: dict[str, Any]
+
+
+def execute(run: Run) -> dict[str, Any]:
+    """Serve the run's requests; figures, and each request's life and answer.
+
+    Raises:
+        UserError: if the engine cannot be built as asked.
+    """
+    engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
+    _warm_up(engine)
+    lives, busy_s = _serve(engine, run)
+    return {
+        **figures(lives, COSTS.snapshot(), busy_s),
+        "lives": [asdict(life) for life in lives],
+    }
+
+
+def _scheduling(run: Run) -> dict[str, Any]:
+    if run.policy == STOCK:
+        return {"scheduler_cls": "lengthwise.vllm.StockScheduler"}
+    settings = Settings(policy=run.policy, probe=run.probe, **run.settings)
+    return {
+        "scheduler_cls": "lengthwise.vllm.Scheduler",
+        "additional_config": settings.additional_config(),
+    }
+
+
+def _warm_up(engine: Any) -> None:
+    """Two short requests, so that first-time costs hit no policy; then a clean slate."""
+    from vllm import SamplingParams
+
+    for i in range(2):
+        params = SamplingParams(temperature=0, max_tokens=4)
+        engine.add_request(f"warm-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
+    while engine.has_unfinished_requests():
+        engine.step()
+    engine.reset_prefix_cache()
+    COSTS.reset()
+
+
+def _serve(engine: Any, run: Run) -> tuple[list[Life], float]:
+    """The open loop: requests arrive when they arrive, however far behind the engine is."""
+    from vllm import SamplingParams
+
+    lives = {r["id"]: Life(r["id"], r["arrival"]) for r in run.requests}
+    pending = sorted(run.requests, key=lambda r: r["arrival"], reverse=True)
+    bar = tqdm(total=len(pending), desc=f"{run.policy:>12}", unit="request")
+    busy_s = 0.0
+    start = time.perf_counter()
+    while pending or engine.has_unfinished_requests():
+        now = time.perf_counter() - start
+        while pending and pending[-1]["arrival"] <= now:
+            request = pending.pop()
+            hint = {} if request.get("tokens") is None else {ORACLE_HINT: request["tokens"]}
+            params = SamplingParams(
+                temperature=0,
+                max_tokens=run.cap,
+                extra_args=hint if run.policy == "oracle" else None,
+            )
+            engine.add_request(request["id"], {"prompt_token_ids": request["prompt_ids"]}, params)
+        if not engine.has_unfinished_requests():
+            time.sleep(max(pending[-1]["arrival"] - (time.perf_counter() - start), 0.0))
+            continue
+        before = time.perf_counter()
+        outputs = engine.step()
+        now = time.perf_counter() - start
+        busy_s += now + start - before
+        for output in outputs:
+            lives[output.request_id].saw(now, output.outputs[0].token_ids, output.finished)
+            bar.update(output.finished)
+    bar.close()
+    return list(lives.values()), busy_s
+
+
+def main() -> None:
+    """Read a run, execute it, write its result; a bad run is one line and exit 2."""
+    preload_libraries()
+    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        result = execute(Run(**json.loads(source.read_text())))
+    except UserError as error:
+        print(f"lengthwise: {error}", file=sys.stderr)
+        sys.exit(2)
+    target.write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""The command ``lengthwise``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lengthwise import __version__
+from lengthwise.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; bad input is one line on standard error and status 2."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and args.command != "serve":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.rest = rest
+    try:
+        args.run(args)
+    except UserError as error:
+        print(f"lengthwise: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lengthwise: interrupted; what was saved stays", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("lengthwise", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for add in (_add_model, _add_collect, _add_train, _add_serve, _add_bench, _add_demo):
+        add(commands)
+    return parser
+
+
+def _add_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    it = commands.add_parser("model", help="prepare SmolLM2-135M-Instruct, print its folder")
+    it.set_defaults(run=_model)
+
+
+def _model(args: argparse.Namespace) -> None:
+    from lengthwise.model import prepare_smollm2
+
+    print(prepare_smollm2())
+
+
+def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    it = commands.add_parser("collect", help="answer prompts, keep hidden states and lengths")
+    it.add_argument("model", help="folder of the model")
+    it.add_argument("--prompts", default="builtin", help="JSONL file, or builtin")
+    it.add_argument("--limit", type=int, help="only the first N prompts")
+    it.add_argument("--out", type=Path, required=True, help="folder for the data; resumed if there")
+    it.add_argument("--cap", type=int, default=512, help="most tokens of an answer")
+    it.add_argument("--seats", type=int, default=48)
+    it.add_argument(
+        "--layers", type=int, nargs="*", default=[], help="1 is the first decoder layer"
+    )
+    it.add_argument("--temperature", type=float, default=0.0)
+    it.add_argument("--seed", type=int, default=0)
+    it.set_defaults(run=_collect)
+
+
+def _collect(args: argparse.Namespace) -> None:
+    from lengthwise.collect import Options, collect
+    from lengthwise.engine import preload_libraries
+    from lengthwise.predictors.fingerprint import model_folder
+    from lengthwise.prompts import read_prompts
+
+    prompts = read_prompts(args.prompts, args.limit)
+    model = model_folder(args.model)
+    preload_libraries()
+    options = Options(args.cap, args.seats, tuple(args.layers), args.temperature, seed=args.seed)
+    collect(model, prompts, args.out, options)
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    it = commands.add_parser("train", help="train the probe and the prompt predictor")
+    it.add_argument("data", type=Path, nargs="+", help="folders that collect filled")
+    it.add_argument("--out", type=Path, required=True, help="folder for the trained predictors")
+    it.add_argument("--epochs", type=int, default=30)
+    it.add_argument("--bins", choices=["log", "equal"], default="log")
+    it.add_argument("-k", type=int, default=20, help="number of bins")
+    it.add_argument("--inputs", choices=["paper", "full"], default="full")
+    it.add_argument("--seed", type=int, default=0)
+    it.set_defaults(run=_train)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from lengthwise.train import Options, train
+
+    options = Options(args.epochs, args.bins, args.k, args.inputs, seed=args.seed)
+    trained = train(args.data, options)
+    trained.save(args.out)
+    print(json.dumps(trained.report, indent=1))
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    it = commands.add_parser(
+        "serve",
+        help="vllm serve with lengthwise; every further flag goes to vLLM",
+        allow_abbrev=False,
+    )
+    it.add_argument("model")
+    it.add_argument("--policy", default="trail", help="e.g. trail, trail:0.5, sjf, fcfs")
+    it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
+    it.set_defaults(run=_serve)
+
+
+def _serve(args: argparse.Namespace) -> None:
+    from lengthwise.serve import serve
+    from lengthwise.vllm.settings import Settings
+
+    serve(args.model, Settings(policy=args.policy, probe=args.probe), args.rest)
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    it = commands.add_parser("bench", help="compare policies on the real engine")
+    it.add_argument("model", help="folder of the model")
+    it.add_argument(
+        "--policies", default="stock,trail", help="comma separated; stock is vLLM's own"
+    )
+    it.add_argument("--prompts", default="builtin", help="JSONL file, or builtin")
+    it.add_argument("--held-out", action="store_true", help="only prompts never trained on")
+    it.add_argument("--limit", type=int, help="only N prompts")
+    it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
+    it.add_argument("--seats", type=int, default=8)
+    it.add_argument("--cap", type=int, default=512, help="most tokens of an answer")
+    it.add_argument("--rates", default="burst", help="requests/s, comma separated; or burst")
+    it.add_argument("--loads", default="", help="rates as shares of the burst's throughput")
+    it.add_argument("--cv", type=float, default=1.0, help="variation of the gaps; 1 is Poisson")
+    it.add_argument("--trace", type=Path, help="arrival times from a CSV or JSONL file")
+    it.add_argument("--kv-blocks", type=int, help="KV memory in blocks, to make it scarce")
+    it.add_argument("--block-size", type=int, default=32)
+    it.add_argument("--recompute", action="store_true", help="discard the KV cache on preemption")
+    it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
+    it.add_argument("--interval", type=int, default=1, help="tokens between two probe calls")
+    it.add_argument("--seed", type=int, default=0)
+    it.add_argument("--out", type=Path, default=Path("results/bench"))
+    it.set_defaults(run=_bench)
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from lengthwise.bench.compare import Plan, compare
+    from lengthwise.predictors.fingerprint import model_folder
+    from lengthwise.prompts import held_out, read_prompts
+
+    prompts = read_prompts(args.prompts)
+    if args.held_out:
+        prompts = [prompt for prompt in prompts if held_out(prompt.id)]
+    plan = Plan(
+        model_folder(args.model),
+        prompts[: args.limit],
+        args.policies.split(","),
+        args.probe,
+        args.seats,
+        args.cap,
+        [None if rate == "burst" else _number(rate) for rate in args.rates.split(",")],
+        [_number(load) for load in args.loads.split(",") if load],
+        args.cv,
+        args.trace,
+        args.seed,
+        args.kv_blocks,
+        args.block_size,
+        {"pause": not args.recompute, "margin": args.margin, "interval": args.interval},
+    )
+    compare(plan, args.out)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a number: rates and loads are like 0.5,2") from None
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    it = commands.add_parser("demo", help="model, training and comparison in one go")
+    it.add_argument("--out", type=Path, default=Path("results/demo"))
+    it.set_defaults(run=_demo)
+
+
+def _demo(args: argparse.Namespace) -> None:
+    from lengthwise.demo import demo
+    from lengthwise.engine import preload_libraries
+
+    preload_libraries()
+    demo(args.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

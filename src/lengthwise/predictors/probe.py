@@ -1,0 +1,76 @@
+"""TRAIL's probe: a small MLP from hidden states to bins of remaining tokens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from lengthwise.core.bins import Bins
+from lengthwise.core.refine import Refiner
+
+Inputs = Literal["paper", "full"]
+
+
+class Probe(nn.Module):
+    """Linear(d, 512) → ReLU → Linear(512, k) → softmax (arXiv 2410.01035, section 3.2).
+
+    Inputs of kind ``paper`` are the layer's mean over the prompt before the first
+    token and its output at the current token afterwards. ``full`` gives both at every
+    step, with the number of generated and of prompt tokens.
+
+    Args:
+        layer: decoder layer it reads, 1 the first.
+        width: d, the model's hidden size.
+        bins: the k bins of remaining tokens.
+        inputs: what it sees.
+        alpha, prior: how its output is refined, see :class:`Refiner`.
+    """
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(
+        self,
+        layer: int,
+        width: int,
+        bins: Bins,
+        inputs: Inputs = "full",
+        alpha: float = 1.0,
+        prior: list[float] | None = None,
+        hidden: int = 512,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.layer, self.width, self.bins, self.inputs = layer, width, bins, inputs
+        self.alpha, self.prior, self.hidden = alpha, prior, hidden
+        size = width if inputs == "paper" else 2 * width + 2
+        self.register_buffer("shift", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+        self.mlp = nn.Sequential(
+            nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, len(bins))
+        )
+
+    def features(
+        self,
+        current: torch.Tensor,
+        prompt_mean: torch.Tensor,
+        generated: torch.Tensor,
+        prompt_tokens: torch.Tensor,
+    ) -> torch.Tensor:
+        """Inputs of the MLP, not yet normalised: [n, d], [n, d], [n], [n] -> [n, size]."""
+        if self.inputs == "paper":
+            return torch.where(generated[:, None] == 0, prompt_mean, current)
+        counts = torch.stack([generated, prompt_tokens], dim=1).float().log1p()
+        return torch.cat([current, prompt_mean, counts], dim=1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits over the bins: [n, size] -> [n, k]."""
+        logits: torch.Tensor = self.mlp((features - self.shift) / self.scale)
+        return logits
+
+    def refiner(self) -> Refiner:
+        """The refinement this probe was tuned with."""
+        prior = None if self.prior is None else torch.tensor(self.prior).numpy()
+        return Refiner(self.bins, self.alpha, prior)

@@ -1,0 +1,98 @@
+"""``lengthwise serve``: vLLM's own OpenAI-compatible server with lengthwise in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from typing import Any
+
+from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
+from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
+from lengthwise.predictors.store import load_probe
+from lengthwise.vllm.settings import KEY, Settings
+
+
+def serve(model: str, settings: Settings, flags: list[str]) -> None:
+    """Replace this process by ``vllm serve MODEL`` with our scheduler and the user's flags.
+
+    Everything that can be wrong on our side is checked first, because inside vLLM's
+    processes an error is a page of traceback.
+
+    Raises:
+        UserError: unknown policy, no or foreign probe, wrong vLLM, port in use, too
+            little memory.
+    """
+    command = build_command(model, settings, flags)
+    if is_cpu_build():
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+        os.environ.update(preload())
+    os.execv(command[0], command)
+
+
+def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
+    """The checked command line of the server."""
+    check_vllm()
+    if make_policy(settings.policy).source == "probe":
+        if settings.probe is None:
+            raise UserError(
+                f"policy {settings.policy} predicts: give --probe FOLDER (see lengthwise train), "
+                "or --policy fcfs"
+            )
+        load_probe(settings.probe, model)
+    if make_policy(settings.policy).source == "oracle":
+        raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
+    _check_port(_flag(flags, "--host") or "", int(_flag(flags, "--port") or 8000))
+    check_memory(model)
+    flags, given = _take_additional_config(flags)
+    config = json.dumps({**given, **settings.additional_config()})
+    if is_cpu_build() and _flag(flags, "--dtype") is None:
+        flags = [*flags, "--dtype", "float32"]
+    program = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
+    ours = ["--scheduler-cls", "lengthwise.vllm.Scheduler", "--additional-config", config]
+    return [*program, *ours, *flags]
+
+
+def _flag(flags: list[str], name: str) -> str | None:
+    for i, flag in enumerate(flags):
+        if flag.startswith(f"{name}="):
+            return flag.partition("=")[2]
+        if flag == name and i + 1 < len(flags):
+            return flags[i + 1]
+    return None
+
+
+def _take_additional_config(flags: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The user's own additional config, which ours joins."""
+    name = "--additional-config"
+    value = _flag(flags, name)
+    if value is None:
+        return flags, {}
+    try:
+        given = json.loads(value)
+    except ValueError:
+        raise UserError(f"{name} must be JSON") from None
+    if KEY in given:
+        raise UserError(f"set lengthwise by its own flags, not in {name}")
+    kept, skip = [], False
+    for flag in flags:
+        if skip:
+            skip = False
+        elif flag == name:
+            skip = True
+        elif not flag.startswith(f"{name}="):
+            kept.append(flag)
+    return kept, given
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"port {port} cannot be used ({error.strerror}): choose --port"
+            ) from None

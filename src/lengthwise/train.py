@@ -1,0 +1,369 @@
+"""``lengthwise train``: fit the probe and the prompt predictor to collected data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from tqdm import tqdm
+
+from lengthwise.collect import read_shards
+from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.refine import Refiner
+from lengthwise.errors import UserError
+from lengthwise.predictors.probe import Inputs, Probe
+from lengthwise.predictors.prompt import PromptPredictor, buckets
+from lengthwise.predictors.store import Trained
+from lengthwise.prompts import held_out
+
+Row = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. ``bins``: ``log`` or ``equal`` (TRAIL's); ``epochs``: TRAIL's 30."""
+
+    epochs: int = 30
+    bins: str = "log"
+    k: int = 20
+    inputs: Inputs = "full"
+    batch: int = 128
+    rate: float = 1e-3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Sampled positions of many requests, row by row.
+
+    Attributes:
+        request: [n] which request a row belongs to.
+        age: [n] tokens generated.
+        left: [n] tokens still to come (for a censored answer: at least so many).
+        censored: [n] whether the answer hit the cap.
+        current, mean: [n, L, d] states and prompt means.
+        prompt: [n] prompt tokens.
+    """
+
+    request: NDArray[np.int64]
+    age: NDArray[np.int64]
+    left: Floats
+    censored: NDArray[np.bool_]
+    current: NDArray[np.float16]
+    mean: NDArray[np.float16]
+    prompt: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Positions:
+        """Stack the requests' arrays."""
+        counts = [len(arrays["ages"]) for _, arrays in rows]
+        request = np.repeat(np.arange(len(rows)), counts)
+        age = np.concatenate([arrays["ages"] for _, arrays in rows]).astype(np.int64)
+        total = np.array([row["output_tokens"] for row, _ in rows])
+        return cls(
+            request,
+            age,
+            (total[request] - age).astype(np.float32),
+            np.array([row["censored"] for row, _ in rows])[request],
+            np.concatenate([arrays["states"] for _, arrays in rows]),
+            np.stack([arrays["mean"] for _, arrays in rows])[request],
+            np.array([len(row["prompt_ids"]) for row, _ in rows])[request],
+        )
+
+    def features(self, probe: Probe, layer: int) -> torch.Tensor:
+        """The probe's inputs at collected layer number ``layer``."""
+        return probe.features(
+            torch.from_numpy(self.current[:, layer]).float(),
+            torch.from_numpy(self.mean[:, layer]).float(),
+            torch.from_numpy(self.age),
+            torch.from_numpy(self.prompt),
+        )
+
+
+def train(folders: list[Path], options: Options) -> Trained:
+    """Train on 75 % of the prompts, choose by a tenth of those, report on the other 25 %.
+
+    Raises:
+        UserError: if there is no data, too little, or of different models.
+    """
+    torch.manual_seed(options.seed)
+    meta, rows = _read(folders)
+    fit = [row for row in rows if not held_out(row[0]["id"])]
+    test = [row for row in rows if held_out(row[0]["id"])]
+    tune = fit[::10]
+    fit = [row for i, row in enumerate(fit) if i % 10]
+    if min(len(fit), len(tune), len(test)) < 2:
+        raise UserError(f"{len(rows)} collected prompts are too few to train on: collect more")
+    data = {
+        name: Positions.of(part) for name, part in (("fit", fit), ("tune", tune), ("test", test))
+    }
+    bins = _bins(options, float(meta["cap"]), data["fit"])
+
+    sweep: dict[int, float] = {}
+    best: tuple[float, Probe, int] | None = None
+    bar = tqdm(total=len(meta["layers"]) * options.epochs, desc="train probe", unit="epoch")
+    for number, layer in enumerate(meta["layers"]):
+        width = data["fit"].current.shape[-1]
+        probe = Probe(layer, width, bins, options.inputs, dropout=0.2)
+        error = _fit_probe(probe, data, number, options, bar)
+        sweep[layer] = round(error, 2)
+        if best is None or error < best[0]:
+            best = (error, probe, number)
+    bar.close()
+    assert best is not None
+    _, probe, number = best
+    _tune_refinement(probe, data["fit"], data["tune"], number)
+    prompt = _fit_prompt(fit, tune, _bins(options, float(meta["cap"]), None), options)
+    report = {
+        "prompts": {"fit": len(fit), "tune": len(tune), "held_out": len(test)},
+        "censored_share": round(float(np.mean([row["censored"] for row, _ in rows])), 3),
+        "layers_mae_tune": sweep,
+        "data": [folder.name for folder in folders],
+        "options": {name: getattr(options, name) for name in options.__dataclass_fields__},
+        **measure(probe, prompt, data["fit"], data["test"], test, number),
+    }
+    return Trained(meta["model"], probe.eval(), prompt.eval(), report)
+
+
+def measure(
+    probe: Probe,
+    prompt: PromptPredictor,
+    fit: Positions,
+    test: Positions,
+    rows: Sequence[Row],
+    number: int,
+) -> dict[str, Any]:
+    """Mean absolute errors in tokens on held-out prompts, on a uniform grid of positions.
+
+    ``served`` counts an answer cut at the cap as ending there, which is what a
+    scheduler meets; ``uncensored`` leaves such answers out.
+    """
+    grid = test.age % 8 == 0
+    raw, refined = predict(probe, test, number)
+    median = float(np.median(fit.left[fit.age % 8 == 0]))
+    totals = prompt.bins.mean(prompt.probabilities([row["prompt_ids"] for row, _ in rows]).numpy())
+    countdown = np.maximum(totals[test.request] - test.age, 1.0)
+    guesses = {
+        "constant_median": np.full_like(test.left, median),
+        "prompt_only": countdown,
+        "probe": probe.bins.mean(raw),
+        "probe_refined": probe.bins.mean(refined),
+        "probe_refined_median": probe.bins.quantile(refined),
+    }
+    total = np.array([row["output_tokens"] for row, _ in rows], dtype=np.float32)
+    first = np.flatnonzero(test.age == 0)
+    found: dict[str, Any] = {}
+    for kind, mask in (("served", grid), ("uncensored", grid & ~test.censored)):
+        errors = {
+            name: float(np.abs(guess - test.left)[mask].mean()) for name, guess in guesses.items()
+        }
+        found[f"mae_{kind}"] = {name: round(error, 2) for name, error in errors.items()}
+        found[f"mae_{kind}"]["ratio_to_constant"] = round(
+            errors["constant_median"]
+            / min(errors["probe_refined"], errors["probe_refined_median"]),
+            3,
+        )
+    found["at_arrival"] = {
+        "mae_constant_median": round(float(np.abs(total - np.median(total)).mean()), 2),
+        "mae_prompt_only": round(float(np.abs(totals - total).mean()), 2),
+        "mae_probe": round(float(np.abs(probe.bins.mean(raw)[first] - total).mean()), 2),
+        "tau_prompt_only": round(_tau(totals, total), 3),
+        "tau_probe": round(_tau(probe.bins.mean(raw)[first], total), 3),
+    }
+    return found
+
+
+def predict(probe: Probe, data: Positions, number: int) -> tuple[Floats, Floats]:
+    """Probabilities [n, k] of each position alone, and refined along each request."""
+    probe.eval()
+    with torch.inference_mode():
+        raw = probe(data.features(probe, number)).softmax(dim=1).numpy()
+    return raw, refine_positions(probe.refiner(), data, raw)
+
+
+def refine_positions(refiner: Refiner, data: Positions, raw: Floats) -> Floats:
+    """Refinement over the sampled positions, which are several tokens apart: [n, k].
+
+    All requests advance together, position by position.
+    """
+    refined = raw.copy()
+    starts = np.flatnonzero(np.r_[True, np.diff(data.request) != 0])
+    lengths = np.diff(np.r_[starts, len(data.request)])
+    for step in range(1, int(lengths.max())):
+        at = starts[lengths > step] + step
+        for gap in np.unique(data.age[at] - data.age[at - 1]):
+            rows = at[data.age[at] - data.age[at - 1] == gap]
+            prior = refiner.shift(refined[rows - 1], int(gap))
+            refined[rows] = refiner.update(prior, raw[rows])
+    return refined
+
+
+def _read(folders: list[Path]) -> tuple[dict[str, Any], list[Row]]:
+    metas, rows = [], []
+    for folder in folders:
+        if not (folder / "meta.json").is_file():
+            raise UserError(f"no collected data in {folder}: run lengthwise collect first")
+        metas.append(json.loads((folder / "meta.json").read_text()))
+        rows += read_shards(folder)
+    for key in ("model", "layers", "cap"):
+        if any(meta[key] != metas[0][key] for meta in metas):
+            raise UserError(f"the collected folders differ in {key}: train on one kind only")
+    if not rows:
+        raise UserError(f"no finished prompts in {folders[0]} yet: let lengthwise collect run on")
+    return metas[0], rows
+
+
+def _bins(options: Options, cap: float, fit: Positions | None) -> Bins:
+    bins = Bins.equal(options.k, cap) if options.bins == "equal" else Bins.log(options.k, cap)
+    if options.bins == "equal" or fit is None:
+        return bins
+    # A bin stands for what falls into it, which in wide bins is not the middle.
+    index = bins.index(fit.left)
+    values = [
+        float(fit.left[index == i].mean()) if (index == i).sum() >= 20 else float(middle)
+        for i, middle in enumerate(bins.values)
+    ]
+    return Bins(bins.edges, np.array(values, dtype=np.float32))
+
+
+def likelihood_loss(
+    logits: torch.Tensor, bin_: torch.Tensor, censored: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy; for a censored row, minus the log mass of its bin and all above.
+
+    Shapes: logits [n, k], bin_ [n] (int), censored [n] (bool); returns a scalar.
+    """
+    logs = logits.log_softmax(dim=1)
+    exact = logs.gather(1, bin_[:, None])[:, 0]
+    below = torch.arange(logits.shape[1]) < bin_[:, None]
+    beyond = logs.masked_fill(below, -torch.inf).logsumexp(dim=1)
+    return -torch.where(censored, beyond, exact).mean()
+
+
+def _descend(
+    module: nn.Module,
+    batches: Callable[[], Any],
+    loss: Callable[[Any], torch.Tensor],
+    validate: Callable[[], float],
+    options: Options,
+    after: Callable[[], object] = lambda: None,
+) -> float:
+    """AdamW with a cosine rate to 0; keeps the weights of the best epoch on ``validate``."""
+    optimizer = torch.optim.AdamW(module.parameters(), lr=options.rate, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
+    best, kept = float("inf"), module.state_dict()
+    for _ in range(options.epochs):
+        module.train()
+        for batch in batches():
+            optimizer.zero_grad()
+            loss(batch).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        schedule.step()
+        module.eval()
+        with torch.inference_mode():
+            error = validate()
+        if error < best:
+            best = error
+            kept = {name: value.clone() for name, value in module.state_dict().items()}
+        after()
+    module.load_state_dict(kept)
+    return best
+
+
+def _fit_probe(
+    probe: Probe, data: dict[str, Positions], number: int, options: Options, bar: Any
+) -> float:
+    fit, tune = data["fit"], data["tune"]
+    features, held = fit.features(probe, number), tune.features(probe, number)
+    probe.shift.copy_(features.mean(dim=0))
+    probe.scale.copy_(features.std(dim=0).clamp(min=1e-3))
+    bin_ = torch.from_numpy(probe.bins.index(fit.left))
+    censored = torch.from_numpy(fit.censored)
+    left, values = torch.from_numpy(fit.left), torch.from_numpy(probe.bins.values)
+    scale = float(left.mean())
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        logits = probe(features[rows])
+        # The mean is what schedules: being 100 tokens off costs more than the next bin.
+        off = (logits.softmax(dim=1) @ values - left[rows]).abs() / scale
+        off = torch.where(censored[rows], 0.0, off)
+        return likelihood_loss(logits, bin_[rows], censored[rows]) + off.mean()
+
+    def validate() -> float:
+        mean = probe.bins.mean(probe(held).softmax(dim=1).numpy())
+        return float(np.abs(mean - tune.left)[tune.age % 8 == 0].mean())
+
+    return _descend(
+        probe,
+        lambda: torch.split(torch.randperm(len(features)), options.batch),
+        loss,
+        validate,
+        options,
+        bar.update,
+    )
+
+
+def _tune_refinement(probe: Probe, fit: Positions, tune: Positions, number: int) -> None:
+    """Choose the evidence's power, and whether to divide by the class prior."""
+    counts = np.bincount(probe.bins.index(fit.left), minlength=len(probe.bins)) + 1.0
+    frequencies = [round(float(share), 6) for share in counts / counts.sum()]
+    with torch.inference_mode():
+        raw = probe(tune.features(probe, number)).softmax(dim=1).numpy()
+    grid = tune.age % 8 == 0
+    tried = []
+    for alpha in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0):
+        for prior in (None, frequencies):
+            probe.alpha, probe.prior = alpha, prior
+            refined = refine_positions(probe.refiner(), tune, raw)
+            error = np.abs(probe.bins.mean(refined) - tune.left)[grid].mean()
+            tried.append((float(error), alpha, prior))
+    _, probe.alpha, probe.prior = min(tried, key=lambda one: one[0])
+
+
+def _fit_prompt(
+    fit: Sequence[Row], tune: Sequence[Row], bins: Bins, options: Options
+) -> PromptPredictor:
+    predictor = PromptPredictor(bins, dropout=0.3)
+    grams = [torch.from_numpy(buckets(row["prompt_ids"])) for row, _ in fit]
+    length = torch.tensor([len(row["prompt_ids"]) for row, _ in fit])
+    total = np.array([row["output_tokens"] for row, _ in fit], dtype=np.float32)
+    bin_ = torch.from_numpy(bins.index(total))
+    censored = torch.tensor([row["censored"] for row, _ in fit])
+    true = np.array([row["output_tokens"] for row, _ in tune], dtype=np.float32)
+    held = [row["prompt_ids"] for row, _ in tune]
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        chosen = [grams[i] for i in rows.tolist()]
+        offsets = torch.tensor([0, *(len(g) for g in chosen)]).cumsum(0)[:-1]
+        logits = predictor(torch.cat(chosen), offsets, length[rows])
+        return likelihood_loss(logits, bin_[rows], censored[rows])
+
+    def validate() -> float:
+        return float(np.abs(bins.mean(predictor.probabilities(held).numpy()) - true).mean())
+
+    bar = tqdm(total=options.epochs, desc="train prompt predictor", unit="epoch")
+    _descend(
+        predictor,
+        lambda: torch.split(torch.randperm(len(fit)), 32),
+        loss,
+        validate,
+        options,
+        bar.update,
+    )
+    bar.close()
+    return predictor
+
+
+def _tau(guess: Floats, truth: Floats) -> float:
+    """Kendall's τ-b of two lists, O(n²) in NumPy."""
+    a = np.sign(guess[:, None] - guess[None, :])
+    b = np.sign(truth[:, None] - truth[None, :])
+    norm = np.sqrt(float((a != 0).sum()) * float((b != 0).sum()))
+    return float((a * b).sum() / norm) if norm else 0.0

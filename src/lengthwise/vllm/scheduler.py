@@ -1,0 +1,147 @@
+"""The plug-in: vLLM's scheduler, driven by a lengthwise policy."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import vllm
+from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
+from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
+
+from lengthwise.core.request import Request
+from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
+from lengthwise.vllm import surface
+from lengthwise.vllm.arrivals import make_arrival_predictor
+from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.refining import ATTRIBUTE, Predictions
+from lengthwise.vllm.seats import Seats
+from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.stock import StockScheduler
+from lengthwise.vllm.waiting import RankedRequestQueue
+
+logger = logging.getLogger("vllm.lengthwise")
+
+_PATIENCE = 16
+"""Steps with sampled tokens but no prediction after which something is wrong."""
+
+
+class Scheduler(StockScheduler):
+    """``--scheduler-cls lengthwise.vllm.Scheduler``.
+
+    Only the order of things is ours: who is admitted next, who keeps a seat, who is
+    the victim when memory runs out. Tokens, blocks and outputs stay vLLM's.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        surface.check(vllm.__version__, VllmScheduler, RequestQueue)
+        super().__init__(*args, **kwargs)
+        config = self.vllm_config
+        settings = Settings.read(config.additional_config)
+        if self.policy is not SchedulingPolicy.FCFS:
+            raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
+        self._policy = make_policy(settings.policy)
+        self._views: dict[str, Request] = {}
+        self._arrived = 0
+        self.waiting = RankedRequestQueue(self._rank, self._seq)
+        self._seats = Seats(self, self._policy, self._views, settings.pause, settings.margin)
+        self._arrivals = make_arrival_predictor(
+            self._policy.source, settings.probe, config.model_config.model
+        )
+        self._values: Any = None
+        self._steps_without = 0
+        if self._policy.source == "probe" and settings.probe is not None:
+            from lengthwise.predictors.store import load_probe
+
+            self._values = load_probe(settings.probe, config.model_config.model).bins.values
+        logger.info("lengthwise schedules by %s", settings.policy)
+
+    def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """A request arrives; its prediction follows when it is ready."""
+        if request.request_id not in self._views:
+            hints = getattr(request.sampling_params, "extra_args", None) or {}
+            self._views[request.request_id] = Request(
+                request.request_id,
+                request.arrival_time,
+                self._arrived,
+                request.num_prompt_tokens,
+                tenant=hints.get("tenant"),
+                deadline=hints.get("deadline"),
+            )
+            self._arrived += 1
+            self._arrivals.submit(request)
+        return super().add_request(request, *args, **kwargs)
+
+    def schedule(self, *args: Any, **kwargs: Any) -> Any:
+        """Put requests in the policy's order, then let vLLM schedule the step."""
+        start = time.perf_counter()
+        for request_id, tokens in self._arrivals.ready():
+            self._predict(request_id, tokens)
+        if self._policy.preemptive:
+            self._seats.arrange()
+        spent = time.perf_counter() - start
+        COSTS.ranking_s += spent
+        COSTS.schedule_s += spent
+        output = super().schedule(*args, **kwargs)
+        for new in output.scheduled_new_reqs:
+            self._views[new.req_id].started = True
+        return output
+
+    def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
+        """Take the probe's predictions, then let vLLM take the tokens."""
+        start = time.perf_counter()
+        predictions = getattr(model_runner_output, ATTRIBUTE, None)
+        if predictions is not None:
+            self._refine(predictions)
+        elif self._values is not None and model_runner_output.sampled_token_ids:
+            self._miss()
+        COSTS.ranking_s += time.perf_counter() - start
+        return super().update_from_output(scheduler_output, model_runner_output)
+
+    def evict(self, request: Any) -> None:
+        """Preempt by recompute; the request is already out of ``running``."""
+        self._preempt_request(request, time.monotonic())
+
+    def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        view = self._views[request.request_id]
+        view.generated = request.num_output_tokens
+        request.next_decode_eligible_step = 0
+        super()._preempt_request(request, *args, **kwargs)
+
+    def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self._views.pop(request.request_id, None)
+        return super()._free_request(request, *args, **kwargs)
+
+    def _rank(self, request: Any) -> float:
+        return self._policy.rank(self._views[request.request_id])
+
+    def _seq(self, request: Any) -> int:
+        return self._views[request.request_id].seq
+
+    def _predict(self, request_id: str, tokens: float) -> None:
+        view = self._views.get(request_id)
+        if view is None or view.probed:
+            return
+        view.predict(tokens)
+        request = self.requests[request_id]
+        if request in self.waiting.ranked:
+            self.waiting.ranked.update(request)
+
+    def _refine(self, predictions: Predictions) -> None:
+        self._steps_without = 0
+        remaining = (predictions.probabilities @ self._values).tolist()
+        generated = predictions.generated.tolist()
+        for request_id, left, at in zip(predictions.ids, remaining, generated, strict=True):
+            view = self._views.get(request_id)
+            if view is not None:
+                view.refine(left, at)
+
+    def _miss(self) -> None:
+        self._steps_without += 1
+        if self._steps_without == _PATIENCE:
+            logger.error(
+                "no predictions arrive from the worker: is the lengthwise plug-in installed "
+                "there and allowed by VLLM_PLUGINS? Ranking by prompt-only predictions."
+            )

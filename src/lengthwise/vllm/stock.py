@@ -1,0 +1,41 @@
+"""Stock vLLM scheduling with a stopwatch: the baseline of every comparison."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+
+from lengthwise.vllm.costs import COSTS
+
+
+class StockScheduler(AsyncScheduler):  # type: ignore[misc]
+    """vLLM's own decisions, untouched; counts time, preemptions and recomputed tokens."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._computed_before: dict[str, int] = {}
+
+    def schedule(self, *args: Any, **kwargs: Any) -> Any:
+        """One step's decisions."""
+        start = time.perf_counter()
+        output = super().schedule(*args, **kwargs)
+        COSTS.schedule_s += time.perf_counter() - start
+        if output.total_num_scheduled_tokens:
+            COSTS.steps += 1
+        resumed = output.scheduled_cached_reqs.resumed_req_ids
+        if resumed:
+            self._count_recomputed(output.scheduled_cached_reqs)
+        return output
+
+    def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        COSTS.evictions += 1
+        self._computed_before[request.request_id] = request.num_computed_tokens
+        super()._preempt_request(request, *args, **kwargs)
+
+    def _count_recomputed(self, cached: Any) -> None:
+        for request_id, computed in zip(cached.req_ids, cached.num_computed_tokens, strict=True):
+            if request_id in cached.resumed_req_ids:
+                before = self._computed_before.pop(request_id, computed)
+                COSTS.recomputed_tokens += max(before - computed, 0)
