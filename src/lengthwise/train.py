@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import kendalltau
 from torch import nn
 from tqdm import tqdm
 
@@ -19,9 +20,16 @@ from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.refine import Refiner
 from lengthwise.errors import UserError
 from lengthwise.predictors.probe import Inputs, Probe
-from lengthwise.predictors.prompt import PromptPredictor, buckets
+from lengthwise.predictors.prompt import PromptPredictor
 from lengthwise.predictors.store import Trained
 from lengthwise.prompts import held_out
+from lengthwise.train_prompt import fit_prompt_predictor
+
+NOISE = 0.3
+"""Standard deviation of the noise on normalised inputs: neighbouring rows are alike."""
+
+LIKELIHOOD = 0.2
+"""Weight of the likelihood beside the error of the mean: keeps the bins calibrated."""
 
 Row = tuple[dict[str, Any], dict[str, np.ndarray]]
 
@@ -30,12 +38,12 @@ Row = tuple[dict[str, Any], dict[str, np.ndarray]]
 class Options:
     """How to train. ``bins``: ``log`` or ``equal`` (TRAIL's); ``epochs``: TRAIL's 30."""
 
-    epochs: int = 30
+    epochs: int = 8
     bins: str = "log"
     k: int = 20
     inputs: Inputs = "full"
-    batch: int = 128
-    rate: float = 1e-3
+    batch: int = 256
+    rate: float = 5e-4
     seed: int = 0
 
 
@@ -47,6 +55,7 @@ class Positions:
         request: [n] which request a row belongs to.
         age: [n] tokens generated.
         left: [n] tokens still to come (for a censored answer: at least so many).
+        limit: [n] tokens until the cap.
         censored: [n] whether the answer hit the cap.
         current, mean: [n, L, d] states and prompt means.
         prompt: [n] prompt tokens.
@@ -55,13 +64,14 @@ class Positions:
     request: NDArray[np.int64]
     age: NDArray[np.int64]
     left: Floats
+    limit: Floats
     censored: NDArray[np.bool_]
     current: NDArray[np.float16]
     mean: NDArray[np.float16]
     prompt: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> Positions:
+    def of(cls, rows: Sequence[Row], cap: float) -> Positions:
         """Stack the requests' arrays."""
         counts = [len(arrays["ages"]) for _, arrays in rows]
         request = np.repeat(np.arange(len(rows)), counts)
@@ -71,6 +81,7 @@ class Positions:
             request,
             age,
             (total[request] - age).astype(np.float32),
+            (cap - age).astype(np.float32),
             np.array([row["censored"] for row, _ in rows])[request],
             np.concatenate([arrays["states"] for _, arrays in rows]),
             np.stack([arrays["mean"] for _, arrays in rows])[request],
@@ -101,17 +112,17 @@ def train(folders: list[Path], options: Options) -> Trained:
     fit = [row for i, row in enumerate(fit) if i % 10]
     if min(len(fit), len(tune), len(test)) < 2:
         raise UserError(f"{len(rows)} collected prompts are too few to train on: collect more")
-    data = {
-        name: Positions.of(part) for name, part in (("fit", fit), ("tune", tune), ("test", test))
-    }
-    bins = _bins(options, float(meta["cap"]), data["fit"])
+    cap = float(meta["cap"])
+    parts = {"fit": fit, "tune": tune, "test": test}
+    data = {name: Positions.of(part, cap) for name, part in parts.items()}
+    bins = _bins(options, cap)
 
     sweep: dict[int, float] = {}
     best: tuple[float, Probe, int] | None = None
     bar = tqdm(total=len(meta["layers"]) * options.epochs, desc="train probe", unit="epoch")
     for number, layer in enumerate(meta["layers"]):
         width = data["fit"].current.shape[-1]
-        probe = Probe(layer, width, bins, options.inputs, dropout=0.2)
+        probe = Probe(layer, width, bins, options.inputs, dropout=0.5)
         error = _fit_probe(probe, data, number, options, bar)
         sweep[layer] = round(error, 2)
         if best is None or error < best[0]:
@@ -120,7 +131,11 @@ def train(folders: list[Path], options: Options) -> Trained:
     assert best is not None
     _, probe, number = best
     _tune_refinement(probe, data["fit"], data["tune"], number)
-    prompt = _fit_prompt(fit, tune, _bins(options, float(meta["cap"]), None), options)
+    prompt = fit_prompt_predictor(
+        [row["prompt_ids"] for row, _ in fit],
+        np.array([row["output_tokens"] for row, _ in fit]),
+        bins,
+    )
     report = {
         "prompts": {"fit": len(fit), "tune": len(tune), "held_out": len(test)},
         "censored_share": round(float(np.mean([row["censored"] for row, _ in rows])), 3),
@@ -129,7 +144,7 @@ def train(folders: list[Path], options: Options) -> Trained:
         "options": {name: getattr(options, name) for name in options.__dataclass_fields__},
         **measure(probe, prompt, data["fit"], data["test"], test, number),
     }
-    return Trained(meta["model"], probe.eval(), prompt.eval(), report)
+    return Trained(meta["model"], probe.eval(), prompt, report)
 
 
 def measure(
@@ -148,34 +163,32 @@ def measure(
     grid = test.age % 8 == 0
     raw, refined = predict(probe, test, number)
     median = float(np.median(fit.left[fit.age % 8 == 0]))
-    totals = prompt.bins.mean(prompt.probabilities([row["prompt_ids"] for row, _ in rows]).numpy())
+    asked = prompt.probabilities([row["prompt_ids"] for row, _ in rows])
+    first = np.flatnonzero(test.age == 0)
+    totals = prompt.bins.mean(asked, test.limit[first])
     countdown = np.maximum(totals[test.request] - test.age, 1.0)
     guesses = {
         "constant_median": np.full_like(test.left, median),
         "prompt_only": countdown,
-        "probe": probe.bins.mean(raw),
-        "probe_refined": probe.bins.mean(refined),
-        "probe_refined_median": probe.bins.quantile(refined),
+        "probe": probe.bins.mean(raw, test.limit),
+        "probe_refined": probe.bins.mean(refined, test.limit),
+        "probe_refined_median": np.minimum(probe.bins.quantile(refined), test.limit),
     }
     total = np.array([row["output_tokens"] for row, _ in rows], dtype=np.float32)
-    first = np.flatnonzero(test.age == 0)
     found: dict[str, Any] = {}
     for kind, mask in (("served", grid), ("uncensored", grid & ~test.censored)):
         errors = {
             name: float(np.abs(guess - test.left)[mask].mean()) for name, guess in guesses.items()
         }
         found[f"mae_{kind}"] = {name: round(error, 2) for name, error in errors.items()}
-        found[f"mae_{kind}"]["ratio_to_constant"] = round(
-            errors["constant_median"]
-            / min(errors["probe_refined"], errors["probe_refined_median"]),
-            3,
-        )
+        ratio = errors["constant_median"] / errors["probe_refined"]
+        found[f"mae_{kind}"]["ratio_to_constant"] = round(ratio, 3)
     found["at_arrival"] = {
         "mae_constant_median": round(float(np.abs(total - np.median(total)).mean()), 2),
         "mae_prompt_only": round(float(np.abs(totals - total).mean()), 2),
-        "mae_probe": round(float(np.abs(probe.bins.mean(raw)[first] - total).mean()), 2),
-        "tau_prompt_only": round(_tau(totals, total), 3),
-        "tau_probe": round(_tau(probe.bins.mean(raw)[first], total), 3),
+        "mae_probe": round(float(np.abs(guesses["probe"][first] - total).mean()), 2),
+        "tau_prompt_only": round(float(kendalltau(totals, total).statistic), 3),
+        "tau_probe": round(float(kendalltau(guesses["probe"][first], total).statistic), 3),
     }
     return found
 
@@ -201,7 +214,7 @@ def refine_positions(refiner: Refiner, data: Positions, raw: Floats) -> Floats:
         for gap in np.unique(data.age[at] - data.age[at - 1]):
             rows = at[data.age[at] - data.age[at - 1] == gap]
             prior = refiner.shift(refined[rows - 1], int(gap))
-            refined[rows] = refiner.update(prior, raw[rows])
+            refined[rows] = refiner.update(prior, raw[rows], int(gap))
     return refined
 
 
@@ -220,17 +233,11 @@ def _read(folders: list[Path]) -> tuple[dict[str, Any], list[Row]]:
     return metas[0], rows
 
 
-def _bins(options: Options, cap: float, fit: Positions | None) -> Bins:
-    bins = Bins.equal(options.k, cap) if options.bins == "equal" else Bins.log(options.k, cap)
-    if options.bins == "equal" or fit is None:
-        return bins
-    # A bin stands for what falls into it, which in wide bins is not the middle.
-    index = bins.index(fit.left)
-    values = [
-        float(fit.left[index == i].mean()) if (index == i).sum() >= 20 else float(middle)
-        for i, middle in enumerate(bins.values)
-    ]
-    return Bins(bins.edges, np.array(values, dtype=np.float32))
+def _bins(options: Options, cap: float) -> Bins:
+    """TRAIL's bins as they are; ours know that answers cut at the cap would go on."""
+    if options.bins == "equal":
+        return Bins.equal(options.k, cap)
+    return Bins.log(options.k, cap).with_overflow()
 
 
 def likelihood_loss(
@@ -256,7 +263,7 @@ def _descend(
     after: Callable[[], object] = lambda: None,
 ) -> float:
     """AdamW with a cosine rate to 0; keeps the weights of the best epoch on ``validate``."""
-    optimizer = torch.optim.AdamW(module.parameters(), lr=options.rate, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=options.rate, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
     best, kept = float("inf"), module.state_dict()
     for _ in range(options.epochs):
@@ -286,18 +293,21 @@ def _fit_probe(
     probe.scale.copy_(features.std(dim=0).clamp(min=1e-3))
     bin_ = torch.from_numpy(probe.bins.index(fit.left))
     censored = torch.from_numpy(fit.censored)
-    left, values = torch.from_numpy(fit.left), torch.from_numpy(probe.bins.values)
+    left, limit = torch.from_numpy(fit.left), torch.from_numpy(fit.limit)[:, None]
+    values = torch.from_numpy(probe.bins.values)
     scale = float(left.mean())
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
-        logits = probe(features[rows])
+        seen = features[rows]
+        logits = probe(seen + NOISE * probe.scale * torch.randn_like(seen))
         # The mean is what schedules: being 100 tokens off costs more than the next bin.
-        off = (logits.softmax(dim=1) @ values - left[rows]).abs() / scale
-        off = torch.where(censored[rows], 0.0, off)
-        return likelihood_loss(logits, bin_[rows], censored[rows]) + off.mean()
+        # With values cut at the limit, a censored row only asks for "at least so many".
+        mean = (logits.softmax(dim=1) * torch.minimum(values, limit[rows])).sum(dim=1)
+        off: torch.Tensor = ((mean - left[rows]).abs() / scale).mean()
+        return off + LIKELIHOOD * likelihood_loss(logits, bin_[rows], censored[rows])
 
     def validate() -> float:
-        mean = probe.bins.mean(probe(held).softmax(dim=1).numpy())
+        mean = probe.bins.mean(probe(held).softmax(dim=1).numpy(), tune.limit)
         return float(np.abs(mean - tune.left)[tune.age % 8 == 0].mean())
 
     return _descend(
@@ -311,59 +321,19 @@ def _fit_probe(
 
 
 def _tune_refinement(probe: Probe, fit: Positions, tune: Positions, number: int) -> None:
-    """Choose the evidence's power, and whether to divide by the class prior."""
+    """Choose how refinement weighs old against new evidence, the paper's way included."""
     counts = np.bincount(probe.bins.index(fit.left), minlength=len(probe.bins)) + 1.0
     frequencies = [round(float(share), 6) for share in counts / counts.sum()]
     with torch.inference_mode():
         raw = probe(tune.features(probe, number)).softmax(dim=1).numpy()
     grid = tune.age % 8 == 0
-    tried = []
-    for alpha in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0):
-        for prior in (None, frequencies):
-            probe.alpha, probe.prior = alpha, prior
-            refined = refine_positions(probe.refiner(), tune, raw)
-            error = np.abs(probe.bins.mean(refined) - tune.left)[grid].mean()
-            tried.append((float(error), alpha, prior))
-    _, probe.alpha, probe.prior = min(tried, key=lambda one: one[0])
-
-
-def _fit_prompt(
-    fit: Sequence[Row], tune: Sequence[Row], bins: Bins, options: Options
-) -> PromptPredictor:
-    predictor = PromptPredictor(bins, dropout=0.3)
-    grams = [torch.from_numpy(buckets(row["prompt_ids"])) for row, _ in fit]
-    length = torch.tensor([len(row["prompt_ids"]) for row, _ in fit])
-    total = np.array([row["output_tokens"] for row, _ in fit], dtype=np.float32)
-    bin_ = torch.from_numpy(bins.index(total))
-    censored = torch.tensor([row["censored"] for row, _ in fit])
-    true = np.array([row["output_tokens"] for row, _ in tune], dtype=np.float32)
-    held = [row["prompt_ids"] for row, _ in tune]
-
-    def loss(rows: torch.Tensor) -> torch.Tensor:
-        chosen = [grams[i] for i in rows.tolist()]
-        offsets = torch.tensor([0, *(len(g) for g in chosen)]).cumsum(0)[:-1]
-        logits = predictor(torch.cat(chosen), offsets, length[rows])
-        return likelihood_loss(logits, bin_[rows], censored[rows])
-
-    def validate() -> float:
-        return float(np.abs(bins.mean(predictor.probabilities(held).numpy()) - true).mean())
-
-    bar = tqdm(total=options.epochs, desc="train prompt predictor", unit="epoch")
-    _descend(
-        predictor,
-        lambda: torch.split(torch.randperm(len(fit)), 32),
-        loss,
-        validate,
-        options,
-        bar.update,
-    )
-    bar.close()
-    return predictor
-
-
-def _tau(guess: Floats, truth: Floats) -> float:
-    """Kendall's τ-b of two lists, O(n²) in NumPy."""
-    a = np.sign(guess[:, None] - guess[None, :])
-    b = np.sign(truth[:, None] - truth[None, :])
-    norm = np.sqrt(float((a != 0).sum()) * float((b != 0).sum()))
-    return float((a * b).sum() / norm) if norm else 0.0
+    choices: list[dict[str, Any]] = [
+        *({"alpha": a, "prior": p} for a in (0.1, 1.0) for p in (None, frequencies)),
+        *({"keep": keep} for keep in (0.0, 0.8, 0.9, 0.95, 0.98)),
+    ]
+    tried: list[tuple[float, dict[str, Any]]] = []
+    for choice in choices:
+        refined = refine_positions(Refiner(probe.bins, **choice), tune, raw)
+        error = np.abs(probe.bins.mean(refined, tune.limit) - tune.left)[grid].mean()
+        tried.append((float(error), choice))
+    probe.refinement = min(tried, key=lambda one: one[0])[1]

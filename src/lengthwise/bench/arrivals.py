@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import json
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def trace(path: Path, n: int, rate: float | None) -> list[float]:
         raise UserError(f"trace {path}: {error}") from None
     if len(times) < n:
         raise UserError(f"trace {path} has {len(times)} arrivals, {n} are needed")
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later < earlier for earlier, later in itertools.pairwise(times)):
         raise UserError(f"trace {path}: arrival times must not decrease")
     times = [t - times[0] for t in times]
     if rate is None or times[-1] == 0:

@@ -33,6 +33,11 @@ class Bins:
         edges = np.concatenate([[0.0], np.geomspace(first, top, k)])
         return cls.of(edges)
 
+    def with_overflow(self) -> Bins:
+        """One more bin for whatever is longer, standing for the last bound."""
+        top = self.edges[-1]
+        return Bins(np.append(self.edges, 2 * top), np.append(self.values, top))
+
     @classmethod
     def of(cls, edges: NDArray[np.floating]) -> Bins:
         """Bins with these bounds and their midpoints as values.
@@ -54,15 +59,23 @@ class Bins:
         """Width of each bin in tokens, shape [k]."""
         return np.diff(self.edges)
 
-    def index(self, tokens: NDArray[np.floating]) -> NDArray[np.int64]:
+    def index(self, tokens: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.int64]:
         """The bin of each length in tokens, same shape; the ends take what lies outside."""
         found = np.searchsorted(self.edges, tokens, side="right") - 1
         return np.clip(found, 0, len(self) - 1)
 
-    def mean(self, probabilities: Floats) -> Floats:
-        """Expected tokens under each row of probabilities: [n, k] -> [n]."""
-        means: Floats = probabilities @ self.values
-        return means
+    def mean(self, probabilities: Floats, limit: NDArray[np.floating] | None = None) -> Floats:
+        """Expected tokens under each row of probabilities: [n, k] -> [n].
+
+        ``limit`` [n] is the most tokens a request can still produce (its max_tokens less
+        what it has generated): longer answers count as ending there.
+        """
+        if limit is None:
+            means: Floats = probabilities @ self.values
+            return means
+        cut = np.minimum(self.values, np.asarray(limit, dtype=np.float32)[:, None])
+        limited: Floats = np.einsum("nk,nk->n", probabilities, cut)
+        return limited
 
     def quantile(self, probabilities: Floats, level: float = 0.5) -> Floats:
         """A quantile in tokens for each row, linear inside a bin: [n, k] -> [n]."""
@@ -72,4 +85,5 @@ class Bins:
         inside = probabilities[rows, bin_]
         before = cumulative[rows, bin_] - inside
         share = np.clip((level - before) / np.maximum(inside, 1e-9), 0.0, 1.0)
-        return (self.edges[bin_] + share * self.widths[bin_]).astype(np.float32)
+        tokens: Floats = (self.edges[bin_] + share * self.widths[bin_]).astype(np.float32)
+        return tokens

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lengthwise.core.bins import Bins, Floats
@@ -12,21 +14,31 @@ class Refiner:
 
     The prior moves down with every generated token: a share 1/w_i of bin i's mass goes
     to the bin below, w_i its width in tokens; the lowest bin keeps its own. The new
-    prediction then multiplies it. Two corrections of the paper's rule are settings: a
+    prediction then multiplies it. Corrections of the paper's rule are settings: a
     classifier's output already contains the class prior, which would count again at
-    every step (``prior`` divides it out), and neighbouring tokens say nearly the same
-    (``alpha`` below 1 tempers them).
+    every step (``prior`` divides it out); and neighbouring tokens say nearly the same
+    (``alpha`` below 1 tempers them, or ``keep`` averages instead of multiplying).
 
     Args:
         bins: the k bins of remaining tokens.
         alpha: power of the new evidence in (0, 1]; 1 is the paper's.
         prior: class frequencies [k] to divide by, or None (the paper's).
+        keep: if given, the posterior is the weighted geometric mean of belief and
+            evidence, and the belief keeps this weight for each token in between: what
+            100 alike predictions say then counts once. 0 takes the newest alone.
     """
 
-    def __init__(self, bins: Bins, alpha: float = 1.0, prior: Floats | None = None) -> None:
+    def __init__(
+        self,
+        bins: Bins,
+        alpha: float = 1.0,
+        prior: Sequence[float] | None = None,
+        keep: float | None = None,
+    ) -> None:
         self.bins = bins
         self.alpha = alpha
-        self.prior = prior
+        self.prior = None if prior is None else np.array(prior, dtype=np.float32)
+        self.keep = keep
         rate = np.minimum(1.0 / bins.widths, 1.0)
         rate[0] = 0.0
         move = np.diag(1.0 - rate)
@@ -42,16 +54,18 @@ class Refiner:
         shifted: Floats = belief @ self._moves[tokens]
         return shifted
 
-    def update(self, prior_belief: Floats, evidence: Floats) -> Floats:
+    def update(self, prior_belief: Floats, evidence: Floats, tokens: int = 1) -> Floats:
         """Posterior of shifted beliefs and new probabilities: [n, k] x [n, k] -> [n, k].
 
-        Rows whose product vanishes (belief and evidence exclude each other) take the
-        evidence alone.
+        ``tokens`` were generated since the belief was formed. Rows whose product
+        vanishes (belief and evidence exclude each other) take the evidence alone.
         """
         likelihood = evidence if self.prior is None else evidence / self.prior
-        if self.alpha != 1.0:
-            likelihood = likelihood**self.alpha
-        product = prior_belief * likelihood
+        old, new = 1.0, self.alpha
+        if self.keep is not None:
+            old = self.keep**tokens
+            new = 1.0 - old
+        product = prior_belief**old * likelihood**new
         total = product.sum(axis=1, keepdims=True)
         usable = np.isfinite(total) & (total > 1e-20)
         return np.where(usable, product / np.where(usable, total, 1.0), evidence).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ class Probe(nn.Module):
         width: d, the model's hidden size.
         bins: the k bins of remaining tokens.
         inputs: what it sees.
-        alpha, prior: how its output is refined, see :class:`Refiner`.
+        refinement: how its output is refined: arguments of :class:`Refiner`.
     """
 
     shift: torch.Tensor
@@ -37,14 +37,13 @@ class Probe(nn.Module):
         width: int,
         bins: Bins,
         inputs: Inputs = "full",
-        alpha: float = 1.0,
-        prior: list[float] | None = None,
+        refinement: dict[str, Any] | None = None,
         hidden: int = 512,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.layer, self.width, self.bins, self.inputs = layer, width, bins, inputs
-        self.alpha, self.prior, self.hidden = alpha, prior, hidden
+        self.refinement, self.hidden = refinement or {}, hidden
         size = width if inputs == "paper" else 2 * width + 2
         self.register_buffer("shift", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
@@ -72,5 +71,4 @@ class Probe(nn.Module):
 
     def refiner(self) -> Refiner:
         """The refinement this probe was tuned with."""
-        prior = None if self.prior is None else torch.tensor(self.prior).numpy()
-        return Refiner(self.bins, self.alpha, prior)
+        return Refiner(self.bins, **self.refinement)

@@ -1,4 +1,4 @@
-"""Output length from the prompt alone: hashed n-grams of token ids, and a small MLP.
+"""Output length from the prompt alone: hashed n-grams of token ids, and a ridge.
 
 Waiting requests have no hidden state yet; this ranks them until prefill. It reads
 token ids, so it needs no tokenizer where the scheduler runs, and costs microseconds.
@@ -6,12 +6,12 @@ token ids, so it needs no tokenizer where the scheduler runs, and costs microsec
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
+from dataclasses import dataclass
 
-from lengthwise.core.bins import Bins
+import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.core.bins import Bins, Floats
 
 BUCKETS = 1 << 14
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -25,43 +25,43 @@ def buckets(prompt_ids: list[int], longest: int = 1024) -> NDArray[np.int64]:
     return np.unique(mixed >> np.uint64(64 - 14)).astype(np.int64)
 
 
-class PromptPredictor(nn.Module):
-    """Mean of the n-grams' embeddings → ReLU → bins of total output tokens.
+@dataclass(frozen=True)
+class PromptPredictor:
+    """A ridge on tf-idf n-grams scores the prompt; a softmax turns the score into bins.
 
-    Args:
-        bins: the k bins of total tokens.
-        hidden: size of an n-gram's embedding.
+    The score estimates the length's rank among the training prompts (0 shortest, 1
+    longest): lengths are too skewed for a ridge on tokens.
+
+    Attributes:
+        bins: the k bins of total output tokens.
+        idf: [BUCKETS] inverse document frequencies.
+        weight: [BUCKETS] the ridge's weights.
+        intercept: of the ridge.
+        slope, offset: [k] logits of bin i are ``offset[i] + slope[i] * score``.
     """
 
-    def __init__(self, bins: Bins, hidden: int = 64, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.bins, self.hidden = bins, hidden
-        self.embed = nn.EmbeddingBag(BUCKETS, hidden, mode="mean")
-        self.head = nn.Sequential(
-            nn.Linear(hidden + 1, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, len(bins)),
-        )
+    bins: Bins
+    idf: Floats
+    weight: Floats
+    intercept: float
+    slope: Floats
+    offset: Floats
 
-    def forward(
-        self, grams: torch.Tensor, offsets: torch.Tensor, prompt_tokens: torch.Tensor
-    ) -> torch.Tensor:
-        """Logits: flat bucket numbers [m], start of each prompt [n], lengths [n] -> [n, k]."""
-        length = prompt_tokens.float().log1p()[:, None] - 4.0
-        logits: torch.Tensor = self.head(torch.cat([self.embed(grams, offsets), length], dim=1))
-        return logits
+    def score(self, prompt_ids: list[int]) -> float:
+        """Estimated rank of the prompt's output length, about 0 to 1."""
+        found = buckets(prompt_ids)
+        idf = self.idf[found]
+        norm = float(np.sqrt(np.square(idf).sum())) or 1.0
+        return float((idf * self.weight[found]).sum()) / norm + self.intercept
 
-    @torch.inference_mode()
-    def probabilities(self, prompts: list[list[int]]) -> torch.Tensor:
+    def probabilities(self, prompts: list[list[int]]) -> Floats:
         """Distribution over the bins for each prompt's token ids: [n, k]."""
-        grams = [buckets(prompt) for prompt in prompts]
-        offsets = np.cumsum([0, *(len(g) for g in grams)])[:-1]
-        lengths = torch.tensor([len(prompt) for prompt in prompts])
-        logits = self(torch.from_numpy(np.concatenate(grams)), torch.from_numpy(offsets), lengths)
-        probabilities: torch.Tensor = logits.softmax(dim=1)
-        return probabilities
+        scores = np.array([[self.score(prompt)] for prompt in prompts], dtype=np.float32)
+        logits = self.offset + self.slope * scores
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+        return shares
 
     def predict(self, prompt_ids: list[int]) -> float:
         """Expected output tokens of one prompt."""
-        return float(self.bins.mean(self.probabilities([prompt_ids]).numpy())[0])
+        return float(self.bins.mean(self.probabilities([prompt_ids]))[0])

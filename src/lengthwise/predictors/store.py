@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lengthwise.core.bins import Bins
@@ -16,6 +18,8 @@ from lengthwise.errors import UserError
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.prompt import PromptPredictor
+
+_ARRAYS = ("idf", "weight", "slope", "offset")
 
 BUILTIN = "builtin"
 """Name of the predictors shipped for SmolLM2-135M-Instruct."""
@@ -40,8 +44,10 @@ class Trained:
     def save(self, folder: Path) -> None:
         """Write predictors.json and the two weight files; the JSON comes last."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, module in (("probe", self.probe), ("prompt", self.prompt)):
-            half = {key: value.half().contiguous() for key, value in module.state_dict().items()}
+        probe = {name: value.contiguous() for name, value in self.probe.state_dict().items()}
+        arrays = {name: torch.from_numpy(getattr(self.prompt, name)) for name in _ARRAYS}
+        for name, weights in (("probe", probe), ("prompt", arrays)):
+            half = {key: value.half() for key, value in weights.items()}
             save_file(half, folder / f"{name}.safetensors")
         described = {
             "model": self.model,
@@ -50,11 +56,13 @@ class Trained:
                 "width": self.probe.width,
                 "inputs": self.probe.inputs,
                 "hidden": self.probe.hidden,
-                "alpha": self.probe.alpha,
-                "prior": self.probe.prior,
+                "refinement": self.probe.refinement,
                 "bins": _bins_json(self.probe.bins),
             },
-            "prompt": {"hidden": self.prompt.hidden, "bins": _bins_json(self.prompt.bins)},
+            "prompt": {
+                "intercept": self.prompt.intercept,
+                "bins": _bins_json(self.prompt.bins),
+            },
             "report": self.report,
         }
         (folder / "predictors.json").write_text(json.dumps(described, indent=1) + "\n")
@@ -69,7 +77,11 @@ def load_probe(name: str, model: str) -> Probe:
     folder, described = _describe(name, model)
     it = dict(described["probe"])
     probe = Probe(**(it | {"bins": _bins(it["bins"])}))
-    _load(probe, folder / "probe.safetensors")
+    path = folder / "probe.safetensors"
+    try:
+        probe.load_state_dict(_weights(path))
+    except RuntimeError as error:
+        raise _damaged(path, error) from None
     return probe.eval()
 
 
@@ -81,9 +93,13 @@ def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
     """
     folder, described = _describe(name, model)
     it = described["prompt"]
-    predictor = PromptPredictor(_bins(it["bins"]), it["hidden"])
-    _load(predictor, folder / "prompt.safetensors")
-    return predictor.eval()
+    path = folder / "prompt.safetensors"
+    weights = _weights(path)
+    try:
+        arrays = {name: weights[name].numpy() for name in _ARRAYS}
+    except KeyError as error:
+        raise _damaged(path, error) from None
+    return PromptPredictor(_bins(it["bins"]), intercept=it["intercept"], **arrays)
 
 
 def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
@@ -104,12 +120,16 @@ def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
     return folder, described
 
 
-def _load(module: Any, path: Path) -> None:
+def _weights(path: Path) -> dict[str, torch.Tensor]:
     try:
-        module.load_state_dict({key: value.float() for key, value in load_file(path).items()})
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} cannot be used ({reason}): run lengthwise train again") from None
+        return {name: value.float() for name, value in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = str(error).splitlines()[0]
+    return UserError(f"{path} cannot be used ({reason}): run lengthwise train again")
 
 
 def _bins_json(bins: Bins) -> dict[str, list[float]]:

@@ -104,7 +104,7 @@ class Refining:
         for tokens, rows in by_tokens.items():
             prior = np.stack([self._beliefs[pending.ids[i]][1] for i in rows])
             prior = self._refiner.shift(prior, tokens)
-            belief[rows] = self._refiner.update(prior, evidence[rows])
+            belief[rows] = self._refiner.update(prior, evidence[rows], tokens)
         for i, request_id in enumerate(pending.ids):
             self._beliefs[request_id] = (int(pending.generated[i]), belief[i])
         return Predictions(pending.ids, pending.generated, belief)

@@ -50,12 +50,13 @@ class Scheduler(StockScheduler):
         self._arrivals = make_arrival_predictor(
             self._policy.source, settings.probe, config.model_config.model
         )
-        self._values: Any = None
+        self._bins: Any = None
         self._steps_without = 0
+        self._predictions_seen = False
         if self._policy.source == "probe" and settings.probe is not None:
             from lengthwise.predictors.store import load_probe
 
-            self._values = load_probe(settings.probe, config.model_config.model).bins.values
+            self._bins = load_probe(settings.probe, config.model_config.model).bins
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -95,7 +96,7 @@ class Scheduler(StockScheduler):
         predictions = getattr(model_runner_output, ATTRIBUTE, None)
         if predictions is not None:
             self._refine(predictions)
-        elif self._values is not None and model_runner_output.sampled_token_ids:
+        elif self._bins is not None and model_runner_output.sampled_token_ids:
             self._miss()
         COSTS.ranking_s += time.perf_counter() - start
         return super().update_from_output(scheduler_output, model_runner_output)
@@ -124,14 +125,19 @@ class Scheduler(StockScheduler):
         view = self._views.get(request_id)
         if view is None or view.probed:
             return
-        view.predict(tokens)
         request = self.requests[request_id]
+        view.predict(min(tokens, request.max_tokens))
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
 
     def _refine(self, predictions: Predictions) -> None:
+        if not self._predictions_seen and predictions.ids:
+            self._predictions_seen = True
+            logger.info("lengthwise: predictions arrive from the worker")
         self._steps_without = 0
-        remaining = (predictions.probabilities @ self._values).tolist()
+        known = [self.requests.get(request_id) for request_id in predictions.ids]
+        limit = [request.max_tokens if request else 0 for request in known] - predictions.generated
+        remaining = self._bins.mean(predictions.probabilities, limit).tolist()
         generated = predictions.generated.tolist()
         for request_id, left, at in zip(predictions.ids, remaining, generated, strict=True):
             view = self._views.get(request_id)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 
 from lengthwise.vllm.costs import COSTS
+
+TRACE = "LENGTHWISE_TRACE"
+"""Environment variable: a file that gets every step's decisions as a JSON line."""
 
 
 class StockScheduler(AsyncScheduler):  # type: ignore[misc]
@@ -16,6 +22,8 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._computed_before: dict[str, int] = {}
+        path = os.environ.get(TRACE)
+        self._trace = Path(path).open("a", buffering=1) if path else None  # noqa: SIM115
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """One step's decisions."""
@@ -27,7 +35,17 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
         resumed = output.scheduled_cached_reqs.resumed_req_ids
         if resumed:
             self._count_recomputed(output.scheduled_cached_reqs)
+        if self._trace is not None and output.total_num_scheduled_tokens:
+            self._trace.write(json.dumps(self._decisions(output)) + "\n")
         return output
+
+    def _decisions(self, output: Any) -> dict[str, Any]:
+        return {
+            "step": COSTS.steps,
+            "scheduled": output.num_scheduled_tokens,
+            "preempted": sorted(output.preempted_req_ids or ()),
+            "waiting": len(self.waiting),
+        }
 
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         COSTS.evictions += 1

@@ -10,6 +10,11 @@ from lengthwise.errors import UserError
 WORKS_WITH = ("0.32",)
 
 
+_SCHEDULER = (
+    *("schedule", "update_from_output", "add_request", "finish_requests"),
+    *("_free_request", "_preempt_request", "_is_blocked_waiting_status"),
+)
+_QUEUE = ("add_request", "pop_request", "peek_request", "prepend_requests", "remove_requests")
 _WORKS = "lengthwise works with vLLM " + ", ".join(f"{known}.x" for known in WORKS_WITH)
 
 
@@ -30,16 +35,8 @@ def check(version: str, scheduler: type[Any], queue: type[Any]) -> None:
         UserError: one line with the versions that work.
     """
     check_version(version)
-    needed = (
-        "schedule update_from_output add_request finish_requests _free_request "
-        "_preempt_request _is_blocked_waiting_status"
-    ).split()
-    missing = [name for name in needed if not hasattr(scheduler, name)]
-    missing += [
-        name
-        for name in ("add_request", "peek_request", "prepend_requests")
-        if not hasattr(queue, name)
-    ]
+    missing = [name for name in _SCHEDULER if not hasattr(scheduler, name)]
+    missing += [name for name in _QUEUE if not hasattr(queue, name)]
     source = inspect.getsource(scheduler.schedule)
     missing += [
         name

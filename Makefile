@@ -1,0 +1,44 @@
+# make demo   the main job: model, training in small, FCFS against TRAIL on vLLM
+# make test   lint, fast tests, then the tests on the real engine
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-fast lint bench setup clean
+
+demo: $(READY)
+	$(BIN)/lengthwise demo
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+test-fast: $(READY)
+	$(BIN)/python -m pytest -m "not engine"
+
+lint: $(READY)
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --probe builtin --held-out \
+	  --policies stock,fcfs,sjf,trail,trail-early,oracle --loads 0.5,0.8,1.1
+
+setup: $(READY)
+
+# torch must be the CPU build of this version; where the package index has several,
+# point pip at PyTorch's CPU index with PIP_EXTRA_INDEX_URL.
+$(READY): pyproject.toml requirements/cpu.txt requirements/cpu-no-deps.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install torch==2.13.0
+	$(BIN)/pip install -r requirements/cpu.txt
+	$(BIN)/pip install --no-deps -r requirements/cpu-no-deps.txt
+	$(BIN)/pip install --no-deps -e .
+	@ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1 \
+	  || (apt-get update -qq && apt-get install -y -qq libtcmalloc-minimal4) \
+	  || echo "note: without Debian's libtcmalloc-minimal4 the CPU engine is slower"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache results build

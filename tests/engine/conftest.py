@@ -1,0 +1,114 @@
+"""The real engine for tests: built once a run, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lengthwise.engine import preload
+from lengthwise.model import prepare_smollm2
+from lengthwise.prompts import read_prompts
+
+Drive = Callable[..., dict[str, Any]]
+
+pytest.importorskip("vllm", reason="the engine tests need vLLM: make test installs it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("engine")
+
+
+@pytest.fixture(scope="session")
+def model() -> Path:
+    return prepare_smollm2()
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    return {**os.environ, **preload()}
+
+
+@pytest.fixture(scope="session")
+def prompts(model: Path) -> list[list[int]]:
+    """Token ids of shipped prompts, short to long answers mixed."""
+    from transformers import AutoTokenizer
+
+    from lengthwise.collect import chat_ids
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    return [chat_ids(tokenizer, prompt.text) for prompt in read_prompts("builtin")[:24]]
+
+
+@pytest.fixture
+def drive(tmp_path: Path, model: Path, environment: dict[str, str]) -> Drive:
+    """Runs requests through a fresh engine: ``drive(policy, requests, **engine)``."""
+
+    def run(
+        policy: str,
+        requests: list[dict[str, Any]],
+        seats: int = 4,
+        settings: dict[str, Any] | None = None,
+        recorded: bool = False,
+        **engine: Any,
+    ) -> dict[str, Any]:
+        if policy == "stock":
+            engine["scheduler_cls"] = "lengthwise.vllm.StockScheduler"
+        else:
+            engine["scheduler_cls"] = "lengthwise.vllm.Scheduler"
+            engine["additional_config"] = {
+                "lengthwise": {"policy": policy, "probe": "builtin", **(settings or {})}
+            }
+        number = len(list(tmp_path.glob("job-*")))
+        job, out = tmp_path / f"job-{number}.json", tmp_path / f"out-{number}.json"
+        job.write_text(
+            json.dumps(
+                {
+                    "model": str(model),
+                    "seats": seats,
+                    "requests": requests,
+                    "engine": {"block_size": 32, **engine},
+                    "recorded": recorded,
+                }
+            )
+        )
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("drive.py")), str(job), str(out)],
+            env={**environment, "LENGTHWISE_TRACE": str(tmp_path / f"trace-{number}")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        result: dict[str, Any] = json.loads(out.read_text())
+        return result
+
+    return run
+
+
+def requests_of(
+    prompts: list[list[int]], every: int = 3, max_tokens: int = 40
+) -> list[dict[str, Any]]:
+    """One request for each prompt, a new one every few steps, of very unequal lengths."""
+    return [
+        {
+            "id": f"r{i}",
+            "step": i // 3 * every,
+            "prompt_ids": ids,
+            "max_tokens": max_tokens if i % 3 else 3 * max_tokens,
+        }
+        for i, ids in enumerate(prompts)
+    ]
+
+
+@pytest.fixture(scope="session")
+def mixed(prompts: list[list[int]]) -> list[dict[str, Any]]:
+    return requests_of(prompts)

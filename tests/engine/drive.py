@@ -1,0 +1,101 @@
+"""Runs one engine in a process of its own, with arrivals at given steps.
+
+``python drive.py JOB.json OUT.json``. Steps instead of seconds make two runs
+comparable decision by decision.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lengthwise.engine import build_engine, prepare_process
+from lengthwise.vllm.costs import COSTS
+
+
+def drive(job: dict[str, Any]) -> dict[str, Any]:
+    from vllm import SamplingParams
+
+    engine = build_engine(job["model"], job["seats"], **job["engine"])
+    predictions = spy(engine)
+    pending = sorted(job["requests"], key=lambda r: r["step"], reverse=True)
+    internal: dict[str, str] = {}
+    answers: dict[str, list[int]] = {}
+    step = 0
+    while pending or engine.has_unfinished_requests():
+        while pending and (pending[-1]["step"] <= step or not engine.has_unfinished_requests()):
+            request = pending.pop()
+            params = SamplingParams(
+                temperature=0,
+                max_tokens=request["max_tokens"],
+                ignore_eos=request.get("ignore_eos", False),
+                extra_args=request.get("extra_args"),
+            )
+            name = engine.add_request(
+                request["id"], {"prompt_token_ids": request["prompt_ids"]}, params
+            )
+            internal[name] = request["id"]
+        for output in engine.step():
+            if output.finished:
+                answers[output.request_id] = list(output.outputs[0].token_ids)
+        step += 1
+    trace = []
+    path = Path(os.environ["LENGTHWISE_TRACE"])
+    for line in path.read_text().splitlines():
+        decisions = json.loads(line)
+        trace.append(
+            {
+                "scheduled": [[internal[i], n] for i, n in decisions["scheduled"].items()],
+                "preempted": sorted(internal[i] for i in decisions["preempted"]),
+            }
+        )
+    named = [[internal[i], at, left] for i, at, left in predictions]
+    return {
+        "trace": trace,
+        "answers": answers,
+        "costs": COSTS.snapshot(),
+        "predictions": named,
+        "recorded": recorded(engine, internal) if job.get("recorded") else None,
+    }
+
+
+def spy(engine: Any) -> list[tuple[str, int, float]]:
+    """Collects every prediction that reaches the scheduler."""
+    scheduler = engine.engine_core.engine_core.scheduler
+    seen: list[tuple[str, int, float]] = []
+    if not hasattr(scheduler, "_refine"):
+        return seen
+    refine = scheduler._refine
+
+    def spying(predictions: Any) -> None:
+        left = predictions.probabilities @ scheduler._bins.values
+        seen.extend(
+            (i, int(at), float(x))
+            for i, at, x in zip(predictions.ids, predictions.generated, left, strict=True)
+        )
+        refine(predictions)
+
+    scheduler._refine = spying
+    return seen
+
+
+def recorded(engine: Any, internal: dict[str, str]) -> dict[str, Any]:
+    recorder = engine.collective_rpc(lambda worker: worker.lengthwise)[0]
+    found = {}
+    for name, request_id in internal.items():
+        ages, states, mean = recorder.take(name)
+        found[request_id] = {
+            "ages": ages.tolist(),
+            "states": states.astype(float).tolist(),
+            "mean": mean.astype(float).tolist(),
+        }
+    return found
+
+
+if __name__ == "__main__":
+    prepare_process()
+    job = json.loads(Path(sys.argv[1]).read_text())
+    Path(sys.argv[2]).write_text(json.dumps(drive(job)))

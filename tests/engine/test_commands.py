@@ -1,0 +1,135 @@
+"""collect, train and bench, on the real engine and in small."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lengthwise.bench.measure import FIELDS
+from lengthwise.collect import read_shards
+
+
+def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lengthwise.cli", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def short_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """80 prompts, so that collect writes more than one shard before it is killed."""
+    path = tmp_path_factory.mktemp("prompts") / "short.jsonl"
+    lines = [json.dumps({"prompt": f"What is {i} plus {i + 1}?"}) for i in range(80)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def collected(
+    model: Path,
+    short_prompts: Path,
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Data of a collect that was killed after its first shard and then run again."""
+    folder = tmp_path_factory.mktemp("collected") / "data"
+    arguments = ["collect", model, "--prompts", short_prompts, "--out", folder]
+    arguments += ["--cap", 32, "--seats", 8, "--layers", 10, 20]
+    command = [sys.executable, "-m", "lengthwise.cli", *map(str, arguments)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("shard-*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = len(read_shards(folder))
+    assert 0 < before < 80, "killed too early or too late to test anything"
+    done = lengthwise(environment, *arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+def test_collect_resumes_and_marks_censored(collected: Path) -> None:
+    rows = read_shards(collected)
+    assert sorted(row["id"] for row, _ in rows) == sorted(f"short:{i + 1}" for i in range(80))
+    for row, arrays in rows:
+        assert row["censored"] == (row["output_tokens"] == 32)
+        assert arrays["ages"][0] == 0
+        assert arrays["states"].shape == (len(arrays["ages"]), 2, 576)
+        assert np.isfinite(arrays["mean"]).all()
+
+
+def test_collect_refuses_other_options(
+    model: Path, short_prompts: Path, collected: Path, environment: dict[str, str]
+) -> None:
+    done = lengthwise(
+        *(environment, "collect", model, "--prompts", short_prompts, "--out", collected),
+        *("--cap", 64, "--layers", 10, 20),
+    )
+    assert done.returncode == 2
+    assert "cap=32" in done.stderr
+
+
+def test_train_then_serve_a_burst(
+    model: Path,
+    short_prompts: Path,
+    collected: Path,
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    done = lengthwise(environment, "train", collected, "--out", tmp_path / "probe", "--epochs", 2)
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout)
+    assert set(report["layers_mae_tune"]) == {"10", "20"}
+    done = lengthwise(
+        *(environment, "bench", model, "--prompts", short_prompts, "--limit", 10, "--cap", 16),
+        *("--seats", 2, "--policies", "stock,trail,oracle", "--probe", tmp_path / "probe"),
+        *("--rates", "burst,50", "--out", tmp_path / "results"),
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    runs = json.loads((tmp_path / "results" / "results.json").read_text())["runs"]
+    assert [(run["policy"], run["rate"]) for run in runs] == [
+        (policy, rate) for rate in (None, 50.0) for policy in ("stock", "trail", "oracle")
+    ]
+    for run in runs:
+        assert set(FIELDS) <= set(run)
+        assert run["finished"] == run["requests"] == 10
+        assert run["other_answers"] == 0
+        assert run["output_tokens"] == runs[0]["output_tokens"]
+        assert 0 < run["mean_ttft_s"] <= run["mean_latency_s"] <= run["makespan_s"] + 1
+    by_policy = {run["policy"]: run for run in runs}
+    assert by_policy["trail"]["predictor_ms_per_step"] > 0
+    assert by_policy["stock"]["predictor_ms_per_step"] == 0
+
+
+def test_a_probe_of_another_model_is_refused(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    from lengthwise.predictors.store import predictors_folder
+
+    foreign = tmp_path / "foreign"
+    shutil.copytree(predictors_folder("builtin"), foreign)
+    described = json.loads((foreign / "predictors.json").read_text())
+    described["model"] = "llama-32x4096-0123456789abcdef"
+    (foreign / "predictors.json").write_text(json.dumps(described))
+    done = lengthwise(environment, "serve", model, "--probe", foreign, "--port", 0)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "belongs to model llama-32x4096" in done.stderr
+
+
+def test_too_little_memory_is_one_line(model: Path, environment: dict[str, str]) -> None:
+    greedy = {**environment, "VLLM_CPU_KVCACHE_SPACE": "4000"}
+    done = lengthwise(greedy, "serve", model, "--probe", "builtin", "--port", 0)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "not enough memory" in done.stderr

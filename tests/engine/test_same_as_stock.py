@@ -1,0 +1,56 @@
+"""The plug-in changes the order of things and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+SCARCE = {"num_gpu_blocks_override": 17, "max_model_len": 448, "max_num_batched_tokens": 448}
+"""16 usable blocks of 32 tokens: too few for four running requests."""
+
+
+def test_fcfs_takes_stock_decisions_step_for_step(drive: Any, mixed: Any) -> None:
+    stock = drive("stock", mixed, **SCARCE)
+    ours = drive("fcfs", mixed, **SCARCE)
+    assert stock["costs"]["evictions"] > 0, "memory must be scarce for this test to mean anything"
+    assert ours["trace"] == stock["trace"]
+    assert ours["answers"] == stock["answers"]
+
+
+@pytest.mark.parametrize("policy", ["trail", "trail-early", "sprpt", "sjf"])
+def test_answers_do_not_change(drive: Any, mixed: Any, stock_answers: Any, policy: str) -> None:
+    ours = drive(policy, mixed)
+    assert ours["answers"] == stock_answers
+    if policy.startswith("trail") or policy == "sprpt":
+        assert ours["costs"]["pauses"] > 0, "nothing was interrupted, so nothing was tested"
+    if policy != "sjf":
+        assert ours["predictions"]
+
+
+@pytest.fixture(scope="module")
+def stock_answers_cache() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture
+def stock_answers(drive: Any, mixed: Any, stock_answers_cache: dict[str, Any]) -> Any:
+    if "answers" not in stock_answers_cache:
+        stock_answers_cache["answers"] = drive("stock", mixed)["answers"]
+    return stock_answers_cache["answers"]
+
+
+def test_eviction_and_recompute_keep_the_answers(
+    drive: Any, mixed: Any, stock_answers: Any
+) -> None:
+    ours = drive("trail", mixed, **SCARCE)
+    assert ours["costs"]["evictions"] > 0
+    assert ours["costs"]["recomputed_tokens"] > 0
+    assert ours["answers"] == stock_answers
+
+
+def test_recompute_mode_keeps_the_answers(drive: Any, mixed: Any, stock_answers: Any) -> None:
+    ours = drive("sprpt", mixed, settings={"pause": False})
+    assert ours["costs"]["pauses"] == 0
+    assert ours["costs"]["evictions"] > 0
+    assert ours["answers"] == stock_answers

@@ -1,0 +1,80 @@
+"""The tap sees the states that transformers computes for the same tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+LAYERS = [5, 10]
+
+
+def one_at_a_time(prompts: list[list[int]], n: int) -> list[dict[str, Any]]:
+    return [
+        {"id": f"r{i}", "step": 0, "prompt_ids": prompts[i], "max_tokens": 12} for i in range(n)
+    ]
+
+
+@pytest.mark.parametrize("budget", [2048, 48])
+def test_states_match_transformers(
+    drive: Any, prompts: list[list[int]], model: Path, budget: int
+) -> None:
+    """Also with prompts in chunks of at most 48 tokens, several requests in a step."""
+    from transformers import AutoModelForCausalLM
+
+    got = drive(
+        "fcfs",
+        one_at_a_time(prompts, 3),
+        settings={"record": LAYERS, "record_every": 4},
+        recorded=True,
+        enable_prefix_caching=False,
+        max_num_batched_tokens=budget,
+    )
+    reference = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    for i in range(3):
+        answer, seen = got["answers"][f"r{i}"], got["recorded"][f"r{i}"]
+        ids = torch.tensor([prompts[i] + answer])
+        with torch.inference_mode():
+            hidden = reference(ids, output_hidden_states=True).hidden_states
+        n = len(prompts[i])
+        for j, layer in enumerate(LAYERS):
+            # One float16 rounding of values up to a few hundred separates the two.
+            mean = hidden[layer][0, :n].mean(dim=0).numpy()
+            np.testing.assert_allclose(np.array(seen["mean"])[j], mean, rtol=2e-3, atol=2e-2)
+            for age, state in zip(seen["ages"], seen["states"], strict=True):
+                want = hidden[layer][0, n - 1 + age].numpy()
+                np.testing.assert_allclose(np.array(state)[j], want, rtol=2e-3, atol=2e-2)
+
+
+def test_compiled_model_gives_the_same_predictions(drive: Any, prompts: list[list[int]]) -> None:
+    requests = one_at_a_time(prompts, 3)
+    small = {"max_num_batched_tokens": 512, "max_model_len": 512}
+    eager = drive("trail", requests, **small)
+    compiled = drive("trail", requests, enforce_eager=False, **small)
+    assert compiled["answers"] == eager["answers"]
+    assert len(eager["predictions"]) == sum(len(a) for a in eager["answers"].values())
+    assert [p[:2] for p in compiled["predictions"]] == [p[:2] for p in eager["predictions"]]
+    np.testing.assert_allclose(
+        [p[2] for p in compiled["predictions"]], [p[2] for p in eager["predictions"]], rtol=0.02
+    )
+
+
+def test_predictions_survive_preemption_and_prefix_hits(
+    drive: Any, prompts: list[list[int]]
+) -> None:
+    """Every generated token of every request is predicted once, evicted or not."""
+    requests = [
+        {"id": f"r{i}", "step": i // 4 * 6, "prompt_ids": prompts[i % 8], "max_tokens": 60}
+        for i in range(16)
+    ]
+    got = drive("trail", requests, settings={"pause": False}, num_gpu_blocks_override=40)
+    assert got["costs"]["evictions"] > 0
+    seen: dict[str, list[int]] = {}
+    for request_id, at, left in got["predictions"]:
+        seen.setdefault(request_id, []).append(at)
+        assert left > 0
+    for request_id, answer in got["answers"].items():
+        assert seen[request_id] == list(range(len(answer)))

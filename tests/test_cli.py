@@ -1,0 +1,111 @@
+import pytest
+
+from lengthwise import __version__
+from lengthwise.cli import main
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A folder is enough: nothing here gets as far as its weights."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    return str(folder)
+
+
+@pytest.fixture
+def refuse(capsys):
+    """Run a command that must end with status 2 and one line; returns the line."""
+
+    def run(*argv):
+        assert main([str(word) for word in argv]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("lengthwise: ")
+        assert err.endswith("\n")
+        assert err.count("\n") == 1
+        return err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("policies", "says"),
+    [
+        ("nope", "unknown policy 'nope'"),
+        ("stock,trail:2", "between 0 and 1"),
+        ("fcfs,trail", "give it --probe"),
+        ("stock,sjf", "give it --probe"),
+        ("oracle,stock", "put stock or fcfs before it"),
+        ("", "unknown policy"),
+    ],
+)
+def test_bench_refuses_policies_it_cannot_run(refuse, model, tmp_path, policies, says):
+    line = refuse("bench", model, "--policies", policies, "--out", tmp_path / "out")
+    assert says in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["bench", "collect"])
+def test_a_bad_line_of_prompts_is_named(refuse, model, tmp_path, command):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"prompt": "fine"}\n{"prompt": 5}\n')
+    line = refuse(command, model, "--prompts", path, "--out", tmp_path / "out")
+    assert "line 2" in line
+
+
+@pytest.mark.parametrize("command", ["bench", "collect"])
+def test_missing_prompts_are_named(refuse, model, tmp_path, command):
+    path = tmp_path / "nowhere.jsonl"
+    assert str(path) in refuse(command, model, "--prompts", path, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["bench", "collect"])
+def test_an_unknown_model_is_named(refuse, tmp_path, command):
+    folder = tmp_path / "no-model"
+    assert f"model '{folder}': no such folder" in refuse(command, folder, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("flag", ["--rates", "--loads"])
+@pytest.mark.parametrize("value", ["x", "1,x", "burst,1;2"])
+def test_bad_rates_and_loads_are_named(refuse, model, flag, value):
+    assert "is not a number" in refuse("bench", model, "--policies", "stock", flag, value)
+
+
+def test_serve_without_a_probe_says_so(refuse, model):
+    assert "--probe" in refuse("serve", model)
+
+
+def test_serve_with_a_missing_probe_folder_says_how_to_get_one(refuse, model, tmp_path):
+    line = refuse("serve", model, "--probe", tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere") in line
+    assert "lengthwise train" in line
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"), [("nope", "unknown policy"), ("oracle", "lengthwise bench only")]
+)
+def test_serve_refuses_policies_it_cannot_run(refuse, model, policy, says):
+    assert says in refuse("serve", model, "--policy", policy)
+
+
+def test_train_without_data_says_how_to_get_some(refuse, tmp_path):
+    line = refuse("train", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert "lengthwise collect" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["nope"], ["train"], ["bench", "m", "--wrong"], ["bench", "m", "--seats", "x"]]
+)
+def test_a_wrong_command_line_is_status_two(capsys, argv):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert "lengthwise" in capsys.readouterr().err

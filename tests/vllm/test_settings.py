@@ -1,0 +1,31 @@
+import json
+
+import pytest
+
+from lengthwise.errors import UserError
+from lengthwise.vllm.settings import KEY, Settings
+
+
+@pytest.mark.parametrize("nothing", [None, {}, {"other": {"policy": "sjf"}}, {KEY: {}}])
+def test_defaults_where_nothing_is_said(nothing):
+    assert Settings.read(nothing) == Settings()
+
+
+def test_the_default_policy_is_trail_with_pausing():
+    assert (Settings().policy, Settings().pause, Settings().record) == ("trail", True, [])
+
+
+def test_settings_travel_through_vllms_config_as_json():
+    settings = Settings("trail:0.5", "/probe", False, 2.0, 4, [3, 7], 16)
+    assert Settings.read(json.loads(json.dumps(settings.additional_config()))) == settings
+
+
+def test_what_others_set_there_is_left_alone():
+    config = {"theirs": 1, **Settings(policy="sjf").additional_config()}
+    assert Settings.read(config).policy == "sjf"
+
+
+def test_an_unknown_setting_is_named_with_the_known_ones():
+    with pytest.raises(UserError, match=r"'polcy'.*policy") as caught:
+        Settings.read({KEY: {"polcy": "sjf"}})
+    assert "\n" not in str(caught.value)
