@@ -12,10 +12,13 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from lengthwise.engine import build_engine
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, reading
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.prompts import Prompt
 from lengthwise.vllm.settings import Settings
+
+_ARRAYS = ("ages", "states", "mean")
+_DAMAGED = "delete that shard and run lengthwise collect again"
 
 SHARD = 32
 """Finished requests to a file: what a kill can lose."""
@@ -74,19 +77,27 @@ def finished_ids(folder: Path) -> list[str]:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The requests of one shard: id, prompt token ids, output tokens, censored."""
-    rows: list[dict[str, Any]] = json.loads(path.read_text())
+    with reading(path, _DAMAGED):
+        rows: list[dict[str, Any]] = json.loads(path.read_text())
     return rows
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What the folder's data was collected with."""
+    with reading(folder / "meta.json", _DAMAGED):
+        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    return meta
 
 
 def read_shards(folder: Path) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """Every request of a folder with its arrays: ages [n], states [n, L, d], mean [L, d]."""
     found = []
     for path in sorted(folder.glob("shard-*.json")):
-        arrays = load_file(path.with_suffix(".safetensors"))
-        for i, row in enumerate(read_rows(path)):
-            found.append(
-                (row, {name: arrays[f"{i}.{name}"] for name in ("ages", "states", "mean")})
-            )
+        rows = read_rows(path)
+        with reading(path.with_suffix(".safetensors"), _DAMAGED):
+            arrays = load_file(path.with_suffix(".safetensors"))
+            for i, row in enumerate(rows):
+                found.append((row, {name: arrays[f"{i}.{name}"] for name in _ARRAYS}))
     return found
 
 
@@ -102,7 +113,7 @@ def _claim(folder: Path, model: Path, options: Options, layers: tuple[int, ...])
     path = folder / "meta.json"
     if not path.exists():
         path.write_text(json.dumps(meta, indent=1))
-    elif (there := json.loads(path.read_text())) != meta:
+    elif (there := read_meta(folder)) != meta:
         odd = next(key for key in meta if there.get(key) != meta[key])
         raise UserError(
             f"{folder} holds data collected with {odd}={there.get(odd)!r}, not {meta[odd]!r}: "

@@ -1,6 +1,25 @@
 """What went wrong in the user's hands, in one line."""
 
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from safetensors import SafetensorError
+
 
 class UserError(Exception):
     """Bad input. The message says what is wrong and what to do; the command prints it
     as one line and exits with status 2."""
+
+
+@contextmanager
+def reading(what: object, advice: str = "") -> Iterator[None]:
+    """Turn whatever a damaged or missing file raises in the block into a UserError."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, zlib.error, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        hint = f": {advice}" if advice else ""
+        raise UserError(f"{what} cannot be read ({reason.splitlines()[0]}){hint}") from None

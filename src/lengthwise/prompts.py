@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, reading
 
 BUILTIN = "builtin"
 
@@ -32,21 +33,18 @@ def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
     Raises:
         UserError: if the file or a line cannot be read; names the line.
     """
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit must be at least 1, not {limit}")
     if source == BUILTIN:
         packaged = resources.files("lengthwise") / "data" / "prompts.jsonl"
         with packaged.open("rb") as lines:
-            return list(_parse(lines, BUILTIN))[:limit]
+            return list(islice(_parse(lines, BUILTIN), limit))
     path = Path(source)
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            found = []
-            for prompt in _parse(lines, path.name.split(".")[0]):
-                found.append(prompt)
-                if limit is not None and len(found) >= limit:
-                    break
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"prompts file {source}: {reason}") from None
+    with (
+        reading(f"prompts file {source}"),
+        gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines,
+    ):
+        found = list(islice(_parse(lines, path.name.split(".")[0]), limit))
     if not found:
         raise UserError(f"prompts file {source}: no prompts in it")
     return found

@@ -35,16 +35,17 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
     check_vllm()
-    if make_policy(settings.policy).source == "probe":
+    source = make_policy(settings.policy).source
+    if source in ("prompt", "probe"):
         if settings.probe is None:
             raise UserError(
                 f"policy {settings.policy} predicts: give --probe FOLDER (see lengthwise train), "
                 "or --policy fcfs"
             )
         load_probe(settings.probe, model)
-    if make_policy(settings.policy).source == "oracle":
+    if source == "oracle":
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
-    _check_port(_flag(flags, "--host") or "", int(_flag(flags, "--port") or 8000))
+    _check_port(_flag(flags, "--host") or "", _flag(flags, "--port") or "8000")
     check_memory(model)
     flags, given = _take_additional_config(flags)
     config = json.dumps({**given, **settings.additional_config()})
@@ -73,7 +74,9 @@ def _take_additional_config(flags: list[str]) -> tuple[list[str], dict[str, Any]
     try:
         given = json.loads(value)
     except ValueError:
-        raise UserError(f"{name} must be JSON") from None
+        given = None
+    if not isinstance(given, dict):
+        raise UserError(f"{name} must be a JSON object")
     if KEY in given:
         raise UserError(f"set lengthwise by its own flags, not in {name}")
     kept, skip = [], False
@@ -87,12 +90,14 @@ def _take_additional_config(flags: list[str]) -> tuple[list[str], dict[str, Any]
     return kept, given
 
 
-def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
+def _check_port(host: str, port: str) -> None:
+    if not port.isdecimal() or int(port) > 65535:
+        raise UserError(f"--port must be a number up to 65535, not {port!r}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((host, int(port)))
         except OSError as error:
-            raise UserError(
-                f"port {port} cannot be used ({error.strerror}): choose --port"
-            ) from None
+            reason = error.strerror or str(error)
+            raise UserError(f"port {port} cannot be used ({reason}): choose --port") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from scipy.stats import kendalltau
 from torch import nn
 from tqdm import tqdm
 
-from lengthwise.collect import read_shards
+from lengthwise.collect import read_meta, read_shards
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.refine import Refiner
 from lengthwise.errors import UserError
@@ -104,12 +103,16 @@ def train(folders: list[Path], options: Options) -> Trained:
     Raises:
         UserError: if there is no data, too little, or of different models.
     """
+    if options.epochs < 1 or options.k < 2:
+        raise UserError("training needs at least 1 epoch and 2 bins")
     torch.manual_seed(options.seed)
     meta, rows = _read(folders)
     fit = [row for row in rows if not held_out(row[0]["id"])]
     test = [row for row in rows if held_out(row[0]["id"])]
-    tune = fit[::10]
-    fit = [row for i, row in enumerate(fit) if i % 10]
+    # By prompt, not by row: two folders may hold the same prompts.
+    tuning = set(list(dict.fromkeys(row[0]["id"] for row in fit))[::10])
+    tune = [row for row in fit if row[0]["id"] in tuning]
+    fit = [row for row in fit if row[0]["id"] not in tuning]
     if min(len(fit), len(tune), len(test)) < 2:
         raise UserError(f"{len(rows)} collected prompts are too few to train on: collect more")
     cap = float(meta["cap"])
@@ -177,6 +180,8 @@ def measure(
     total = np.array([row["output_tokens"] for row, _ in rows], dtype=np.float32)
     found: dict[str, Any] = {}
     for kind, mask in (("served", grid), ("uncensored", grid & ~test.censored)):
+        if not mask.any():
+            continue
         errors = {
             name: float(np.abs(guess - test.left)[mask].mean()) for name, guess in guesses.items()
         }
@@ -223,7 +228,7 @@ def _read(folders: list[Path]) -> tuple[dict[str, Any], list[Row]]:
     for folder in folders:
         if not (folder / "meta.json").is_file():
             raise UserError(f"no collected data in {folder}: run lengthwise collect first")
-        metas.append(json.loads((folder / "meta.json").read_text()))
+        metas.append(read_meta(folder))
         rows += read_shards(folder)
     for key in ("model", "layers", "cap"):
         if any(meta[key] != metas[0][key] for meta in metas):

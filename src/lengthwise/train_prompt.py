@@ -30,14 +30,28 @@ def fit_prompt_predictor(
     ridge = Ridge(ALPHA).fit(features, rank)
     # The softmax must see scores as unsure as they will be on new prompts.
     unseen = cross_val_predict(Ridge(ALPHA), features, rank, cv=min(5, len(prompts)))
-    softmax = LogisticRegression(C=100.0, max_iter=1000).fit(unseen[:, None], bins.index(tokens))
     slope, offset = np.zeros(len(bins)), np.full(len(bins), -30.0)
+    found = bins.index(tokens)
+    if len(np.unique(found)) == 1:
+        offset[found[0]] = 0.0
+        return _predictor(bins, tfidf, ridge, slope, offset)
+    softmax = LogisticRegression(C=100.0, max_iter=1000).fit(unseen[:, None], found)
     if len(softmax.classes_) == 2:
         slope[softmax.classes_] = [0.0, softmax.coef_[0, 0]]
         offset[softmax.classes_] = [0.0, softmax.intercept_[0]]
     else:
         slope[softmax.classes_] = softmax.coef_[:, 0]
         offset[softmax.classes_] = softmax.intercept_
+    return _predictor(bins, tfidf, ridge, slope, offset)
+
+
+def _predictor(
+    bins: Bins,
+    tfidf: TfidfTransformer,
+    ridge: Ridge,
+    slope: NDArray[np.floating],
+    offset: NDArray[np.floating],
+) -> PromptPredictor:
     return PromptPredictor(
         bins,
         tfidf.idf_.astype(np.float32),

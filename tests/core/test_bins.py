@@ -28,12 +28,13 @@ def test_equal_bins_are_trails():
 
 
 def test_log_bins_span_zero_to_top_and_grow_by_one_factor():
-    bins = Bins.log(8, 512, first=4)
+    bins = Bins.log(8, 512, knee=16)
     assert len(bins) == 8
-    np.testing.assert_allclose(bins.edges[[0, 1, -1]], [0, 4, 512], rtol=1e-5)
-    factors = bins.edges[2:] / bins.edges[1:-1]
-    np.testing.assert_allclose(factors, factors[0], rtol=1e-4)
-    assert (np.diff(bins.widths[1:]) > 0).all()
+    assert bins.edges[0] == 0
+    np.testing.assert_allclose(bins.edges[-1], 512, rtol=1e-5)
+    growth = bins.widths[1:] / bins.widths[:-1]
+    assert (growth > 1).all()
+    np.testing.assert_allclose(growth, growth[0], rtol=1e-3)
 
 
 @pytest.mark.parametrize(

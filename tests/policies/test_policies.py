@@ -123,6 +123,10 @@ def test_a_running_one_without_a_prediction_keeps_its_seat(name):
     assert not make_policy(name).preemptible(request(started=True, generated=9))
 
 
+def test_trail_commits_to_nobody_it_knows_nothing_of():
+    assert make_policy("trail").rank(request(started=True, generated=90)) == UNPREDICTED
+
+
 @pytest.mark.parametrize("name", ["sprpt", "trail:1"])
 def test_ranks_of_predicted_ones_stay_above_unpredicted(name):
     it = request(predicted=3.0, started=True, generated=2)

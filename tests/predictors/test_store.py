@@ -178,5 +178,5 @@ def test_a_missing_folder_says_how_to_get_one(load, tmp_path, served):
 def test_a_cut_description_is_the_users_error(load, saved, served):
     path = saved / "predictors.json"
     path.write_text(path.read_text()[:40])
-    with pytest.raises(UserError, match="not JSON"):
+    with pytest.raises(UserError, match="cannot be read"):
         load(str(saved), served)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import gzip
-import itertools
 import json
+import math
+from collections.abc import Iterable
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, reading
 
 
 def burst(n: int) -> list[float]:
@@ -41,25 +44,18 @@ def trace(path: Path, n: int, rate: float | None) -> list[float]:
     Raises:
         UserError: for an unreadable line (named), too few lines, or unsorted times.
     """
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            json_lines = path.name.removesuffix(".gz").endswith(".jsonl")
-            records = map(json.loads, lines) if json_lines else csv.DictReader(lines)
-            times: list[float] = []
-            for number, record in enumerate(records, 1):
-                if len(times) == n:
-                    break
-                try:
-                    times.append(_time(record))
-                except (KeyError, TypeError, ValueError):
-                    raise UserError(
-                        f"trace {path}, record {number}: no t_s or t_ms in it"
-                    ) from None
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"trace {path}: {error}") from None
+    with (
+        reading(f"trace {path}"),
+        gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines,
+    ):
+        json_lines = path.name.removesuffix(".gz").endswith(".jsonl")
+        records: Iterable[Any] = csv.DictReader(lines)
+        if json_lines:
+            records = filter(str.strip, lines)
+        times = [_time(path, i, record) for i, record in enumerate(islice(records, n), 1)]
     if len(times) < n:
         raise UserError(f"trace {path} has {len(times)} arrivals, {n} are needed")
-    if any(later < earlier for earlier, later in itertools.pairwise(times)):
+    if any(later < earlier for earlier, later in pairwise(times)):
         raise UserError(f"trace {path}: arrival times must not decrease")
     times = [t - times[0] for t in times]
     if rate is None or times[-1] == 0:
@@ -68,5 +64,12 @@ def trace(path: Path, n: int, rate: float | None) -> list[float]:
     return [t * factor for t in times]
 
 
-def _time(record: dict[str, str]) -> float:
-    return float(record["t_s"]) if "t_s" in record else float(record["t_ms"]) / 1000.0
+def _time(path: Path, number: int, record: str | dict[str, str]) -> float:
+    try:
+        fields = json.loads(record) if isinstance(record, str) else record
+        time = float(fields["t_s"]) if "t_s" in fields else float(fields["t_ms"]) / 1000.0
+        if not math.isfinite(time):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"trace {path}, record {number}: no t_s or t_ms in it") from None
+    return time

@@ -78,6 +78,8 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
             ]
             result = execute(replace(base, policy=policy, rate=rate, requests=requests))
             lives = result.pop("lives")
+            if not result["finished"]:
+                raise UserError(f"policy {policy} finished no request at all")
             for life in lives:
                 lengths.setdefault(life["id"], life["tokens"])
                 answers.setdefault(life["id"], life["answer"])

@@ -28,10 +28,12 @@ class Bins:
         return cls.of(np.linspace(0.0, top, k + 1))
 
     @classmethod
-    def log(cls, k: int, top: float, first: float = 4.0) -> Bins:
-        """k bins, each wider than the one before: ``first`` tokens wide, then geometric."""
-        edges = np.concatenate([[0.0], np.geomspace(first, top, k)])
-        return cls.of(edges)
+    def log(cls, k: int, top: float, knee: float = 16.0) -> Bins:
+        """k bins on [0, top], each wider than the one before by the same factor.
+
+        Far above ``knee`` tokens they are spaced like logarithms, below it nearly evenly.
+        """
+        return cls.of(knee * np.expm1(np.linspace(0.0, np.log1p(top / knee), k + 1)))
 
     def with_overflow(self) -> Bins:
         """One more bin for whatever is longer, standing for the last bound."""

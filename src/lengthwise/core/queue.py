@@ -48,9 +48,6 @@ class RankQueue(Generic[T]):
         """Read the item's rank again; raises KeyError if it is not queued."""
         self._forget(item)
         self._insert(item)
-        if len(self._heap) > 64 and len(self._heap) > 2 * len(self._live):
-            self._heap = [entry for entry in self._heap if entry[2] in self._items]
-            heapq.heapify(self._heap)
 
     def remove(self, item: T) -> None:
         """Take an item out; raises KeyError if it is not queued."""
@@ -96,6 +93,9 @@ class RankQueue(Generic[T]):
 
     def _forget(self, item: T) -> None:
         del self._items[self._live.pop(item)]
+        if len(self._heap) > 64 and len(self._heap) > 2 * len(self._live):
+            self._heap = [entry for entry in self._heap if entry[2] in self._items]
+            heapq.heapify(self._heap)
 
     def _drop_dead(self) -> None:
         while self._heap and self._heap[0][2] not in self._items:

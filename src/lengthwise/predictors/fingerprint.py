@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, reading
 
 _EMBEDDING_ROWS = 32
 
@@ -45,8 +45,19 @@ def fingerprint(model: str) -> str:
     files = sorted(folder.glob("*.safetensors"))
     if not files or not (folder / "config.json").is_file():
         raise UserError(f"model {model!r}: needs config.json and *.safetensors in {folder}")
-    config = json.loads((folder / "config.json").read_text())
-    config = config.get("text_config", config)
+    with reading(f"model {model!r}"):
+        config = json.loads((folder / "config.json").read_text())
+        config = config.get("text_config", config)
+        tensors = _some_weights(files)
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name])
+    shape = f"{config.get('num_hidden_layers')}x{config.get('hidden_size')}"
+    return f"{config.get('model_type')}-{shape}-{digest.hexdigest()[:16]}"
+
+
+def _some_weights(files: list[Path]) -> dict[str, bytes]:
     tensors: dict[str, bytes] = {}
     for file in files:
         with safe_open(file, framework="pt") as weights:
@@ -56,9 +67,4 @@ def fingerprint(model: str) -> str:
                     tensors[name] = view[:].float().numpy().tobytes()
                 elif name.endswith("embed_tokens.weight"):
                     tensors[name] = view[:_EMBEDDING_ROWS].float().numpy().tobytes()
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name])
-    shape = f"{config.get('num_hidden_layers')}x{config.get('hidden_size')}"
-    return f"{config.get('model_type')}-{shape}-{digest.hexdigest()[:16]}"
+    return tensors

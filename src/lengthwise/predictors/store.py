@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lengthwise.core.bins import Bins
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, reading
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.prompt import PromptPredictor
 
+_AGAIN = "run lengthwise train again"
 _ARRAYS = ("idf", "weight", "slope", "offset")
 
 BUILTIN = "builtin"
@@ -78,10 +78,11 @@ def load_probe(name: str, model: str) -> Probe:
     it = dict(described["probe"])
     probe = Probe(**(it | {"bins": _bins(it["bins"])}))
     path = folder / "probe.safetensors"
-    try:
-        probe.load_state_dict(_weights(path))
-    except RuntimeError as error:
-        raise _damaged(path, error) from None
+    with reading(path, _AGAIN):
+        try:
+            probe.load_state_dict(_weights(path))
+        except RuntimeError as error:
+            raise ValueError(error) from None
     return probe.eval()
 
 
@@ -94,23 +95,19 @@ def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
     folder, described = _describe(name, model)
     it = described["prompt"]
     path = folder / "prompt.safetensors"
-    weights = _weights(path)
-    try:
+    with reading(path, _AGAIN):
+        weights = _weights(path)
         arrays = {name: weights[name].numpy() for name in _ARRAYS}
-    except KeyError as error:
-        raise _damaged(path, error) from None
     return PromptPredictor(_bins(it["bins"]), intercept=it["intercept"], **arrays)
 
 
 def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
     folder = predictors_folder(name)
     path = folder / "predictors.json"
-    try:
-        described: dict[str, Any] = json.loads(path.read_text())
-    except OSError:
-        raise UserError(f"no trained predictors in {folder}: run lengthwise train first") from None
-    except ValueError:
-        raise UserError(f"{path} is not JSON: run lengthwise train again") from None
+    if not path.is_file():
+        raise UserError(f"no trained predictors in {folder}: run lengthwise train first")
+    with reading(path, _AGAIN):
+        described: dict[str, Any] = dict(json.loads(path.read_text()))
     served = fingerprint(model)
     if described.get("model") != served:
         raise UserError(
@@ -121,15 +118,7 @@ def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return {name: value.float() for name, value in load_file(path).items()}
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> UserError:
-    reason = str(error).splitlines()[0]
-    return UserError(f"{path} cannot be used ({reason}): run lengthwise train again")
+    return {name: value.float() for name, value in load_file(path).items()}
 
 
 def _bins_json(bins: Bins) -> dict[str, list[float]]:

@@ -92,6 +92,7 @@ class Tap:
         self._execute, self._sample = runner.execute_model, runner.sample_tokens
         runner.execute_model, runner.sample_tokens = self.execute_model, self.sample_tokens
 
+    @torch.inference_mode()
     def execute_model(self, scheduler_output: Any, *args: Any, **kwargs: Any) -> Any:
         """The runner's own, then one look at the states it left."""
         for request_id in scheduler_output.finished_req_ids:
@@ -99,7 +100,7 @@ class Tap:
         result = self._execute(scheduler_output, *args, **kwargs)
         state = self._runner.execute_model_state
         if state is not None and state.aux_hidden_states:
-            with COSTS.timed("predict_s"), torch.inference_mode():
+            with COSTS.timed("predict_s"):
                 observation = self._look(scheduler_output, state.aux_hidden_states)
                 if observation is not None:
                     self._observer.observe(observation)
