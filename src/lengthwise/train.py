@@ -98,7 +98,7 @@ class Positions:
 
 
 def train(folders: list[Path], options: Options) -> Trained:
-    """Train on 75 % of the prompts, choose by a tenth of those, report on the other 25 %.
+    """Train on 75 % of the prompts, choose by a fifth of those, report on the other 25 %.
 
     Raises:
         UserError: if there is no data, too little, or of different models.
@@ -110,7 +110,7 @@ def train(folders: list[Path], options: Options) -> Trained:
     fit = [row for row in rows if not held_out(row[0]["id"])]
     test = [row for row in rows if held_out(row[0]["id"])]
     # By prompt, not by row: two folders may hold the same prompts.
-    tuning = set(list(dict.fromkeys(row[0]["id"] for row in fit))[::10])
+    tuning = set(list(dict.fromkeys(row[0]["id"] for row in fit))[::5])
     tune = [row for row in fit if row[0]["id"] in tuning]
     fit = [row for row in fit if row[0]["id"] not in tuning]
     if min(len(fit), len(tune), len(test)) < 2:
