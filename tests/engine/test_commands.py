@@ -61,8 +61,10 @@ def collected(
 def test_collect_resumes_and_marks_censored(collected: Path) -> None:
     rows = read_shards(collected)
     assert sorted(row["id"] for row, _ in rows) == sorted(f"short:{i + 1}" for i in range(80))
+    assert 0 < sum(row["censored"] for row, _ in rows) < 80
     for row, arrays in rows:
-        assert row["censored"] == (row["output_tokens"] == 32)
+        # An answer may also end by itself at exactly the cap.
+        assert row["output_tokens"] == 32 if row["censored"] else row["output_tokens"] <= 32
         assert arrays["ages"][0] == 0
         assert arrays["states"].shape == (len(arrays["ages"]), 2, 576)
         assert np.isfinite(arrays["mean"]).all()
