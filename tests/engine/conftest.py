@@ -45,7 +45,8 @@ def prompts(model: Path) -> list[list[int]]:
     from lengthwise.collect import chat_ids
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    return [chat_ids(tokenizer, prompt.text) for prompt in read_prompts("builtin")[:24]]
+    ids = [chat_ids(tokenizer, prompt.text) for prompt in read_prompts("builtin")[:60]]
+    return [one for one in ids if len(one) < 100][:18]
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str]) -> Drive:
 
 
 def requests_of(
-    prompts: list[list[int]], every: int = 3, max_tokens: int = 40
+    prompts: list[list[int]], every: int = 2, max_tokens: int = 16
 ) -> list[dict[str, Any]]:
     """One request for each prompt, a new one every few steps, of very unequal lengths."""
     return [

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-SCARCE = {"num_gpu_blocks_override": 17, "max_model_len": 448, "max_num_batched_tokens": 448}
-"""16 usable blocks of 32 tokens: too few for four running requests."""
+SCARCE = {"num_gpu_blocks_override": 9, "max_model_len": 240, "max_num_batched_tokens": 240}
+"""8 usable blocks of 32 tokens: too few for four running requests."""
 
 
 def test_fcfs_takes_stock_decisions_step_for_step(drive: Any, mixed: Any) -> None:

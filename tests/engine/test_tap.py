@@ -67,10 +67,10 @@ def test_predictions_survive_preemption_and_prefix_hits(
 ) -> None:
     """Every generated token of every request is predicted once, evicted or not."""
     requests = [
-        {"id": f"r{i}", "step": i // 4 * 6, "prompt_ids": prompts[i % 8], "max_tokens": 60}
+        {"id": f"r{i}", "step": i // 4 * 4, "prompt_ids": prompts[i % 8], "max_tokens": 30}
         for i in range(16)
     ]
-    got = drive("trail", requests, settings={"pause": False}, num_gpu_blocks_override=40)
+    got = drive("trail", requests, settings={"pause": False}, num_gpu_blocks_override=30)
     assert got["costs"]["evictions"] > 0
     seen: dict[str, list[int]] = {}
     for request_id, at, left in got["predictions"]:

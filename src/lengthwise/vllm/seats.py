@@ -14,6 +14,7 @@ _PAUSED = sys.maxsize
 """``next_decode_eligible_step`` of a paused request: vLLM passes it over."""
 
 _FIRST = 0
+_ANY = sys.maxsize
 
 
 class Seats:
@@ -32,10 +33,10 @@ class Seats:
         self._views = views
         self._margin = margin
         self._seats: int = scheduler.max_num_active_reqs
+        self._pausing = pause
         # The V2 runner keeps a slot for each running request; V1 only for scheduled ones.
-        slots = scheduler.max_num_running_reqs if scheduler.use_v2_model_runner else sys.maxsize
-        self._most_running = slots if pause else self._seats
-        scheduler.max_num_running_reqs = max(scheduler.max_num_running_reqs, self._most_running)
+        self._slots = scheduler.max_num_running_reqs if scheduler.use_v2_model_runner else _ANY
+        scheduler.max_num_running_reqs = self._slots
 
     def arrange(self) -> None:
         """Give the seats to the best ranks, before vLLM schedules the step."""
@@ -43,7 +44,7 @@ class Seats:
         active: list[tuple[float, Any]] = []
         paused: list[tuple[float, Any]] = []
         for request in scheduler.running:
-            view = self._views[request.request_id]
+            view = self._view(request)
             view.generated = request.num_output_tokens
             ranked = (self._policy.rank(view), request)
             (paused if _is_paused(request) else active).append(ranked)
@@ -54,6 +55,7 @@ class Seats:
         heads = _Heads(scheduler, self._policy, self._views)
         self._fill(active, paused, heads)
         self._swap(active, paused, heads)
+        self._make_room(heads.promised, paused)
         heads.put_back()
         active.sort(key=_rank)
         scheduler.running = [request for _, request in active] + [request for _, request in paused]
@@ -63,8 +65,8 @@ class Seats:
         """Free seats go to the best of the paused and the waiting."""
         while len(active) + heads.seated < self._seats:
             if heads.best and (not paused or heads.rank < paused[0][0]):
-                if self._room(heads.best, heads.rank, paused):
-                    heads.seat()
+                if self._fits(heads, paused):
+                    heads.seat(self._blocks_needed(heads.best))
                 else:
                     # Memory, not seats, is short: smaller ranks wait for it.
                     heads.close()
@@ -75,38 +77,32 @@ class Seats:
 
     def _swap(self, active: list[Any], paused: list[Any], heads: _Heads) -> None:
         """Better ranks outside take the seats of worse ones that may be interrupted."""
-        victims = [
-            pair for pair in active if self._policy.preemptible(self._views[pair[1].request_id])
-        ]
+        victims = [pair for pair in active if self._policy.preemptible(self._view(pair[1]))]
         while victims:
             outside = min(heads.rank if heads.may_preempt else _NOBODY, _first_rank(paused))
-            rank, victim = victims[-1]
-            if outside + self._margin >= rank:
+            victim = victims[-1]
+            if outside + self._margin >= victim[0]:
                 return
-            victims.pop()
             if outside == _first_rank(paused):
-                active.remove((rank, victim))
                 self._resume(active, paused)
-                self._pause(rank, victim, paused)
+            elif self._fits(heads, [*paused, victim]):
+                heads.seat(self._blocks_needed(heads.best))
+            else:
+                heads.close()
                 continue
-            active.remove((rank, victim))
-            self._pause(rank, victim, paused)
-            if self._room(heads.best, heads.rank, paused):
-                heads.seat()
-                continue
-            heads.close()
-            if (rank, victim) in paused:
-                paused.remove((rank, victim))
-                self._sit_down(rank, victim, active)
+            active.remove(victims.pop())
+            self._stand_up(victim, paused, heads)
 
-    def _pause(self, rank: float, victim: Any, paused: list[Any]) -> None:
-        self._views[victim.request_id].preemptions += 1
-        if len(self._scheduler.running) >= self._most_running:
+    def _stand_up(self, pair: tuple[float, Any], paused: list[Any], heads: _Heads) -> None:
+        """Pause a request, or discard its KV cache where it cannot be paused."""
+        victim = pair[1]
+        self._view(victim).preemptions += 1
+        if not self._pausing or len(self._scheduler.running) + heads.seated > self._slots:
             self._evict(victim)
             return
         COSTS.pauses += 1
         victim.next_decode_eligible_step = _PAUSED
-        insort(paused, (rank, victim), key=_rank)
+        insort(paused, pair, key=_rank)
 
     def _resume(self, active: list[Any], paused: list[Any]) -> None:
         rank, request = paused.pop(0)
@@ -116,19 +112,18 @@ class Seats:
         request.next_decode_eligible_step = _FIRST
         active.append((rank, request))
 
-    def _room(self, request: Any, rank: float, paused: list[Any]) -> bool:
-        """Whether the request's blocks fit, evicting worse-ranked paused ones if that helps."""
-        cache = self._scheduler.kv_cache_manager
-        needed, free = self._blocks_needed(request), self._free_blocks()
-        worse = [pair for pair in paused if pair[0] > rank]
-        held = sum(len(g) for _, r in worse for g in cache.get_blocks(r.request_id).blocks)
-        if needed > free + held:
-            return False
-        while self._free_blocks() < needed and worse:
-            pair = worse.pop()
-            paused.remove(pair)
-            self._evict(pair[1])
-        return self._free_blocks() >= needed
+    def _fits(self, heads: _Heads, outside: list[Any]) -> bool:
+        """Whether the best waiting request's blocks are free or held by worse ranks."""
+        blocks_of = self._scheduler.kv_cache_manager.get_blocks
+        worse = [request for rank, request in outside if rank > heads.rank]
+        held = sum(len(group) for r in worse for group in blocks_of(r.request_id).blocks)
+        needed = heads.promised + self._blocks_needed(heads.best)
+        return needed <= self._free_blocks() + held
+
+    def _make_room(self, blocks: int, paused: list[Any]) -> None:
+        """Evict the worst paused requests until what was promised is free."""
+        while paused and self._free_blocks() < blocks:
+            self._evict(paused.pop()[1])
 
     def _free_blocks(self) -> int:
         return int(self._scheduler.kv_cache_manager.block_pool.get_num_free_blocks())
@@ -144,6 +139,9 @@ class Seats:
         """Discard its KV cache; it waits again and recomputes (vLLM's own preemption)."""
         self._scheduler.running.remove(request)
         self._scheduler.evict(request)
+
+    def _view(self, request: Any) -> Request:
+        return self._views[request.request_id]
 
 
 _NOBODY = float("inf")
@@ -170,6 +168,7 @@ class _Heads:
         self._views = views
         self._taken: list[Any] = []
         self.seated = len(scheduler.kv_holding_waiting)
+        self.promised = 0
         self._closed = False
         self._look()
 
@@ -188,10 +187,11 @@ class _Heads:
             self.may_preempt = self._policy.may_preempt(view)
             return
 
-    def seat(self) -> None:
-        """The best one gets a seat; look at the next."""
+    def seat(self, blocks: int) -> None:
+        """The best one gets a seat and is promised blocks; look at the next."""
         self._taken.append(self._scheduler.waiting.pop_request())
         self.seated += 1
+        self.promised += blocks
         self._look()
 
     def close(self) -> None:
