@@ -62,15 +62,11 @@ def test_compiled_model_gives_the_same_predictions(drive: Any, prompts: list[lis
     )
 
 
-def test_predictions_survive_preemption_and_prefix_hits(
-    drive: Any, prompts: list[list[int]]
-) -> None:
+def test_predictions_survive_preemption_and_prefix_hits(drive: Any, mixed: Any) -> None:
     """Every generated token of every request is predicted once, evicted or not."""
-    requests = [
-        {"id": f"r{i}", "step": i // 4 * 4, "prompt_ids": prompts[i % 8], "max_tokens": 30}
-        for i in range(16)
-    ]
-    got = drive("trail", requests, settings={"pause": False}, num_gpu_blocks_override=30)
+    requests = [{**r, "prompt_ids": mixed[i % 6]["prompt_ids"]} for i, r in enumerate(mixed)]
+    scarce = {"num_gpu_blocks_override": 9, "max_model_len": 240, "max_num_batched_tokens": 240}
+    got = drive("trail", requests, **scarce)
     assert got["costs"]["evictions"] > 0
     seen: dict[str, list[int]] = {}
     for request_id, at, left in got["predictions"]:
