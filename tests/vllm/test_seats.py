@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
 from lengthwise.policies import make_policy
-from lengthwise.vllm.seats import Seats
+from lengthwise.vllm.seats import PAUSED_PER_SEAT, Seats
 
 SEATS = 3
 BLOCK = 8
@@ -161,6 +161,7 @@ def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
             SEATS, len(active) + outside
         )
         assert not engine.evicted
+        assert len(engine.running) - len(active) <= PAUSED_PER_SEAT * SEATS
         for request_id in before - {r.request_id for r in active}:
             view = engine.views[request_id]
             assert policy.preemptible(view), "a committed request lost its seat"

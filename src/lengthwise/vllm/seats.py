@@ -13,6 +13,11 @@ from lengthwise.vllm.costs import COSTS
 _PAUSED = sys.maxsize
 """``next_decode_eligible_step`` of a paused request: vLLM passes it over."""
 
+PAUSED_PER_SEAT = 2
+"""Most paused requests to a seat. Among thousands waiting some prompt always promises to
+be shorter than what runs; without a bound each would be prefilled, found longer, and
+paused in turn, and every step would look through them all."""
+
 _FIRST = 0
 _ANY = sys.maxsize
 
@@ -44,10 +49,13 @@ class Seats:
         active: list[tuple[float, Any]] = []
         paused: list[tuple[float, Any]] = []
         for request in scheduler.running:
+            if _is_paused(request):
+                # It generates nothing, so its rank is the one it lost its seat with.
+                paused.append((request.lengthwise_rank, request))
+                continue
             view = self._view(request)
             view.generated = request.num_output_tokens
-            ranked = (self._policy.rank(view), request)
-            (paused if _is_paused(request) else active).append(ranked)
+            active.append((self._policy.rank(view), request))
         if not paused and not scheduler.waiting and self._free_blocks() > len(active):
             return
         active.sort(key=_rank)
@@ -79,7 +87,8 @@ class Seats:
         """Better ranks outside take the seats of worse ones that may be interrupted."""
         victims = [pair for pair in active if self._policy.preemptible(self._view(pair[1]))]
         while victims:
-            outside = min(heads.rank if heads.may_preempt else _NOBODY, _first_rank(paused))
+            enter = heads.may_preempt and len(paused) < PAUSED_PER_SEAT * self._seats
+            outside = min(heads.rank if enter else _NOBODY, _first_rank(paused))
             victim = victims[-1]
             if outside + self._margin >= victim[0]:
                 return
@@ -95,13 +104,14 @@ class Seats:
 
     def _stand_up(self, pair: tuple[float, Any], paused: list[Any], heads: _Heads) -> None:
         """Pause a request, or discard its KV cache where it cannot be paused."""
-        victim = pair[1]
+        rank, victim = pair
         self._view(victim).preemptions += 1
         if not self._pausing or len(self._scheduler.running) + heads.seated > self._slots:
             self._evict(victim)
             return
         COSTS.pauses += 1
         victim.next_decode_eligible_step = _PAUSED
+        victim.lengthwise_rank = rank
         insort(paused, pair, key=_rank)
 
     def _resume(self, active: list[Any], paused: list[Any]) -> None:
