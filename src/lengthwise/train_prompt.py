@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_predict
 
-from lengthwise.core.bins import Bins
+from lengthwise.core.bins import Bins, Floats
 from lengthwise.predictors.prompt import BUCKETS, PromptPredictor, buckets
 
 ALPHA = 0.5
@@ -30,36 +30,31 @@ def fit_prompt_predictor(
     ridge = Ridge(ALPHA).fit(features, rank)
     # The softmax must see scores as unsure as they will be on new prompts.
     unseen = cross_val_predict(Ridge(ALPHA), features, rank, cv=min(5, len(prompts)))
-    slope, offset = np.zeros(len(bins)), np.full(len(bins), -30.0)
-    found = bins.index(tokens)
-    if len(np.unique(found)) == 1:
-        offset[found[0]] = 0.0
-        return _predictor(bins, tfidf, ridge, slope, offset)
-    softmax = LogisticRegression(C=100.0, max_iter=1000).fit(unseen[:, None], found)
-    if len(softmax.classes_) == 2:
-        slope[softmax.classes_] = [0.0, softmax.coef_[0, 0]]
-        offset[softmax.classes_] = [0.0, softmax.intercept_[0]]
-    else:
-        slope[softmax.classes_] = softmax.coef_[:, 0]
-        offset[softmax.classes_] = softmax.intercept_
-    return _predictor(bins, tfidf, ridge, slope, offset)
-
-
-def _predictor(
-    bins: Bins,
-    tfidf: TfidfTransformer,
-    ridge: Ridge,
-    slope: NDArray[np.floating],
-    offset: NDArray[np.floating],
-) -> PromptPredictor:
+    slope, offset = _softmax(unseen, bins.index(tokens), len(bins))
     return PromptPredictor(
         bins,
         tfidf.idf_.astype(np.float32),
         ridge.coef_.astype(np.float32),
         float(ridge.intercept_),
-        slope.astype(np.float32),
-        offset.astype(np.float32),
+        slope,
+        offset,
     )
+
+
+def _softmax(
+    scores: NDArray[np.floating], found: NDArray[np.int64], k: int
+) -> tuple[Floats, Floats]:
+    """Slope and offset [k] of each bin's logit; bins never seen are all but impossible."""
+    slope, offset = np.zeros(k, dtype=np.float32), np.full(k, -30.0, dtype=np.float32)
+    seen = np.unique(found)
+    offset[seen] = 0.0
+    if len(seen) > 1:
+        fitted = LogisticRegression(C=100.0, max_iter=1000).fit(scores[:, None], found)
+        # Of two classes scikit-learn only fits the second against the first.
+        fitted_bins = seen if len(seen) > 2 else seen[1:]
+        slope[fitted_bins] = fitted.coef_[:, 0]
+        offset[fitted_bins] = fitted.intercept_
+    return slope, offset
 
 
 def _matrix(prompts: list[list[int]]) -> csr_matrix:
