@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from scipy.stats import kendalltau
 
+from lengthwise.collect import read_shards
 from lengthwise.errors import UserError
 from lengthwise.predictors.store import load_probe
 from lengthwise.prompts import held_out
@@ -209,3 +211,11 @@ def test_folders_of_different_kinds_are_refused(folder, tmp_path, key, value):
     other = collected(tmp_path / "other", n=4, name="other", **{key: value})
     with pytest.raises(UserError, match=f"differ in {key}"):
         train([folder, other], QUICK)
+
+
+def test_the_outlook_of_prompts_never_seen_tells_the_length(trained, folder):
+    """What the ridge makes of a held-out prompt's end follows the answer's length."""
+    rows = [row for row in read_shards(folder) if held_out(row[0]["id"])]
+    ends = torch.from_numpy(np.stack([a["states"][0, 1] for _, a in rows])).float()
+    outlook = (ends @ trained.probe.outlook).numpy()
+    assert kendalltau(outlook, [row["output_tokens"] for row, _ in rows]).statistic > 0.6

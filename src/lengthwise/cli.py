@@ -83,7 +83,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it = commands.add_parser("train", help="train the probe and the prompt predictor")
     it.add_argument("data", type=Path, nargs="+", help="folders that collect filled")
     it.add_argument("--out", type=Path, required=True, help="folder for the trained predictors")
-    it.add_argument("--epochs", type=int, default=8)
+    it.add_argument("--epochs", type=int, default=16)
     it.add_argument("--bins", choices=["log", "equal"], default="log")
     it.add_argument("-k", type=int, default=20, help="number of bins")
     it.add_argument("--inputs", choices=["paper", "full"], default="full")

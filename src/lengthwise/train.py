@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
 from torch import nn
 from tqdm import tqdm
 
@@ -24,8 +26,8 @@ from lengthwise.predictors.store import Trained
 from lengthwise.prompts import held_out
 from lengthwise.train_prompt import fit_prompt_predictor
 
-NOISE = 0.3
-"""Standard deviation of the noise on normalised inputs: neighbouring rows are alike."""
+NOISE = 0.6
+"""Standard deviation of the noise on normalised states: neighbouring rows are alike."""
 
 LIKELIHOOD = 0.2
 """Weight of the likelihood beside the error of the mean: keeps the bins calibrated."""
@@ -37,7 +39,7 @@ Row = tuple[dict[str, Any], dict[str, np.ndarray]]
 class Options:
     """How to train. ``bins``: ``log`` or ``equal`` (TRAIL's); ``epochs``: TRAIL's 30."""
 
-    epochs: int = 8
+    epochs: int = 16
     bins: str = "log"
     k: int = 20
     inputs: Inputs = "full"
@@ -56,7 +58,7 @@ class Positions:
         left: [n] tokens still to come (for a censored answer: at least so many).
         limit: [n] tokens until the cap.
         censored: [n] whether the answer hit the cap.
-        current, mean: [n, L, d] states and prompt means.
+        current, mean, first: [n, L, d] states, prompt means and states at the prompt's end.
         prompt: [n] prompt tokens.
     """
 
@@ -67,6 +69,7 @@ class Positions:
     censored: NDArray[np.bool_]
     current: NDArray[np.float16]
     mean: NDArray[np.float16]
+    first: NDArray[np.float16]
     prompt: NDArray[np.int64]
 
     @classmethod
@@ -84,6 +87,8 @@ class Positions:
             np.array([row["censored"] for row, _ in rows])[request],
             np.concatenate([arrays["states"] for _, arrays in rows]),
             np.stack([arrays["mean"] for _, arrays in rows])[request],
+            # The first sampled position is the end of the prompt.
+            np.stack([arrays["states"][0] for _, arrays in rows])[request],
             np.array([len(row["prompt_ids"]) for row, _ in rows])[request],
         )
 
@@ -92,6 +97,7 @@ class Positions:
         return probe.features(
             torch.from_numpy(self.current[:, layer]).float(),
             torch.from_numpy(self.mean[:, layer]).float(),
+            torch.from_numpy(self.first[:, layer]).float(),
             torch.from_numpy(self.age),
             torch.from_numpy(self.prompt),
         )
@@ -186,8 +192,9 @@ def measure(
             name: float(np.abs(guess - test.left)[mask].mean()) for name, guess in guesses.items()
         }
         found[f"mae_{kind}"] = {name: round(error, 2) for name, error in errors.items()}
-        ratio = errors["constant_median"] / errors["probe_refined"]
-        found[f"mae_{kind}"]["ratio_to_constant"] = round(ratio, 3)
+        for name, readout in (("", "probe_refined"), ("_by_median", "probe_refined_median")):
+            ratio = errors["constant_median"] / errors[readout]
+            found[f"mae_{kind}"][f"ratio_to_constant{name}"] = round(ratio, 3)
     found["at_arrival"] = {
         "mae_constant_median": round(float(np.abs(total - np.median(total)).mean()), 2),
         "mae_prompt_only": round(float(np.abs(totals - total).mean()), 2),
@@ -293,7 +300,13 @@ def _fit_probe(
     probe: Probe, data: dict[str, Positions], number: int, options: Options, bar: Any
 ) -> float:
     fit, tune = data["fit"], data["tune"]
-    features, held = fit.features(probe, number), tune.features(probe, number)
+    if probe.inputs == "full":
+        outlook = _fit_outlook(probe, fit, number)
+        features = fit.features(probe, number)
+        features[:, -1] = outlook
+    else:
+        features = fit.features(probe, number)
+    held = tune.features(probe, number)
     probe.shift.copy_(features.mean(dim=0))
     probe.scale.copy_(features.std(dim=0).clamp(min=1e-3))
     bin_ = torch.from_numpy(probe.bins.index(fit.left))
@@ -304,7 +317,8 @@ def _fit_probe(
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         seen = features[rows]
-        logits = probe(seen + NOISE * probe.scale * torch.randn_like(seen))
+        noise = NOISE * probe.scale[: probe.width] * torch.randn(len(rows), probe.width)
+        logits = probe(torch.cat([seen[:, : probe.width] + noise, seen[:, probe.width :]], dim=1))
         # The mean is what schedules: being 100 tokens off costs more than the next bin.
         # With values cut at the limit, a censored row only asks for "at least so many".
         mean = (logits.softmax(dim=1) * torch.minimum(values, limit[rows])).sum(dim=1)
@@ -323,6 +337,28 @@ def _fit_probe(
         options,
         bar.update,
     )
+
+
+def _fit_outlook(probe: Probe, fit: Positions, number: int) -> torch.Tensor:
+    """Ridge from the prompt's end to the rank of the answer's length.
+
+    Returns each row's outlook [n] as it looks on prompts the ridge has not seen: the
+    MLP must not trust it more than it will deserve.
+    """
+    starts = np.flatnonzero(fit.age == 0)
+    states = fit.first[starts, number].astype(np.float64)
+    scale = np.maximum(states.std(axis=0), 1e-3)
+    total = fit.left[starts]
+    rank = np.searchsorted(np.sort(total), total, side="right") / len(total)
+    states = (states - states.mean(axis=0)) / scale
+    ridge = RidgeCV(np.logspace(1, 5, 9)).fit(states, rank)
+    weights = ridge.coef_ / scale
+    probe.outlook.copy_(torch.from_numpy(weights))
+    folds = KFold(min(10, len(starts)), shuffle=True, random_state=0)
+    unseen = cross_val_predict(Ridge(ridge.alpha_), states, rank, cv=folds)
+    # The map has no intercept of its own: the MLP's normalisation takes it away.
+    offset = float((fit.first[starts, number].astype(np.float64) @ weights).mean() - rank.mean())
+    return torch.from_numpy(unseen + offset).float()[torch.from_numpy(fit.request)]
 
 
 def _tune_refinement(probe: Probe, fit: Positions, tune: Positions, number: int) -> None:

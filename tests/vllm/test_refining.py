@@ -15,7 +15,9 @@ D = 4
 @pytest.fixture
 def probe():
     torch.manual_seed(0)
-    return Probe(1, D, Bins.equal(5, 50), hidden=16).eval()
+    probe = Probe(1, D, Bins.equal(5, 50), hidden=16).eval()
+    probe.outlook.normal_()
+    return probe
 
 
 def observation(ages, seed=0):
@@ -26,6 +28,7 @@ def observation(ages, seed=0):
         list(ages),
         np.array(list(ages.values()), dtype=np.int64),
         np.full(n, 10, dtype=np.int64),
+        torch.randn(n, 1, D, generator=made),
         torch.randn(n, 1, D, generator=made),
         torch.randn(n, 1, D, generator=made),
     )
@@ -42,6 +45,7 @@ def evidence(probe, seen):
     features = probe.features(
         seen.current[:, 0],
         seen.prompt_mean[:, 0],
+        seen.prompt_end[:, 0],
         torch.from_numpy(seen.generated),
         torch.from_numpy(seen.prompt_tokens),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,6 @@ class Running:
     request_id: str
     num_tokens: int
     num_output_tokens: int = 0
-    next_decode_eligible_step: int = 0
     status: str = "waiting"
 
 
@@ -41,6 +41,8 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.max_num_active_reqs = self.max_num_running_reqs = SEATS
+        self.max_num_scheduled_tokens = 64
+        self.seats: Any = None
         self.use_v2_model_runner = False
         self.kv_holding_waiting: list[Any] = []
         self.kv_cache_config = SimpleNamespace(kv_cache_groups=[0])
@@ -55,6 +57,7 @@ class Engine:
             get_blocks=lambda i: SimpleNamespace(blocks=[[0] * self.held.get(i, 0)]),
         )
         self.evicted: list[str] = []
+        self.victims_beside_paused = 0
 
     def seq(self, request: Any) -> int:
         return self.views[request.request_id].seq
@@ -74,30 +77,41 @@ class Engine:
 
     def evict(self, request: Any) -> None:
         self.held.pop(request.request_id)
-        request.next_decode_eligible_step = 0
+        self.seats.forget(request)
         self.evicted.append(request.request_id)
         self.waiting.prepend_requests([request])
 
-    def active(self) -> list[Any]:
-        return [r for r in self.running if r.next_decode_eligible_step == 0]
-
     def step(self) -> None:
-        """Admit as vLLM does, then give every scheduled request a token."""
+        """As vLLM does: blocks for those who run, victims from the tail, then admission."""
+        for request in list(self.running):
+            while request in self.running and self.lacks(request) > self.free():
+                self.victims_beside_paused += bool(self.seats._paused)
+                self.evict(self.running.pop())
+            if request in self.running:
+                self.held[request.request_id] += max(self.lacks(request), 0)
         while self.waiting and len(self.running) < self.max_num_active_reqs:
             request = self.waiting.peek_request()
-            blocks = -(-(request.num_tokens + 1) // BLOCK)
-            if blocks > self.free():
+            if self.lacks(request) > self.free():
                 break
             self.running.append(self.waiting.pop_request())
-            self.held[request.request_id] = blocks
+            self.held[request.request_id] = self.lacks(request)
             self.views[request.request_id].started = True
-        for request in self.active():
+        for request in self.running:
             request.num_tokens += 1
             request.num_output_tokens += 1
-        for request in list(self.active()):
+        self.seats.rejoin()
+        for request in list(self.running):
             if request.num_output_tokens >= 40:
-                self.running.remove(request)
-                self.held.pop(request.request_id)
+                self.finish(request)
+
+    def lacks(self, request: Any) -> int:
+        return -(-(request.num_tokens + 1) // BLOCK) - self.held.get(request.request_id, 0)
+
+    def finish(self, request: Any) -> None:
+        """Finished or aborted: vLLM drops it from its list and frees it."""
+        self.running.remove(request)
+        self.held.pop(request.request_id)
+        self.seats.forget(request)
 
 
 class Waiting:
@@ -136,13 +150,18 @@ arrivals = st.lists(
 
 def play(engine: Engine, seats: Seats, plan: list[Any]) -> Any:
     """Arrivals and steps in turn; yields before each step, after the seating."""
+    engine.seats = seats
     for i, (gap, predicted, prompt) in enumerate(plan):
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
-            before = {r.request_id for r in engine.active()}
+            before = {r.request_id for r in engine.running} - paused(seats)
             seats.arrange()
             yield before
             engine.step()
+
+
+def paused(seats: Seats) -> set[str]:
+    return {request.request_id for _, request in seats._paused}
 
 
 @settings(max_examples=150, deadline=None)
@@ -152,22 +171,26 @@ def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
     engine = Engine(10_000, policy)
     seats = Seats(engine, policy, engine.views, pause=True, margin=0.0)
     for before in play(engine, seats, plan):
-        active = engine.active()
+        active = engine.running
         assert len(active) <= SEATS
-        open_seats = engine.max_num_active_reqs - len(engine.running)
-        outside = len(list(engine.waiting)) + len(engine.running) - len(active)
+        open_seats = SEATS - len(active)
+        outside = len(list(engine.waiting)) + len(paused(seats))
         # Work conservation: what vLLM is left to admit, and who sits, fill the seats.
         assert len(active) + min(open_seats, len(list(engine.waiting))) == min(
             SEATS, len(active) + outside
         )
         assert not engine.evicted
-        assert len(engine.running) - len(active) <= PAUSED_PER_SEAT * SEATS
+        assert len(paused(seats)) <= PAUSED_PER_SEAT * SEATS
         for request_id in before - {r.request_id for r in active}:
             view = engine.views[request_id]
             assert policy.preemptible(view), "a committed request lost its seat"
-        if outside:
-            ranks = [policy.rank(engine.views[r.request_id]) for r in active]
-            assert ranks == sorted(ranks)
+        if len(paused(seats)) < PAUSED_PER_SEAT * SEATS and len(active) == SEATS:
+            views = [engine.views[i] for i in paused(seats)]
+            views += [engine.views[r.request_id] for r in list(engine.waiting)[:1]]
+            best = min((policy.rank(v) for v in views if policy.may_preempt(v)), default=math.inf)
+            for request in active:
+                view = engine.views[request.request_id]
+                assert policy.rank(view) <= best or not policy.preemptible(view)
 
 
 @settings(max_examples=150, deadline=None)
@@ -181,11 +204,10 @@ def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
     arrived = 0
     for _ in play(engine, seats, plan):
         assert engine.free() >= 0
-        assert len(engine.active()) <= SEATS
-        assert engine.max_num_active_reqs >= len(engine.running)
-        if not pause:
-            assert len(engine.active()) == len(engine.running)
+        assert len(engine.running) <= SEATS
+        assert pause or not paused(seats)
         known = {r.request_id for r in engine.running} | {r.request_id for r in engine.waiting}
+        known |= paused(seats)
         finished = {i for i, v in engine.views.items() if v.started and i not in known}
         arrived = max(arrived, len(engine.views))
         assert len(known) + len(finished) == arrived
@@ -194,3 +216,21 @@ def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
         engine.step()
     assert not engine.running
     assert not engine.waiting
+    assert not engine.victims_beside_paused, "an active request fell while a paused one kept its"
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrivals, st.data())
+def test_an_aborted_request_leaves_no_trace(plan: Any, data: Any) -> None:
+    policy = make_policy("trail")
+    engine = Engine(10_000, policy)
+    seats = Seats(engine, policy, engine.views, pause=True, margin=0.0)
+    aborted: set[str] = set()
+    for _ in play(engine, seats, plan):
+        assert not aborted & (paused(seats) | {r.request_id for r in engine.running})
+        engine.step()
+        if engine.running:
+            gone = data.draw(st.sampled_from(engine.running))
+            engine.finish(gone)
+            aborted.add(gone.request_id)
+        seats.arrange()

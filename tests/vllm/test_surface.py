@@ -24,7 +24,7 @@ class Scheduler:
     _free_request = _preempt_request = _is_blocked_waiting_status = None
 
     def schedule(self):
-        return self.waiting, self.next_decode_eligible_step, self.max_num_active_reqs
+        return self.waiting, self.running, self.max_num_active_reqs
 
 
 class Queue:
@@ -48,7 +48,7 @@ def test_a_missing_method_is_named():
 def test_a_schedule_written_anew_is_noticed():
     class Other(Scheduler):
         def schedule(self):
-            return self.waiting, self.next_decode_eligible_step
+            return self.waiting, self.running
 
     with pytest.raises(UserError, match="lacks max_num_active_reqs"):
         surface.check("0.32.0", Other, Queue)

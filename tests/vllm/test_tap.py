@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lengthwise.errors import UserError
-from lengthwise.vllm.tap import Tap
+from lengthwise.vllm.tap import WANTED, Tap
 
 LAYERS = [2, 5]
 D = 3
@@ -96,9 +96,11 @@ def add(runner, name, prompt, computed=0):
 
 
 @torch.inference_mode()
-def run(runner, finished=(), **tokens):
+def run(runner, finished=(), wanted=None, **tokens):
     """One step with so many tokens of each request, in inference mode as vLLM's worker has it."""
     output = SimpleNamespace(num_scheduled_tokens=tokens, finished_req_ids=set(finished))
+    if wanted is not None:
+        setattr(output, WANTED, wanted)
     assert runner.execute_model(output) == "executed"
     for name, count in tokens.items():
         runner.requests[name].num_computed_tokens += count
@@ -139,6 +141,7 @@ def test_generated_tokens_leave_the_prompts_mean_alone(runner, notes):
     assert [seen.generated.tolist() for seen in notes.seen] == [[0], [1], [2]]
     assert [positions(seen.current) for seen in notes.seen] == [[3], [4], [5]]
     assert [positions(seen.prompt_mean) for seen in notes.seen] == [[1.5], [1.5], [1.5]]
+    assert [positions(seen.prompt_end) for seen in notes.seen] == [[3], [3], [3]]
 
 
 def test_a_prompt_in_chunks_has_the_same_mean_and_is_seen_at_its_end(runner, notes):
@@ -274,3 +277,16 @@ def test_a_runner_that_cannot_be_tapped_is_refused_and_left_alone(spoil, says):
     with pytest.raises(UserError, match=says):
         Tap(runner, LAYERS, Notes())
     assert "execute_model" not in vars(runner)
+
+
+def test_unwanted_steps_are_not_observed_but_their_prompts_count(runner, notes):
+    add(runner, "a", prompt=4)
+    run(runner, a=4, wanted=False)
+    run(runner, a=1, wanted=False)
+    assert not notes.seen
+    run(runner, a=1, wanted=True)
+    (seen,) = notes.seen
+    assert seen.generated.tolist() == [2]
+    assert positions(seen.current) == [5]
+    assert positions(seen.prompt_mean) == [1.5]
+    assert positions(seen.prompt_end) == [3]

@@ -58,11 +58,6 @@ class RankQueue(Generic[T]):
         self._drop_dead()
         return self._items[self._heap[0][2]]
 
-    def peek_rank(self) -> float:
-        """Rank of the first item, as read last; IndexError if the queue is empty."""
-        self._drop_dead()
-        return self._heap[0][0]
-
     def pop(self) -> T:
         """Remove and return the item of smallest rank; IndexError if empty."""
         item = self.peek()

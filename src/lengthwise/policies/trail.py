@@ -32,13 +32,11 @@ class Trail(Policy):
         self.c = c
 
     def rank(self, request: Request) -> float:
-        if request.started and not self._below_cutoff(request):
+        if request.initial is None:
+            return UNPREDICTED
+        if request.started and request.generated >= self.c * request.initial:
             return COMMITTED
-        return request.remaining if request.predicted else UNPREDICTED
+        return request.remaining
 
     def preemptible(self, request: Request) -> bool:
-        return request.predicted and self._below_cutoff(request)
-
-    def _below_cutoff(self, request: Request) -> bool:
-        # Nothing known yet: nothing to be committed to.
-        return request.initial is None or request.generated < self.c * request.initial
+        return request.initial is not None and request.generated < self.c * request.initial

@@ -17,19 +17,25 @@ class Probe(nn.Module):
     """Linear(d, 512) → ReLU → Linear(512, k) → softmax (arXiv 2410.01035, section 3.2).
 
     Inputs of kind ``paper`` are the layer's mean over the prompt before the first
-    token and its output at the current token afterwards. ``full`` gives both at every
-    step, with the number of generated and of prompt tokens.
+    token and its output at the current token afterwards. ``full`` is the current
+    token's output, the prompt's outlook, and the numbers of generated and prompt tokens.
+
+    The outlook is one number: a linear map of the output at the prompt's last token,
+    fitted to the rank of the whole answer's length. What the prompt promises would
+    fade from the current token's state; all d numbers of it would be learned by heart.
 
     Args:
         layer: decoder layer it reads, 1 the first.
         width: d, the model's hidden size.
         bins: the k bins of remaining tokens.
         inputs: what it sees.
+        outlook: the linear map, [d]; zeros until trained.
         refinement: how its output is refined: arguments of :class:`Refiner`.
     """
 
     shift: torch.Tensor
     scale: torch.Tensor
+    outlook: torch.Tensor
 
     def __init__(
         self,
@@ -44,9 +50,10 @@ class Probe(nn.Module):
         super().__init__()
         self.layer, self.width, self.bins, self.inputs = layer, width, bins, inputs
         self.refinement, self.hidden = refinement or {}, hidden
-        size = width if inputs == "paper" else 2 * width + 2
+        size = width if inputs == "paper" else width + 3
         self.register_buffer("shift", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("outlook", torch.zeros(width))
         self.mlp = nn.Sequential(
             nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, len(bins))
         )
@@ -55,14 +62,15 @@ class Probe(nn.Module):
         self,
         current: torch.Tensor,
         prompt_mean: torch.Tensor,
+        prompt_end: torch.Tensor,
         generated: torch.Tensor,
         prompt_tokens: torch.Tensor,
     ) -> torch.Tensor:
-        """Inputs of the MLP, not yet normalised: [n, d], [n, d], [n], [n] -> [n, size]."""
+        """Inputs of the MLP, not yet normalised: three of [n, d], two of [n] -> [n, size]."""
         if self.inputs == "paper":
             return torch.where(generated[:, None] == 0, prompt_mean, current)
         counts = torch.stack([generated, prompt_tokens], dim=1).float().log1p()
-        return torch.cat([current, prompt_mean, counts], dim=1)
+        return torch.cat([current, counts, (prompt_end @ self.outlook)[:, None]], dim=1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits over the bins: [n, size] -> [n, k]."""

@@ -44,11 +44,14 @@ class Trained:
     def save(self, folder: Path) -> None:
         """Write predictors.json and the two weight files; the JSON comes last."""
         folder.mkdir(parents=True, exist_ok=True)
-        probe = {name: value.contiguous() for name, value in self.probe.state_dict().items()}
-        arrays = {name: torch.from_numpy(getattr(self.prompt, name)) for name in _ARRAYS}
+        # Matrices may be rounded; the vectors that normalise large states may not.
+        probe = {
+            name: (value.half() if value.ndim > 1 else value).contiguous()
+            for name, value in self.probe.state_dict().items()
+        }
+        arrays = {name: torch.from_numpy(getattr(self.prompt, name)).half() for name in _ARRAYS}
         for name, weights in (("probe", probe), ("prompt", arrays)):
-            half = {key: value.half() for key, value in weights.items()}
-            save_file(half, folder / f"{name}.safetensors")
+            save_file(weights, folder / f"{name}.safetensors")
         described = {
             "model": self.model,
             "probe": {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from lengthwise.policies import make_policy
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.tap import Observer
 
@@ -15,8 +14,9 @@ def make_observer(settings: Settings, model: str, device: Any) -> tuple[list[int
         from lengthwise.vllm.recorder import Recorder
 
         return settings.record, Recorder(settings.record_every)
-    if make_policy(settings.policy).source != "probe" or settings.probe is None:
+    if not settings.probing:
         return None
+    assert settings.probe is not None
     from lengthwise.predictors.store import load_probe
     from lengthwise.vllm.refining import Refining
 

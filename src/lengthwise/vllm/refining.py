@@ -51,16 +51,18 @@ class Refining:
     def observe(self, observation: Observation) -> None:
         """Launch the probe on this step's states."""
         due = np.flatnonzero(observation.generated % self._interval == 0)
-        current, mean = observation.current[:, 0], observation.prompt_mean[:, 0]
+        current = observation.current[:, 0]
+        mean, last = observation.prompt_mean[:, 0], observation.prompt_end[:, 0]
         if len(due) < len(observation.ids):
             rows = torch.from_numpy(due).to(current.device)
-            current, mean = current[rows], mean[rows]
+            current, mean, last = current[rows], mean[rows], last[rows]
         generated, prompts = observation.generated[due], observation.prompt_tokens[due]
         probe, device = self._probe, current.device
         logits = probe(
             probe.features(
                 current,
                 mean,
+                last,
                 torch.from_numpy(generated).to(device),
                 torch.from_numpy(prompts).to(device),
             )

@@ -20,6 +20,7 @@ from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import Seats
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.stock import StockScheduler
+from lengthwise.vllm.tap import WANTED
 from lengthwise.vllm.waiting import RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -53,9 +54,10 @@ class Scheduler(StockScheduler):
         self._bins: Any = None
         self._steps_without = 0
         self._predictions_seen = False
-        if self._policy.source == "probe" and settings.probe is not None:
+        if settings.probing:
             from lengthwise.predictors.store import load_probe
 
+            assert settings.probe is not None
             self._bins = load_probe(settings.probe, config.model_config.model).bins
         logger.info("lengthwise schedules by %s", settings.policy)
 
@@ -86,6 +88,10 @@ class Scheduler(StockScheduler):
         COSTS.ranking_s += spent
         COSTS.schedule_s += spent
         output = super().schedule(*args, **kwargs)
+        if self._bins is not None:
+            # With a seat for everybody ranks decide nothing: the worker need not predict.
+            setattr(output, WANTED, self._seats.contested)
+        self._seats.rejoin()
         for new in output.scheduled_new_reqs:
             self._views[new.req_id].started = True
         return output
@@ -96,7 +102,7 @@ class Scheduler(StockScheduler):
         predictions = getattr(model_runner_output, ATTRIBUTE, None)
         if predictions is not None:
             self._refine(predictions)
-        elif self._bins is not None and model_runner_output.sampled_token_ids:
+        elif getattr(scheduler_output, WANTED, False) and model_runner_output.sampled_token_ids:
             self._miss()
         COSTS.ranking_s += time.perf_counter() - start
         return super().update_from_output(scheduler_output, model_runner_output)
@@ -108,11 +114,12 @@ class Scheduler(StockScheduler):
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         view = self._views[request.request_id]
         view.generated = request.num_output_tokens
-        request.next_decode_eligible_step = 0
+        self._seats.forget(request)
         super()._preempt_request(request, *args, **kwargs)
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         self._views.pop(request.request_id, None)
+        self._seats.forget(request)
         return super()._free_request(request, *args, **kwargs)
 
     def _rank(self, request: Any) -> float:
@@ -145,6 +152,7 @@ class Scheduler(StockScheduler):
                 view.refine(left, at)
 
     def _miss(self) -> None:
+        """A step without the predictions it asked for."""
         self._steps_without += 1
         if self._steps_without == _PATIENCE:
             logger.error(

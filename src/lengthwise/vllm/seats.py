@@ -10,24 +10,21 @@ from lengthwise.core.policy import Policy
 from lengthwise.core.request import Request
 from lengthwise.vllm.costs import COSTS
 
-_PAUSED = sys.maxsize
-"""``next_decode_eligible_step`` of a paused request: vLLM passes it over."""
-
 PAUSED_PER_SEAT = 2
 """Most paused requests to a seat. Among thousands waiting some prompt always promises to
 be shorter than what runs; without a bound each would be prefilled, found longer, and
-paused in turn, and every step would look through them all."""
+paused in turn."""
 
-_FIRST = 0
 _ANY = sys.maxsize
 
 
 class Seats:
-    """Keeps vLLM's ``running`` list in the policy's order.
+    """Decides before each step who sits in vLLM's ``running`` list.
 
-    A request that loses its seat is paused: it stays in ``running``, is not scheduled
-    and keeps its KV cache. Paused requests stand at the tail of ``running``, worst
-    rank last, which is where vLLM takes its victims when memory runs out.
+    A request that loses its seat is paused: it is taken out of ``running`` while vLLM
+    schedules a step, so it gets no token and costs no time, and keeps its KV cache.
+    Between steps it stands at the tail of ``running``, worst rank last: to the rest of
+    vLLM it is a running request.
     """
 
     def __init__(
@@ -39,88 +36,114 @@ class Seats:
         self._margin = margin
         self._seats: int = scheduler.max_num_active_reqs
         self._pausing = pause
+        # A paused request generates nothing, so its rank is the one it lost its seat with.
+        self._paused: list[tuple[float, Any]] = []
+        prefill = -(-scheduler.max_num_scheduled_tokens // scheduler.block_size)
+        groups = len(scheduler.kv_cache_config.kv_cache_groups)
+        # More blocks than one step of the running requests can take.
+        self._step_blocks = (self._seats + int(prefill)) * groups
         # The V2 runner keeps a slot for each running request; V1 only for scheduled ones.
         self._slots = scheduler.max_num_running_reqs if scheduler.use_v2_model_runner else _ANY
-        scheduler.max_num_running_reqs = self._slots
+
+    @property
+    def contested(self) -> bool:
+        """Whether somebody is left without a seat, or the next arrival would be."""
+        scheduler = self._scheduler
+        full = len(scheduler.running) >= self._seats or self._free_blocks() <= self._seats
+        return full or bool(self._paused) or bool(scheduler.waiting)
 
     def arrange(self) -> None:
-        """Give the seats to the best ranks, before vLLM schedules the step."""
+        """Give the seats to the best ranks; leaves only their holders in ``running``."""
         scheduler = self._scheduler
-        active: list[tuple[float, Any]] = []
-        paused: list[tuple[float, Any]] = []
-        for request in scheduler.running:
-            if _is_paused(request):
-                # It generates nothing, so its rank is the one it lost its seat with.
-                paused.append((request.lengthwise_rank, request))
-                continue
-            view = self._view(request)
-            view.generated = request.num_output_tokens
-            active.append((self._policy.rank(view), request))
-        if not paused and not scheduler.waiting and self._free_blocks() > len(active):
+        if self._paused:
+            del scheduler.running[-len(self._paused) :]
+        if not self._paused and not scheduler.waiting and self._free_blocks() > self._seats:
+            return
+        active = [self._ranked(request) for request in scheduler.running]
+        heads = _Heads(scheduler, self._policy, self._views)
+        if self._settled(active, heads):
+            heads.put_back()
             return
         active.sort(key=_rank)
-        paused.sort(key=_rank)
-        heads = _Heads(scheduler, self._policy, self._views)
-        self._fill(active, paused, heads)
-        self._swap(active, paused, heads)
-        self._make_room(heads.promised, paused)
+        self._fill(active, heads)
+        self._swap(active, heads)
+        scheduler.running = [request for _, request in active]
+        self._make_room(heads.promised)
         heads.put_back()
-        active.sort(key=_rank)
-        scheduler.running = [request for _, request in active] + [request for _, request in paused]
-        scheduler.max_num_active_reqs = self._seats + len(paused)
 
-    def _fill(self, active: list[Any], paused: list[Any], heads: _Heads) -> None:
+    def rejoin(self) -> None:
+        """vLLM has scheduled the step: the paused stand at the tail of ``running`` again."""
+        self._scheduler.running += [request for _, request in self._paused]
+
+    def forget(self, request: Any) -> None:
+        """The request has finished, was aborted or evicted."""
+        self._paused = [pair for pair in self._paused if pair[1] is not request]
+
+    def _ranked(self, request: Any) -> tuple[float, Any]:
+        view = self._views[request.request_id]
+        view.generated = request.num_output_tokens
+        return self._policy.rank(view), request
+
+    def _settled(self, active: list[Any], heads: _Heads) -> bool:
+        """Whether nobody moves: no seat free, nobody outside better, memory for the step."""
+        if len(active) + heads.seated < self._seats or self._free_blocks() < self._step_blocks:
+            return False
+        worst = max(map(_rank, active), default=_NOBODY)
+        return self._outside(heads) + self._margin >= worst
+
+    def _outside(self, heads: _Heads) -> float:
+        """The best rank that may take a seat from someone now."""
+        enter = heads.may_preempt and len(self._paused) < PAUSED_PER_SEAT * self._seats
+        return min(heads.rank if enter else _NOBODY, _first_rank(self._paused))
+
+    def _fill(self, active: list[Any], heads: _Heads) -> None:
         """Free seats go to the best of the paused and the waiting."""
         while len(active) + heads.seated < self._seats:
-            if heads.best and (not paused or heads.rank < paused[0][0]):
-                if self._fits(heads, paused):
+            if heads.best and (not self._paused or heads.rank < self._paused[0][0]):
+                if self._fits(heads, self._paused):
                     heads.seat(self._blocks_needed(heads.best))
                 else:
                     # Memory, not seats, is short: smaller ranks wait for it.
                     heads.close()
-            elif paused:
-                self._resume(active, paused)
+            elif self._paused:
+                active.append(self._paused.pop(0))
             else:
                 return
 
-    def _swap(self, active: list[Any], paused: list[Any], heads: _Heads) -> None:
+    def _swap(self, active: list[Any], heads: _Heads) -> None:
         """Better ranks outside take the seats of worse ones that may be interrupted."""
-        victims = [pair for pair in active if self._policy.preemptible(self._view(pair[1]))]
-        while victims:
-            enter = heads.may_preempt and len(paused) < PAUSED_PER_SEAT * self._seats
-            outside = min(heads.rank if enter else _NOBODY, _first_rank(paused))
-            victim = victims[-1]
+        paused = self._paused
+        worst = len(active) - 1
+        while worst >= 0:
+            outside = self._outside(heads)
+            victim = active[worst]
             if outside + self._margin >= victim[0]:
-                return
+                break
+            if not self._policy.preemptible(self._view(victim[1])):
+                worst -= 1
+                continue
             if outside == _first_rank(paused):
-                self._resume(active, paused)
+                active.append(paused.pop(0))
             elif self._fits(heads, [*paused, victim]):
                 heads.seat(self._blocks_needed(heads.best))
             else:
                 heads.close()
                 continue
-            active.remove(victims.pop())
-            self._stand_up(victim, paused, heads)
+            del active[worst]
+            worst -= 1
+            self._stand_up(victim, heads)
+        active.sort(key=_rank)
 
-    def _stand_up(self, pair: tuple[float, Any], paused: list[Any], heads: _Heads) -> None:
+    def _stand_up(self, pair: tuple[float, Any], heads: _Heads) -> None:
         """Pause a request, or discard its KV cache where it cannot be paused."""
-        rank, victim = pair
+        _, victim = pair
         self._view(victim).preemptions += 1
-        if not self._pausing or len(self._scheduler.running) + heads.seated > self._slots:
-            self._evict(victim)
+        standing = len(self._scheduler.running) + len(self._paused)
+        if not self._pausing or standing + heads.seated > self._slots:
+            self._scheduler.evict(victim)
             return
         COSTS.pauses += 1
-        victim.next_decode_eligible_step = _PAUSED
-        victim.lengthwise_rank = rank
-        insort(paused, pair, key=_rank)
-
-    def _resume(self, active: list[Any], paused: list[Any]) -> None:
-        rank, request = paused.pop(0)
-        self._sit_down(rank, request, active)
-
-    def _sit_down(self, rank: float, request: Any, active: list[Any]) -> None:
-        request.next_decode_eligible_step = _FIRST
-        active.append((rank, request))
+        insort(self._paused, pair, key=_rank)
 
     def _fits(self, heads: _Heads, outside: list[Any]) -> bool:
         """Whether the best waiting request's blocks are free or held by worse ranks."""
@@ -130,25 +153,34 @@ class Seats:
         needed = heads.promised + self._blocks_needed(heads.best)
         return needed <= self._free_blocks() + held
 
-    def _make_room(self, blocks: int, paused: list[Any]) -> None:
-        """Evict the worst paused requests until what was promised is free."""
-        while paused and self._free_blocks() < blocks:
-            self._evict(paused.pop()[1])
+    def _make_room(self, promised: int) -> None:
+        """Evict the worst paused requests until this step's blocks are free.
+
+        vLLM's own victims are the tail of ``running``, where the paused now are not.
+        """
+        if self._paused and self._free_blocks() < promised + self._step_blocks:
+            needed = promised + sum(map(self._growth, self._scheduler.running))
+            while self._paused and self._free_blocks() < needed:
+                self._scheduler.evict(self._paused[-1][1])
+
+    def _growth(self, request: Any) -> int:
+        """Blocks the request lacks for all the tokens it has and one more."""
+        held = self._scheduler.kv_cache_manager.get_blocks(request.request_id).blocks
+        return max(self._blocks_of(request) - sum(map(len, held)), 0)
 
     def _free_blocks(self) -> int:
         return int(self._scheduler.kv_cache_manager.block_pool.get_num_free_blocks())
 
     def _blocks_needed(self, request: Any) -> int:
+        """Blocks vLLM wants to be free before it admits the request."""
+        watermark = self._scheduler.kv_cache_manager.watermark_blocks
+        return self._blocks_of(request) + int(watermark)
+
+    def _blocks_of(self, request: Any) -> int:
         scheduler = self._scheduler
         groups = len(scheduler.kv_cache_config.kv_cache_groups)
         tokens = min(request.num_tokens + 1, scheduler.max_model_len)
-        blocks = -(-tokens // scheduler.block_size) * groups
-        return int(blocks + scheduler.kv_cache_manager.watermark_blocks)
-
-    def _evict(self, request: Any) -> None:
-        """Discard its KV cache; it waits again and recomputes (vLLM's own preemption)."""
-        self._scheduler.running.remove(request)
-        self._scheduler.evict(request)
+        return int(-(-tokens // scheduler.block_size) * groups)
 
     def _view(self, request: Any) -> Request:
         return self._views[request.request_id]
@@ -163,10 +195,6 @@ def _rank(pair: tuple[float, Any]) -> float:
 
 def _first_rank(paused: list[Any]) -> float:
     return float(paused[0][0]) if paused else _NOBODY
-
-
-def _is_paused(request: Any) -> bool:
-    return bool(request.next_decode_eligible_step == _PAUSED)
 
 
 class _Heads:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
 
 KEY = "lengthwise"
 
@@ -50,6 +51,11 @@ class Settings:
                 f"unknown lengthwise setting {unknown[0]!r}: choose from {', '.join(sorted(known))}"
             )
         return cls(**given)
+
+    @property
+    def probing(self) -> bool:
+        """Whether the policy ranks by the probe, and there is one."""
+        return self.probe is not None and make_policy(self.policy).source == "probe"
 
     def additional_config(self) -> dict[str, Any]:
         """The value for vLLM's ``additional_config``."""

@@ -40,7 +40,7 @@ def check(version: str, scheduler: type[Any], queue: type[Any]) -> None:
     source = inspect.getsource(scheduler.schedule)
     missing += [
         name
-        for name in ("next_decode_eligible_step", "max_num_active_reqs", "self.waiting")
+        for name in ("max_num_active_reqs", "self.waiting", "self.running")
         if name not in source
     ]
     if missing:

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 from lengthwise.errors import UserError
 from lengthwise.vllm.costs import COSTS
 
+WANTED = "lengthwise_wanted"
+"""Name of the flag on vLLM's SchedulerOutput, pickled to the worker: False if nobody
+will read this step's predictions. Without the flag they are wanted."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -28,6 +32,7 @@ class Observation:
         current: [n, layers, d] states at each request's last token.
         prompt_mean: [n, layers, d] means over the prompt tokens that were computed
             (tokens found in the prefix cache never are, so they are left out).
+        prompt_end: [n, layers, d] states at each prompt's last token, always computed.
     """
 
     ids: list[str]
@@ -35,6 +40,7 @@ class Observation:
     prompt_tokens: NDArray[np.int64]
     current: torch.Tensor
     prompt_mean: torch.Tensor
+    prompt_end: torch.Tensor
 
 
 class Observer(Protocol):
@@ -52,7 +58,7 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class _Seen:
-    """One request: row of the prompt sums, prompt position reached, last step observed."""
+    """One request: its row of prompt states, prompt position reached, last step observed."""
 
     row: int
     position: int = 0
@@ -88,7 +94,8 @@ class Tap:
         self._observer = observer
         self._seen: dict[str, _Seen] = {}
         self._free: list[int] = []
-        self._sums: torch.Tensor | None = None
+        # Of each request: sum over its prompt's tokens, and the last of them.
+        self._prompts: torch.Tensor | None = None
         self._execute, self._sample = runner.execute_model, runner.sample_tokens
         runner.execute_model, runner.sample_tokens = self.execute_model, self.sample_tokens
 
@@ -101,7 +108,10 @@ class Tap:
         state = self._runner.execute_model_state
         if state is not None and state.aux_hidden_states:
             with COSTS.timed("predict_s"):
-                observation = self._look(scheduler_output, state.aux_hidden_states)
+                self._read_prompts(scheduler_output, state.aux_hidden_states)
+                observation = None
+                if getattr(scheduler_output, WANTED, True):
+                    observation = self._look(scheduler_output, state.aux_hidden_states)
                 if observation is not None:
                     self._observer.observe(observation)
         return result
@@ -110,17 +120,26 @@ class Tap:
         """The runner's own; the observer may add to its output."""
         return self._observer.output(self._sample(*args, **kwargs))
 
+    def _read_prompts(self, scheduler_output: Any, states: list[torch.Tensor]) -> None:
+        """Keep what this step computes of prompts, also if nobody looks yet."""
+        end = 0
+        for request_id in self._runner.input_batch.req_ids:
+            start = end
+            end += scheduler_output.num_scheduled_tokens[request_id]
+            request = self._runner.requests[request_id]
+            if request.num_computed_tokens < request.num_prompt_tokens:
+                self._add_prompt(request_id, request, start, end, states)
+
     def _look(self, scheduler_output: Any, states: list[torch.Tensor]) -> Observation | None:
         ids, rows, last, generated, prompts = [], [], [], [], []
         end = 0
         for request_id in self._runner.input_batch.req_ids:
             tokens = scheduler_output.num_scheduled_tokens[request_id]
-            start, end = end, end + tokens
+            end += tokens
             request = self._runner.requests[request_id]
             seen = self._track(request_id, states)
-            before, prompt = request.num_computed_tokens, request.num_prompt_tokens
-            self._add_prompt(seen, before, prompt, start, end, states)
-            age = before + tokens - prompt
+            prompt = request.num_prompt_tokens
+            age = request.num_computed_tokens + tokens - prompt
             # Below 0 the prompt goes on; at or below the last one it is recomputed.
             if age > seen.generated:
                 seen.generated = age
@@ -131,37 +150,36 @@ class Tap:
                 prompts.append(prompt)
         if not ids:
             return None
-        sums = self._sums
-        assert sums is not None
+        assert self._prompts is not None
+        device = self._prompts.device
+        read = self._prompts[torch.tensor(rows, device=device)]
         counts = [max(self._seen[request_id].summed, 1) for request_id in ids]
-        divisor = torch.tensor(counts, device=sums.device, dtype=sums.dtype)
-        at = torch.tensor(last, device=sums.device)
+        divisor = torch.tensor(counts, device=device, dtype=read.dtype)
+        at = torch.tensor(last, device=device)
         return Observation(
             ids,
             np.array(generated),
             np.array(prompts),
             torch.stack([state[at] for state in states], dim=1).float(),
-            sums[torch.tensor(rows, device=sums.device)] / divisor[:, None, None],
+            read[:, 0] / divisor[:, None, None],
+            read[:, 1],
         )
 
     def _add_prompt(
-        self,
-        seen: _Seen,
-        before: int,
-        prompt: int,
-        start: int,
-        end: int,
-        states: list[torch.Tensor],
+        self, request_id: str, request: Any, start: int, end: int, states: list[torch.Tensor]
     ) -> None:
         """Add the prompt tokens this chunk computes for the first time to the sums."""
+        seen = self._track(request_id, states)
+        before = request.num_computed_tokens
         first = max(before, seen.position)
-        past = min(before + end - start, prompt)
+        past = min(before + end - start, request.num_prompt_tokens)
         if first >= past:
             return
-        assert self._sums is not None
+        assert self._prompts is not None
         low, high = start + first - before, start + past - before
         for layer, state in enumerate(states):
-            self._sums[seen.row, layer] += state[low:high].sum(dim=0, dtype=torch.float32)
+            self._prompts[seen.row, 0, layer] += state[low:high].sum(dim=0, dtype=torch.float32)
+            self._prompts[seen.row, 1, layer] = state[high - 1]
         seen.position = past
         seen.summed += past - first
 
@@ -174,15 +192,16 @@ class Tap:
         return seen
 
     def _grow(self, states: list[torch.Tensor]) -> None:
-        old = 0 if self._sums is None else len(self._sums)
-        extra = torch.zeros(max(old, 64), len(states), states[0].shape[-1], device=states[0].device)
-        self._sums = extra if self._sums is None else torch.cat([self._sums, extra])
-        self._free.extend(range(old, len(self._sums)))
+        old = 0 if self._prompts is None else len(self._prompts)
+        shape = (max(old, 64), 2, len(states), states[0].shape[-1])
+        extra = torch.zeros(shape, device=states[0].device)
+        self._prompts = extra if self._prompts is None else torch.cat([self._prompts, extra])
+        self._free.extend(range(old, len(self._prompts)))
 
     def _forget(self, request_id: str) -> None:
         seen = self._seen.pop(request_id, None)
         if seen is not None:
-            assert self._sums is not None
-            self._sums[seen.row] = 0
+            assert self._prompts is not None
+            self._prompts[seen.row] = 0
             self._free.append(seen.row)
         self._observer.forget(request_id)
