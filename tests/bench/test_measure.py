@@ -52,6 +52,8 @@ def test_figures_of_two_requests():
         "mean_max_waiting_s": 2.5,
         "output_tokens": 5,
         "makespan_s": 6.0,
+        # Up to the last first token at 2 s: half of a's 3 tokens; 2.5 tokens are a request.
+        "full_requests_per_s": pytest.approx(1.5 / 2.5 / 2.0),
         "tokens_per_s": 5 / 6,
         "preemptions": 5,
         "evictions": 2,

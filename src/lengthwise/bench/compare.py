@@ -30,7 +30,8 @@ class Plan:
     Attributes:
         policies: names, ``stock`` for vLLM's own scheduler.
         rates: requests per second; None is a burst.
-        loads: rates as shares of the capacity that a burst under ``stock`` measures.
+        loads: rates as shares of the capacity: what the burst under the first policy
+            finishes while every seat is taken.
         cv: coefficient of variation of the gaps; 1 is Poisson.
         trace: file with arrival times instead of random ones.
     """
@@ -93,7 +94,9 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
         first = next((run for run in runs if run["rate"] is None), None)
         if first is None:
             raise UserError("loads are shares of a burst's throughput: keep the burst in the rates")
-        capacity = first["finished"] / first["makespan_s"]
+        capacity = first["full_requests_per_s"]
+        if not capacity:
+            raise UserError("every request had a seat at once: more of them show the capacity")
         for load in plan.loads:
             run_at(load * capacity, load)
     show(runs)

@@ -60,6 +60,23 @@ FIELDS = (
 """What other programs may rely on in each run of results.json."""
 
 
+def full_rate(lives: list[Life]) -> float:
+    """Requests per second while every seat is taken: up to a burst's last first token.
+
+    A burst's own throughput is less: its last requests leave most seats empty. Tokens
+    count as evenly spread over a request's time in its seat.
+    """
+    end = max(life.first or 0.0 for life in lives)
+    start = min(life.arrival for life in lives)
+    tokens = 0.0
+    for life in lives:
+        assert life.first is not None and life.finish is not None
+        seated = max(life.finish - life.first, 1e-9)
+        tokens += life.tokens * min((end - life.first) / seated, 1.0)
+    mean = sum(life.tokens for life in lives) / len(lives)
+    return tokens / mean / (end - start) if end > start else 0.0
+
+
 def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[str, Any]:
     """A run's figures under the names of results.json; only finished requests count.
 
@@ -93,6 +110,7 @@ def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[s
         "output_tokens": tokens,
         "tokens_per_s": tokens / makespan,
         "makespan_s": makespan,
+        "full_requests_per_s": full_rate(done),
         "preemptions": int(costs["pauses"] + costs["evictions"]),
         "evictions": int(costs["evictions"]),
         "recomputed_tokens": int(costs["recomputed_tokens"]),
