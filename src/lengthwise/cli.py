@@ -132,7 +132,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--seats", type=int, default=8)
     it.add_argument("--cap", type=int, default=512, help="most tokens of an answer")
     it.add_argument("--rates", default="burst", help="requests/s, comma separated; or burst")
-    it.add_argument("--loads", default="", help="rates as shares of the burst's full-seat throughput")
+    it.add_argument("--loads", default="", help="rates as shares of the capacity")
     it.add_argument("--cv", type=float, default=1.0, help="variation of the gaps; 1 is Poisson")
     it.add_argument("--trace", type=Path, help="arrival times from a CSV or JSONL file")
     it.add_argument("--kv-blocks", type=int, help="KV memory in blocks, to make it scarce")

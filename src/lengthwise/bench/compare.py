@@ -87,6 +87,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
             result["other_answers"] = sum(life["answer"] != answers[life["id"]] for life in lives)
             runs.append({**_labels(plan, policy, rate, load), **result})
             _write(out, plan, runs)
+            _write_requests(out, len(runs) - 1, requests, lives)
 
     for rate in plan.rates:
         run_at(rate, None)
@@ -195,6 +196,18 @@ def _labels(plan: Plan, policy: str, rate: float | None, load: float | None) -> 
         "cap": plan.cap,
         "seed": plan.seed,
     }
+
+
+def _write_requests(
+    out: Path, number: int, requests: list[dict[str, Any]], lives: list[dict[str, Any]]
+) -> None:
+    """Every request of a run, a line each: what ``lengthwise simulate --replay`` reads."""
+    prompts = {request["id"]: len(request["prompt_ids"]) for request in requests}
+    kept = ("id", "arrival", "first", "finish", "longest_gap", "tokens")
+    with (out / f"requests-{number}.jsonl").open("w") as lines:
+        for life in lives:
+            row = {name: life[name] for name in kept} | {"prompt_tokens": prompts[life["id"]]}
+            lines.write(json.dumps(row) + "\n")
 
 
 def _write(out: Path, plan: Plan, runs: list[dict[str, Any]]) -> None:

@@ -70,7 +70,8 @@ def full_rate(lives: list[Life]) -> float:
     start = min(life.arrival for life in lives)
     tokens = 0.0
     for life in lives:
-        assert life.first is not None and life.finish is not None
+        assert life.first is not None
+        assert life.finish is not None
         seated = max(life.finish - life.first, 1e-9)
         tokens += life.tokens * min((end - life.first) / seated, 1.0)
     mean = sum(life.tokens for life in lives) / len(lives)
