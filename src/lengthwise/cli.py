@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lengthwise import __version__
 from lengthwise.errors import UserError
+from lengthwise.sim.command import add_calibrate, add_simulate
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_add_model, _add_collect, _add_train, _add_serve, _add_bench, _add_demo):
+        add(commands)
+    for add in (add_simulate, add_calibrate):
         add(commands)
     return parser
 

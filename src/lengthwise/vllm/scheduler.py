@@ -11,13 +11,14 @@ from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
 
 from lengthwise.core.request import Request
+from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
-from lengthwise.vllm.seats import Seats
+from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.stock import StockScheduler
 from lengthwise.vllm.tap import WANTED
@@ -47,7 +48,8 @@ class Scheduler(StockScheduler):
         self._views: dict[str, Request] = {}
         self._arrived = 0
         self.waiting = RankedRequestQueue(self._rank, self._seq)
-        self._seats = Seats(self, self._policy, self._views, settings.pause, settings.margin)
+        engine = VllmEngine(self, self._views)
+        self._seats: Seats[Any] = Seats(engine, self._policy, settings.pause, settings.margin)
         self._arrivals = make_arrival_predictor(
             self._policy.source, settings.probe, config.model_config.model
         )
@@ -83,7 +85,10 @@ class Scheduler(StockScheduler):
         for request_id, tokens in self._arrivals.ready():
             self._predict(request_id, tokens)
         if self._policy.preemptive:
+            before = self._seats.pauses
+            self._seats.leave()
             self._seats.arrange()
+            COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
         COSTS.ranking_s += spent
         COSTS.schedule_s += spent

@@ -1,0 +1,1 @@
+"""The simulator: policies for your traffic on your engine, in seconds instead of hours."""

@@ -1,0 +1,96 @@
+"""``lengthwise calibrate``: measure the real engine's step times and fit a profile."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from lengthwise.engine import build_engine, engine_name
+from lengthwise.errors import UserError
+from lengthwise.sim.steps import Linear
+
+
+def calibrate(model: Path, seats: int, requests: int, name: str, seed: int = 0) -> Linear:
+    """Serve random tokens at every occupancy and fit seconds of a step.
+
+    Prompts of 8 to 400 tokens and answers of 8 to 200 come in waves of 1 to ``seats``
+    requests, so that small and full steps, and steps with and without prompts, are seen.
+
+    Raises:
+        UserError: if the engine does not start or there are too few requests.
+    """
+    if seats < 1 or requests < 4:
+        raise UserError(f"calibration needs seats and at least 4 requests, not {requests}")
+    rows = measure(model, seats, requests, seed)
+    source = f"{engine_name()}, {model.name}, {len(rows)} steps with up to {seats} seats"
+    return Linear.fit(name, source, rows)
+
+
+def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.float64]:
+    """Steps of the real engine: [n, 4] prefill tokens, decodes, context tokens, seconds."""
+    engine = build_engine(
+        model,
+        seats,
+        scheduler_cls="lengthwise.vllm.StockScheduler",
+        enable_prefix_caching=False,
+    )
+    scheduler = engine.engine_core.engine_core.scheduler
+    made: list[tuple[int, int, int]] = []
+    original = scheduler.schedule
+
+    def schedule(*args: Any, **kwargs: Any) -> Any:
+        output = original(*args, **kwargs)
+        made.append(composition(scheduler, output))
+        return output
+
+    scheduler.schedule = schedule
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[float, ...]] = []
+    served = 0
+    bar = tqdm(total=requests, desc="calibrate", unit="request")
+    while served < requests:
+        wave = min(int(rng.integers(1, seats + 1)), requests - served)
+        for i in range(served, served + wave):
+            _add(engine, str(i), rng)
+        served += wave
+        while engine.has_unfinished_requests():
+            made.clear()
+            start = time.perf_counter()
+            outputs = engine.step()
+            seconds = time.perf_counter() - start
+            if made and any(made[0][:2]):
+                rows.append((*made[0], seconds))
+            bar.update(sum(output.finished for output in outputs))
+    bar.close()
+    # The first steps pay for warming up, not for their tokens.
+    return np.array(rows[10:], dtype=np.float64)
+
+
+def composition(scheduler: Any, output: Any) -> tuple[int, int, int]:
+    """Prefill tokens, decodes and context tokens of a step that vLLM has just scheduled."""
+    prefill = decodes = context = 0
+    for request_id, tokens in output.num_scheduled_tokens.items():
+        request = scheduler.requests[request_id]
+        # vLLM has counted the step's tokens as computed already.
+        before = request.num_computed_tokens - tokens
+        context += before
+        if before < request.num_prompt_tokens:
+            prefill += tokens
+        else:
+            decodes += tokens
+    return prefill, decodes, context
+
+
+def _add(engine: Any, request_id: str, rng: np.random.Generator) -> None:
+    from vllm import SamplingParams
+
+    ids = rng.integers(10, 10_000, size=int(rng.integers(8, 401))).tolist()
+    params = SamplingParams(
+        temperature=0, max_tokens=int(rng.integers(8, 201)), ignore_eos=True
+    )
+    engine.add_request(request_id, {"prompt_token_ids": ids}, params)

@@ -1,0 +1,130 @@
+"""``lengthwise simulate`` and ``lengthwise calibrate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from lengthwise.errors import UserError
+
+Commands = argparse._SubParsersAction  # the type has no public name
+
+
+def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
+    """What would these policies do for this traffic on that engine?"""
+    it = commands.add_parser("simulate", help="policies on your traffic, simulated")
+    it.add_argument("workload", nargs="?", help="trace or lengths (CSV, JSONL, gzipped or not)")
+    it.add_argument("--synthetic", help="instead: prompt,output laws, e.g. constant:50,exp:200")
+    it.add_argument("--replay", type=Path, help="instead: a folder of lengthwise bench, compared")
+    it.add_argument("--profile", default="cpu-smollm2", help="step times: name, or calibrate's file")
+    it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
+    it.add_argument("--predictor", help="error model of the probe for --replay")
+    it.add_argument("--rates", default="trace", help="requests/s, comma separated; trace; burst")
+    it.add_argument("--cv", type=float, default=1.0, help="variation of the gaps; 1 is Poisson")
+    it.add_argument("--scaled", action="store_true", help="rates stretch the trace's own times")
+    it.add_argument("--requests", type=int, help="resample so many from the workload")
+    it.add_argument("--seeds", type=int, default=1, help="repetitions, for confidence intervals")
+    it.add_argument("--seats", type=int, default=256)
+    it.add_argument("--budget", type=int, default=2048, help="most tokens in a step")
+    it.add_argument("--blocks", type=int, default=25_000, help="KV memory in blocks")
+    it.add_argument("--block-size", type=int, default=16)
+    it.add_argument("--recompute", action="store_true", help="discard the KV cache on preemption")
+    it.add_argument("--swap-ms", type=float, help="evict by swapping; ms for a block out and in")
+    it.add_argument("--cached", type=float, default=0.0, help="share of it that prefix caching saves")
+    it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
+    it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
+    it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
+    it.add_argument("--out", type=Path, default=Path("results/simulate"))
+    it.set_defaults(run=_simulate)
+
+
+def _simulate(args: argparse.Namespace) -> None:
+    from lengthwise.sim.engine import Setup
+
+    setup = Setup(
+        seats=args.seats,
+        budget=max(args.budget, args.seats),
+        blocks=args.blocks,
+        block_size=args.block_size,
+        pause=not args.recompute,
+        margin=args.margin,
+        eviction="recompute" if args.swap_ms is None else "swap",
+        cached=args.cached,
+        swap_s=(args.swap_ms or 0.0) / 1000.0,
+        interval=args.interval,
+    )
+    given = [args.workload, args.synthetic, args.replay]
+    if sum(each is not None for each in given) != 1:
+        raise UserError("give a workload file, or --synthetic PROMPT,OUTPUT, or --replay FOLDER")
+    if args.replay is not None:
+        from lengthwise.sim import replay
+
+        rows = replay.compare(args.replay, args.profile, args.predictor, setup)
+        replay.show(rows)
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
+        return
+    from lengthwise.sim.sweep import Plan, show, sweep
+    from lengthwise.sim.workload import read_workload, synthetic
+
+    if args.synthetic is not None:
+        prompt, comma, output = args.synthetic.partition(",")
+        if not comma:
+            raise UserError("--synthetic takes two laws: constant:50,exp:200")
+        workload = synthetic(args.requests or 10_000, prompt, output, 0)
+        requests = None
+    else:
+        workload, requests = read_workload(args.workload), args.requests
+    burst = args.rates == "burst"
+    rates = [None] if args.rates in ("trace", "burst") else _numbers(args.rates)
+    process = "burst" if burst else "trace" if args.scaled else "gamma"
+    plan = Plan(
+        workload,
+        args.policies.split(","),
+        args.profile,
+        setup,
+        list(rates),
+        process,
+        args.cv,
+        requests,
+        args.seeds,
+        args.workers,
+    )
+    show(sweep(plan, args.out))
+    print(f"saved in {args.out / 'results.json'}")
+
+
+def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Measure step times for the simulator."""
+    it = commands.add_parser("calibrate", help="measure the engine's step times for simulate")
+    it.add_argument("model", help="folder of the model")
+    it.add_argument("--seats", type=int, default=16)
+    it.add_argument("--requests", type=int, default=120)
+    it.add_argument("--seed", type=int, default=0)
+    it.add_argument("--out", type=Path, required=True, help="the profile, a JSON file")
+    it.set_defaults(run=_calibrate)
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    from lengthwise.engine import preload_libraries
+    from lengthwise.predictors.fingerprint import model_folder
+
+    model = model_folder(args.model)
+    preload_libraries()
+    from lengthwise.sim.calibrate import calibrate
+
+    profile = calibrate(model, args.seats, args.requests, args.out.stem, args.seed)
+    profile.save(args.out)
+    print(
+        f"a step takes {1000 * profile.base:.2f} ms, {1000 * profile.prefill:.4f} ms a prompt token, "
+        f"{1000 * profile.decode:.3f} ms a decode, {1e6 * profile.context:.3f} µs a context token; "
+        f"mean error {100 * profile.error:.1f} %; saved in {args.out}"
+    )
+
+
+def _numbers(text: str) -> list[float | None]:
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise UserError(f"--rates takes numbers like 0.5,2, or trace, or burst, not {text!r}") from None

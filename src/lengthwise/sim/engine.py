@@ -1,0 +1,553 @@
+"""A continuous-batching engine as a discrete-event simulation.
+
+It steps as vLLM does (decodes first, then chunks of prompts, then admissions, within a
+token budget; paged KV memory; preemption by recompute or swap), with the policy, queue
+and seating objects that drive vLLM. Between two decisions it does not step: decode steps
+in which nobody comes, goes or could be preempted are one event.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.core.policy import Policy
+from lengthwise.core.queue import RankQueue
+from lengthwise.core.request import Request
+from lengthwise.core.seats import PAUSED_PER_SEAT, UNLIMITED, Seats
+from lengthwise.errors import UserError
+from lengthwise.sim.predictors import Predictor
+from lengthwise.sim.steps import StepTime, steps_within
+from lengthwise.sim.workload import Workload
+
+Seconds = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The simulated engine.
+
+    Attributes:
+        seats: most requests in a step (vLLM's max_num_seqs).
+        budget: most tokens in a step (max_num_batched_tokens).
+        blocks, block_size: KV memory in blocks of so many tokens.
+        reserve: blocks that stay free at an admission (vLLM's watermark).
+        pause, margin: as in the plug-in's settings.
+        paused_per_seat: most paused requests to a seat; the plug-in's bound is 2.
+        eviction: what losing memory costs: computing again, or copying out and in.
+        cached: share of an evicted request's tokens that prefix caching gives back.
+        swap_s: seconds to copy one block out and in again.
+        interval: tokens between two refinements of a prediction.
+    """
+
+    seats: int = 256
+    budget: int = 2048
+    blocks: int = 25_000
+    block_size: int = 16
+    reserve: int = 0
+    pause: bool = True
+    margin: float = 8.0
+    paused_per_seat: int = PAUSED_PER_SEAT
+    eviction: Literal["recompute", "swap"] = "recompute"
+    cached: float = 0.0
+    swap_s: float = 0.0
+    interval: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.seats, self.blocks, self.block_size, self.interval) < 1:
+            raise UserError("seats, blocks, block size and interval must be at least 1")
+        if self.budget < self.seats:
+            raise UserError(f"a budget of {self.budget} tokens cannot serve {self.seats} seats")
+        if not 0.0 <= self.cached <= 1.0:
+            raise UserError(f"the cached share must be between 0 and 1, not {self.cached}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did; times in seconds, NaN for requests that were rejected.
+
+    Attributes:
+        first, finish: [n] times of the first and the last token.
+        gap: [n] longest time between two tokens that a lost seat caused.
+        rejected: requests too large for the KV memory.
+        steps: engine steps.
+        backlog: requests in the system at the half and at the last of the arrivals.
+    """
+
+    first: Seconds
+    finish: Seconds
+    gap: Seconds
+    rejected: int
+    steps: int
+    pauses: int
+    evictions: int
+    recomputed: int
+    backlog: tuple[int, int]
+
+
+class Job:
+    """One request in the engine: what it needs, what is computed, where it stands."""
+
+    __slots__ = (
+        *("index", "view", "prompt", "output", "generated", "computed", "held"),
+        *("base", "decoding", "seated", "last", "swapped", "evicted"),
+    )
+
+    def __init__(self, index: int, view: Request, prompt: int, output: int, cached: int) -> None:
+        self.index = index
+        self.view = view
+        self.prompt = prompt
+        self.output = output
+        self.generated = 0
+        self.computed = cached
+        self.held = 0
+        self.base = 0
+        self.decoding = False
+        self.seated = False
+        self.last = math.nan
+        self.swapped = 0
+        self.evicted = False
+
+
+class Simulator:
+    """Serves one workload under one policy.
+
+    Args:
+        workload: arrivals and true lengths; only the engine and the predictor read these.
+        policy: any of :mod:`lengthwise.policies`.
+        predictor: gives the policy its predictions.
+        time: seconds of a step.
+        seed: of the predictor's errors; the same seed gives the same run to the bit.
+    """
+
+    slots = UNLIMITED
+    taken_seats = 0
+
+    def __init__(
+        self,
+        workload: Workload,
+        policy: Policy,
+        predictor: Predictor,
+        time: StepTime,
+        setup: Setup,
+        seed: int = 0,
+    ) -> None:
+        self.setup = setup
+        self.seats = setup.seats
+        self.reserve = setup.reserve
+        self.step_blocks = setup.seats + -(-setup.budget // setup.block_size)
+        self._policy = policy
+        self._time = time
+        self._rng = np.random.default_rng(seed)
+        self._arrival = workload.arrival.tolist()
+        self._prompt = workload.prompt.tolist()
+        self._output = workload.output.tolist()
+        self._prefix = workload.prefix.tolist()
+        self._n = len(self._arrival)
+        self._predictor = predictor
+        self._refining = policy.source == "probe" and predictor.refines
+        self._initial: list[float] | None = None
+        if policy.source != "none":
+            self._initial = predictor.at_arrival(workload, self._rng).tolist()
+        self._errors = predictor.start(self._n, self._rng) if self._refining else None
+
+        self.running: list[Job] = []
+        self.waiting: RankQueue[Job] = RankQueue(
+            lambda job: policy.rank(self.view(job)), lambda job: job.index
+        )
+        self._seating: Seats[Job] = Seats(
+            self, policy, setup.pause, setup.margin, setup.paused_per_seat
+        )
+        # Whether an arrival or a new prediction may change who sits, and a bound on the
+        # seated ranks: without a new prediction they only fall.
+        self._unsettled = False
+        self._worst = -math.inf
+
+        self.now = 0.0
+        self._next = 0
+        self._free = setup.blocks
+        self._prefilling: list[Job] = []
+        # Every decode step moves all decoding jobs by one token, so their ages are kept
+        # relative to this counter, and one heap of its values says who finishes when.
+        self._tick = 0
+        self._decoding = 0
+        self._context = 0
+        self._phase = [0] * setup.block_size
+        self._finishing: list[tuple[int, int, int, Job]] = []
+
+        self._first = np.full(self._n, np.nan)
+        self._finish = np.full(self._n, np.nan)
+        self._gap = np.zeros(self._n)
+        self._rejected = self._steps = self._evictions = self._recomputed = 0
+        self._in_system = 0
+        self._backlog = [0, 0]
+
+    def run(self) -> Outcome:
+        """Serve every request to its end."""
+        while True:
+            self._deliver()
+            if not self._in_system:
+                if self._next == self._n:
+                    break
+                self.now = self._arrival[self._next]
+                continue
+            if self._policy.preemptive:
+                self._seat()
+            self._step()
+        return Outcome(
+            self._first,
+            self._finish,
+            self._gap,
+            self._rejected,
+            self._steps,
+            self._seating.pauses,
+            self._evictions,
+            self._recomputed,
+            (self._backlog[0], self._backlog[1]),
+        )
+
+    # What the seating asks.
+
+    def view(self, job: Job) -> Request:
+        """The policy's view, with the tokens generated by now."""
+        view = job.view
+        view.generated = job.base + self._tick if job.decoding else job.generated
+        return view
+
+    def admissible(self, job: Job) -> bool:
+        """Nothing but memory keeps a waiting request."""
+        return True
+
+    def free_blocks(self) -> int:
+        """Free blocks of KV memory."""
+        return self._free
+
+    def held_blocks(self, job: Job) -> int:
+        """Blocks the job holds; a decoding one's follow from its age."""
+        if job.decoding:
+            return -(-(job.prompt + job.base + self._tick - 1) // self.setup.block_size)
+        return job.held
+
+    def needed_blocks(self, job: Job) -> int:
+        """Blocks for all its tokens and one more."""
+        generated = job.base + self._tick if job.decoding else job.generated
+        return -(-(job.prompt + generated + 1) // self.setup.block_size)
+
+    def evict(self, job: Job) -> None:
+        """Memory is taken from a job; it waits."""
+        if job.seated:
+            self._stand_up(job)
+        self._seating.forget(job)
+        self._evictions += 1
+        self._free += job.held
+        job.view.preemptions += 1
+        job.evicted = True
+        if self.setup.eviction == "swap":
+            job.swapped = job.held
+        else:
+            kept = int(self.setup.cached * job.computed) // self.setup.block_size
+            self._recomputed += job.computed - kept * self.setup.block_size
+            job.computed = kept * self.setup.block_size
+        job.held = 0
+        self.waiting.push(job)
+
+    # Arrivals.
+
+    def _deliver(self) -> None:
+        while self._next < self._n and self._arrival[self._next] <= self.now:
+            job = self._arrive()
+            if job is not None and self._policy.preemptive and self._beats(job):
+                self._unsettled = True
+
+    def _arrive(self) -> Job | None:
+        """The next request joins the queue, or is refused if it could never fit."""
+        i = self._next
+        self._next += 1
+        if i == self._n // 2:
+            self._backlog[0] = self._in_system
+        if i == self._n - 1:
+            self._backlog[1] = self._in_system
+        prompt, output = self._prompt[i], self._output[i]
+        most = -(-(prompt + output) // self.setup.block_size) + self.reserve
+        if most > self.setup.blocks:
+            self._rejected += 1
+            return None
+        view = Request(str(i), self._arrival[i], i, prompt)
+        if self._initial is not None:
+            view.predict(self._initial[i])
+        job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
+        self._in_system += 1
+        self.waiting.push(job)
+        return job
+
+    def _beats(self, job: Job) -> bool:
+        """Whether an arrival may take somebody's seat: seated ranks only ever improve."""
+        policy, view = self._policy, job.view
+        return policy.may_preempt(view) and policy.rank(view) + self.setup.margin < self._worst
+
+    # Seats.
+
+    def _seat(self) -> None:
+        """Let the seating decide if anything changed that it would decide by."""
+        before = self.running
+        wanting = len(before) + len(self.waiting) + len(self._seating.paused)
+        if self._unsettled and wanting > self.seats:
+            self._unsettled = False
+            self._seating.arrange()
+            self._worst = self._seating.worst
+        elif self._seating.paused and len(before) < self.seats:
+            if self._free < self.step_blocks:
+                self._seating.arrange()
+            else:
+                self._seating.fill()
+        if self.running is before:
+            return
+        now_seated = set(self.running)
+        for job in before:
+            if job.seated and job not in now_seated:
+                self._stand_up(job)
+        for job in self.running:
+            if not job.seated:
+                self._sit_down(job)
+                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+
+    def _sit_down(self, job: Job) -> None:
+        job.seated = True
+        if self._computed(job):
+            self._decode(job)
+            if not math.isnan(job.last):
+                token = self._time.seconds(0, self._decoding, self._context)
+                self._gap[job.index] = max(self._gap[job.index], self.now + token - job.last)
+                job.last = math.nan
+        else:
+            self._prefilling.append(job)
+
+    def _computed(self, job: Job) -> bool:
+        """Whether all tokens but the last are in the KV cache."""
+        return job.generated > 0 and job.computed == job.prompt + job.generated - 1
+
+    def _decode(self, job: Job) -> None:
+        job.decoding = True
+        job.base = job.generated - self._tick
+        self._decoding += 1
+        self._context += job.prompt + job.generated - 1
+        self._phase[(job.prompt + job.base - 1) % self.setup.block_size] += 1
+        heapq.heappush(self._finishing, (job.output - job.base, job.index, job.base, job))
+
+    def _stand_up(self, job: Job) -> None:
+        if job.decoding:
+            self._settle(job)
+            job.last = self.now
+        else:
+            self._prefilling.remove(job)
+        job.seated = False
+
+    def _settle(self, job: Job) -> None:
+        """A job stops decoding: its counters become its own again."""
+        job.held = self.held_blocks(job)
+        job.generated = job.base + self._tick
+        job.computed = job.prompt + job.generated - 1
+        job.decoding = False
+        self._decoding -= 1
+        self._context -= job.computed
+        self._phase[(job.prompt + job.base - 1) % self.setup.block_size] -= 1
+
+    # Steps.
+
+    def _step(self) -> None:
+        """One step with prompts in it, or a stretch of decode steps."""
+        fell = self._make_room()
+        prefilled, context, extra, sampling = self._prefill(fell)
+        if prefilled or extra:
+            self.now += self._time.seconds(prefilled, self._decoding, context) + extra
+            self._advance(1)
+            for job in sampling:
+                self._sample(job)
+        elif self._decoding:
+            steps = self._stretch()
+            self.now += self._time.stretch(steps, self._decoding, self._context)
+            self._advance(steps)
+        else:
+            raise RuntimeError(f"the simulated engine stalled at {self.now} s")
+        self._retire()
+        if self._refining and self._seating.contested:
+            self._refine()
+
+    def _make_room(self) -> bool:
+        """Evict from the tail until every decoding job has a block for its next token."""
+        fell = False
+        while self._growth(1) > self._free:
+            self._fall()
+            fell = True
+        return fell
+
+    def _prefill(self, fell: bool) -> tuple[int, int, float, list[Job]]:
+        """Chunks of prompts within the budget; tokens, context, swap seconds, who samples."""
+        budget = self.setup.budget - self._decoding
+        spare = self._free - self._growth(1)
+        chunks: list[tuple[Job, int]] = []
+        extra = 0.0
+        for job in list(self._prefilling):
+            chunk = min(job.prompt + job.generated - job.computed, budget)
+            need = -(-(job.computed + chunk) // self.setup.block_size) - job.held
+            while need > spare and (self._seating.paused or self.running[-1] is not job):
+                self._fall()
+                spare = self._free - self._growth(1)
+                fell = True
+            if need > spare or not job.seated:
+                continue
+            spare -= need
+            self._free -= need
+            job.held += need
+            budget -= chunk
+            chunks.append((job, chunk))
+        while not fell and budget > 0 and len(self.running) < self.seats and self.waiting:
+            job = self.waiting.peek()
+            if self._computed(job):
+                chunk, need, more = 0, job.swapped, 1
+            else:
+                chunk, more = min(job.prompt + job.generated - job.computed, budget), 0
+                need = max(job.swapped, -(-(job.computed + chunk) // self.setup.block_size))
+            if need + more + self.reserve > spare:
+                break
+            self.waiting.pop()
+            extra += job.swapped * self.setup.swap_s
+            job.swapped = 0
+            job.view.started = True
+            self.running.append(job)
+            spare -= need + more
+            self._free -= need
+            job.held = need
+            self._sit_down(job)
+            if self._policy.preemptive:
+                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+            if not job.decoding:
+                budget -= chunk
+                chunks.append((job, chunk))
+        prefilled, context, sampling = 0, self._context, []
+        for job, chunk in chunks:
+            if not job.seated:
+                continue
+            prefilled += chunk
+            context += job.computed
+            job.computed += chunk
+            if job.computed == job.prompt + job.generated:
+                self._prefilling.remove(job)
+                sampling.append(job)
+        return prefilled, context, extra, sampling
+
+    def _fall(self) -> None:
+        """Somebody loses its memory: the worst paused one, else the tail of ``running``."""
+        paused = self._seating.paused
+        self.evict(paused[-1] if paused else self.running.pop())
+
+    def _sample(self, job: Job) -> None:
+        """A prompt is done: its first token, or its next after an eviction."""
+        if job.generated == 0:
+            self._first[job.index] = self.now
+        self._resumed(job)
+        job.generated += 1
+        if job.generated >= job.output:
+            self._finished(job)
+        else:
+            self._decode(job)
+
+    def _resumed(self, job: Job) -> None:
+        if not math.isnan(job.last):
+            self._gap[job.index] = max(self._gap[job.index], self.now - job.last)
+            job.last = math.nan
+
+    def _stretch(self) -> int:
+        """How many decode steps until something may have to be decided."""
+        finishing = self._finishing
+        while not finishing[0][3].decoding or finishing[0][3].base != finishing[0][2]:
+            heapq.heappop(finishing)
+        steps = finishing[0][0] - self._tick
+        if self._refining and self._seating.contested:
+            steps = min(steps, self.setup.interval)
+        steps = min(steps, self._memory_lasts(steps))
+        if self._next == self._n:
+            return steps
+        full = len(self.running) >= self.seats
+        if full and not self._policy.preemptive:
+            return steps
+        # An arrival is admitted, or compared, at the end of the step it falls into.
+        time, decoding, context = self._time, self._decoding, self._context
+        end = self.now + time.stretch(steps, decoding, context)
+        while self._next < self._n and self._arrival[self._next] <= end:
+            arrival = self._arrival[self._next]
+            job = self._arrive()
+            if job is None or (full and not self._beats(job)):
+                continue
+            self._unsettled = full
+            return steps_within(time, arrival - self.now, steps, decoding, context) or 1
+        return steps
+
+    def _memory_lasts(self, steps: int) -> int:
+        """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
+        size = self.setup.block_size
+        sure = size * (self._free // self._decoding)
+        if sure >= steps:
+            return steps
+        lasts = max(sure, 1)
+        while lasts < steps and self._growth(lasts + 1) <= self._free:
+            lasts += 1
+        return lasts
+
+    def _growth(self, steps: int) -> int:
+        """Blocks that so many more decode steps take: one whenever a block is full."""
+        size, tick = self.setup.block_size, self._tick
+        whole, rest = divmod(steps, size)
+        grown = whole * self._decoding
+        for i in range(rest):
+            grown += self._phase[-(tick + i) % size]
+        return grown
+
+    def _advance(self, steps: int) -> None:
+        self._free -= self._growth(steps)
+        self._tick += steps
+        self._context += steps * self._decoding
+        self._steps += steps
+
+    def _retire(self) -> None:
+        """Whoever has its last token leaves."""
+        finishing = self._finishing
+        while finishing and finishing[0][0] <= self._tick:
+            _, _, base, job = heapq.heappop(finishing)
+            if job.decoding and job.base == base:
+                self._settle(job)
+                self._finished(job)
+
+    def _finished(self, job: Job) -> None:
+        self._finish[job.index] = self.now
+        self._free += job.held
+        job.held = 0
+        job.seated = False
+        self.running.remove(job)
+        self._in_system -= 1
+
+    def _refine(self) -> None:
+        """New predictions for the decoding jobs that are due; ranks may change."""
+        interval = self.setup.interval
+        due = [
+            job
+            for job in self.running
+            if job.decoding and (job.base + self._tick - 1) % interval == 0
+        ]
+        if not due:
+            return
+        # The state of a token is seen before the next one is sampled: age = generated - 1.
+        ages = [job.base + self._tick - 1 for job in due]
+        index = np.array([job.index for job in due])
+        true = np.array([job.output for job in due], dtype=np.float64) - ages
+        assert self._errors is not None
+        found = self._errors.remaining(index, true, np.array(ages), self._rng).tolist()
+        for job, left, age in zip(due, found, ages, strict=True):
+            job.view.refine(left, age)
+        self._unsettled = bool(self.waiting) or bool(self._seating.paused)
+        self._worst = math.inf

@@ -1,0 +1,121 @@
+"""Is the simulator right? Replay what the real engine served, and compare."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lengthwise.errors import UserError, reading
+from lengthwise.policies import POLICIES, make_policy
+from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.figures import figures
+from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.steps import load_profile
+from lengthwise.sim.sweep import DEFAULTS
+from lengthwise.sim.workload import Workload
+
+COMPARED = ("mean_latency_s", "mean_ttft_s", "p99_latency_s", "preemptions")
+
+_AGAIN = "run lengthwise bench again"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of ``lengthwise bench``: what it was and what each request lived through."""
+
+    figures: dict[str, Any]
+    workload: Workload
+    blocks: int | None
+    block_size: int
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """The runs of a bench's results folder.
+
+    Raises:
+        UserError: if it is not one, or damaged.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        raise UserError(f"no results.json in {folder}: give a folder that lengthwise bench wrote")
+    with reading(path, _AGAIN):
+        results = json.loads(path.read_text())
+        setup = results["setup"]
+        found = []
+        for number, run in enumerate(results["runs"]):
+            requests = folder / f"requests-{number}.jsonl"
+            with reading(requests, _AGAIN):
+                rows = [json.loads(line) for line in requests.read_text().splitlines()]
+            rows.sort(key=lambda row: row["arrival"])
+            arrival = np.array([row["arrival"] for row in rows])
+            found.append(
+                Run(
+                    run,
+                    Workload(
+                        arrival - arrival[0],
+                        np.array([row["prompt_tokens"] for row in rows]),
+                        np.array([row["tokens"] for row in rows]),
+                        name=f"{folder.name}-{number}",
+                    ),
+                    setup["kv_blocks"],
+                    setup["block_size"],
+                )
+            )
+    return found
+
+
+def replay(run: Run, profile: str, predictor: str | None, setup: Setup) -> dict[str, Any]:
+    """The same requests, arrivals, seats and blocks in the simulator."""
+    name = "fcfs" if run.figures["policy"] == "stock" else run.figures["policy"]
+    policy = make_policy(name)
+    setup = replace(
+        setup,
+        seats=run.figures["seats"],
+        block_size=run.block_size,
+        blocks=run.blocks or setup.blocks,
+    )
+    spec = predictor if policy.source == "probe" and predictor else DEFAULTS[policy.source]
+    time = load_profile(profile)
+    outcome = Simulator(run.workload, policy, make_predictor(spec), time, setup).run()
+    return figures(run.workload, outcome)
+
+
+def compare(
+    folder: Path, profile: str, predictor: str | None, setup: Setup
+) -> list[dict[str, Any]]:
+    """Replay each run that the simulator knows the policy of; errors as shares."""
+    rows = []
+    for run in read_runs(folder):
+        if run.figures["policy"].partition(":")[0] not in {*POLICIES, "stock"}:
+            continue
+        simulated = replay(run, profile, predictor, setup)
+        row: dict[str, Any] = {"policy": run.figures["policy"], "rate": run.figures["rate"]}
+        for name in COMPARED:
+            real, made = run.figures[name], simulated[name]
+            row[name] = {"engine": real, "simulator": made}
+            row[name]["error"] = made / real - 1.0 if real else (0.0 if not made else None)
+        rows.append(row)
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Engine, simulator and error of each figure."""
+    table = Table(title="engine → simulator")
+    for head in ("policy", "rate", "mean latency", "mean TTFT", "p99 latency", "preemptions"):
+        table.add_column(head)
+    for row in rows:
+        cells = []
+        for name in COMPARED:
+            it = row[name]
+            error = "" if it["error"] is None else f" ({100 * it['error']:+.1f} %)"
+            cells.append(f"{it['engine']:.4g} → {it['simulator']:.4g}{error}")
+        table.add_row(
+            row["policy"], "burst" if row["rate"] is None else f"{row['rate']:g}/s", *cells
+        )
+    Console(width=150).print(table)

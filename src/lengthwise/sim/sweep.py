@@ -1,0 +1,226 @@
+"""Many simulated runs: rate × policy × seed, on every core."""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+from tqdm import tqdm
+
+from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
+from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.figures import figures, overloaded
+from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.steps import load_profile
+from lengthwise.sim.workload import Workload, resample, with_arrivals
+
+DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
+"""Predictor of a policy that is given none, by the kind of prediction it uses."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate.
+
+    Attributes:
+        policies: ``policy`` or ``policy@predictor``, such as ``trail:0.5@lognormal:0.4``.
+        rates: requests per second; None keeps the workload's own times.
+        process: arrival process for the rates (see ``with_arrivals``).
+        requests: how many to resample from the workload; None serves it as it is.
+        seeds: independent repetitions, for the confidence intervals.
+    """
+
+    workload: Workload
+    policies: list[str]
+    profile: str
+    setup: Setup
+    rates: list[float | None] = field(default_factory=lambda: [None])
+    process: str = "poisson"
+    cv: float = 1.0
+    requests: int | None = None
+    seeds: int = 1
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of a plan."""
+
+    spec: str
+    rate: float | None
+    seed: int
+
+
+def run_case(plan: Plan, case: Case) -> dict[str, Any]:
+    """Simulate one case; its figures under the names of results.json."""
+    workload = plan.workload
+    if plan.requests is not None:
+        workload = resample(workload, plan.requests, case.seed)
+    if case.rate is not None:
+        workload = with_arrivals(workload, plan.process, case.rate, plan.cv, case.seed)
+    elif plan.process == "burst":
+        workload = with_arrivals(workload, "burst")
+    name, predictor = split(case.spec)
+    start = time.perf_counter()
+    simulator = Simulator(
+        workload,
+        make_policy(name),
+        make_predictor(predictor),
+        load_profile(plan.profile),
+        plan.setup,
+        case.seed,
+    )
+    outcome = simulator.run()
+    found = figures(workload, outcome)
+    return {
+        "policy": name,
+        "predictor": predictor,
+        "engine": "simulator",
+        "model": Path(plan.profile).stem,
+        "rate": case.rate,
+        "seats": plan.setup.seats,
+        "seed": case.seed,
+        **found,
+        "overloaded": overloaded(outcome, plan.setup.seats),
+        "simulated_in_s": time.perf_counter() - start,
+    }
+
+
+def split(spec: str) -> tuple[str, str]:
+    """Policy and predictor of ``policy@predictor``; each policy has a default predictor."""
+    name, at, predictor = spec.partition("@")
+    return name, predictor if at else DEFAULTS[make_policy(name).source]
+
+
+def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
+    """Every policy at every rate with every seed; results.json and a table.
+
+    The result is in the plan's order whatever core finished first.
+
+    Raises:
+        UserError: for an unknown policy, predictor or profile, before anything runs.
+    """
+    load_profile(plan.profile)
+    for spec in plan.policies:
+        name, predictor = split(spec)
+        make_policy(name)
+        make_predictor(predictor)
+    if plan.seeds < 1:
+        raise UserError(f"--seeds must be at least 1, not {plan.seeds}")
+    cases = [
+        Case(spec, rate, seed)
+        for rate in plan.rates
+        for spec in plan.policies
+        for seed in range(plan.seeds)
+    ]
+    workers = min(plan.workers or os.cpu_count() or 1, len(cases))
+    bar = tqdm(total=len(cases), desc="simulate", unit="run")
+    if workers == 1:
+        runs = []
+        for case in cases:
+            runs.append(run_case(plan, case))
+            bar.update()
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _share, (plan,)) as pool:
+            futures = {pool.submit(_shared_case, case): i for i, case in enumerate(cases)}
+            by_number: dict[int, dict[str, Any]] = {}
+            for future in as_completed(futures):
+                by_number[futures[future]] = future.result()
+                bar.update()
+        runs = [by_number[i] for i in range(len(cases))]
+    bar.close()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"setup": _described(plan), "runs": runs}, indent=1)
+        (out / "results.json").write_text(text + "\n")
+    return runs
+
+
+_PLAN: list[Plan] = []
+
+
+def _share(plan: Plan) -> None:
+    _PLAN[:] = [plan]
+
+
+def _shared_case(case: Case) -> dict[str, Any]:
+    return run_case(_PLAN[0], case)
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    return {
+        "workload": plan.workload.name,
+        "requests": plan.requests or len(plan.workload),
+        "profile": plan.profile,
+        "process": plan.process,
+        "cv": plan.cv,
+        **{name: getattr(plan.setup, name) for name in Setup.__dataclass_fields__},
+    }
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Mean and half width of its 95 % confidence interval (NaN for a single value)."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, math.nan
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, float(stats.t.ppf(0.975, len(values) - 1)) * error
+
+
+def show(runs: list[dict[str, Any]]) -> None:
+    """A line for each policy and rate; ± is a 95 % confidence interval over the seeds."""
+    table = Table(title="lengthwise simulate (times in simulated seconds)")
+    heads = "policy predictor rate mean p50 p99 TTFT maxwait tok/s preempt speed-up TTFT-ratio"
+    for head in heads.split():
+        table.add_column(head, justify="left" if head in ("policy", "predictor") else "right")
+    groups: dict[tuple[Any, str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault((run["rate"], run["policy"], run["predictor"]), []).append(run)
+    base: dict[Any, list[dict[str, Any]]] = {}
+    for (rate, policy, predictor), group in groups.items():
+        if any(not run["finished"] for run in group):
+            table.add_row(policy, predictor, str(rate), "all rejected")
+            continue
+        first = base.setdefault(rate, group)
+        mean, half = interval([run["mean_latency_s"] for run in group])
+        table.add_row(
+            policy,
+            predictor,
+            "trace" if rate is None else f"{rate:g}/s",
+            f"{mean:.3g}s" + ("" if math.isnan(half) else f" ±{half:.2g}"),
+            *(f"{_mean(group, f'{name}_latency_s'):.3g}s" for name in ("p50", "p99")),
+            f"{_mean(group, 'mean_ttft_s'):.3g}s",
+            f"{_mean(group, 'max_waiting_s'):.3g}s",
+            f"{_mean(group, 'tokens_per_s'):.0f}",
+            f"{_mean(group, 'preemptions'):.0f}",
+            f"{_mean(first, 'mean_latency_s') / mean:.2f}x",
+            f"{_mean(first, 'mean_ttft_s') / _mean(group, 'mean_ttft_s'):.2f}x",
+        )
+    console = Console(width=150)
+    console.print(table)
+    for rate in dict.fromkeys(run["rate"] for run in runs):
+        if any(run.get("overloaded") for run in runs if run["rate"] == rate):
+            what = "the trace's own rate" if rate is None else f"{rate:g} requests/s"
+            console.print(
+                f"{what} is above capacity: requests pile up, and figures grow with their number"
+            )
+    rejected = max(run["rejected"] for run in runs)
+    if rejected:
+        console.print(f"{rejected} requests are larger than the KV memory: rejected")
+
+
+def _mean(group: list[dict[str, Any]], name: str) -> float:
+    return float(np.mean([run[name] for run in group]))

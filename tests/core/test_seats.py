@@ -1,0 +1,216 @@
+"""Properties of the seating, on a small engine of requests and blocks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lengthwise.core.queue import RankQueue
+from lengthwise.core.request import Request
+from lengthwise.core.seats import PAUSED_PER_SEAT, UNLIMITED, Seats
+from lengthwise.policies import make_policy
+
+SEATS = 3
+BLOCK = 8
+LENGTH = 40
+
+
+@dataclass(eq=False)
+class Job:
+    """A request in the engine: its tokens and the blocks it holds."""
+
+    id: str
+    tokens: int
+    generated: int = 0
+    blocks: int = 0
+
+
+class SmallEngine:
+    """Seats and blocks as the protocol has them; steps give every seated job a token."""
+
+    seats, slots = SEATS, UNLIMITED
+    taken_seats, reserve, step_blocks = 0, 0, SEATS + 8
+
+    def __init__(self, blocks: int, policy: Any, pause: bool = True, margin: float = 0.0) -> None:
+        self.blocks = blocks
+        self.views: dict[str, Request] = {}
+        self.running: list[Job] = []
+        self.waiting: RankQueue[Job] = RankQueue(
+            lambda job: policy.rank(self.views[job.id]), lambda job: self.views[job.id].seq
+        )
+        self.seating: Seats[Job] = Seats(self, policy, pause, margin)
+        self.evicted = 0
+        self.victims_beside_paused = 0
+
+    def view(self, job: Job) -> Request:
+        view = self.views[job.id]
+        view.generated = job.generated
+        return view
+
+    def admissible(self, job: Job) -> bool:
+        return not job.id.startswith("blocked")
+
+    def free_blocks(self) -> int:
+        held = [*self.running, *self.seating.paused]
+        return self.blocks - sum(job.blocks for job in {job.id: job for job in held}.values())
+
+    def held_blocks(self, job: Job) -> int:
+        return job.blocks
+
+    def needed_blocks(self, job: Job) -> int:
+        return -(-(job.tokens + 1) // BLOCK)
+
+    def evict(self, job: Job) -> None:
+        self.seating.forget(job)
+        job.blocks = 0
+        self.evicted += 1
+        self.waiting.push(job)
+
+    def arrive(self, i: int, predicted: float | None, prompt: int, name: str = "r") -> None:
+        view = Request(f"{name}{i}", float(i), i, prompt)
+        view.predict(predicted)
+        self.views[view.id] = view
+        self.waiting.push(Job(view.id, prompt))
+
+    def step(self) -> None:
+        """Blocks for those who sit, victims from the tail, then admission, as in vLLM."""
+        for job in list(self.running):
+            while job in self.running and self.lacks(job) > self.free_blocks():
+                self.victims_beside_paused += bool(self.seating.paused)
+                self.evict(self.running.pop())
+            if job in self.running:
+                job.blocks = max(self.needed_blocks(job), job.blocks)
+        skipped = []
+        while self.waiting and len(self.running) < SEATS:
+            job = self.waiting.peek()
+            if not self.admissible(job):
+                skipped.append(self.waiting.pop())
+                continue
+            if self.lacks(job) > self.free_blocks():
+                break
+            self.waiting.pop()
+            job.blocks = self.needed_blocks(job)
+            self.running.append(job)
+            self.views[job.id].started = True
+        for job in skipped:
+            self.waiting.push(job)
+        for job in self.running:
+            job.tokens += 1
+            job.generated += 1
+        self.seating.rejoin()
+        for job in list(self.running):
+            if job.generated >= LENGTH:
+                self.finish(job)
+        self.seating.leave()
+
+    def lacks(self, job: Job) -> int:
+        return self.needed_blocks(job) - job.blocks
+
+    def finish(self, job: Job) -> None:
+        """Finished or aborted: out of the list and freed."""
+        self.running.remove(job)
+        self.seating.forget(job)
+
+
+arrivals = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # steps until the next arrival
+        st.one_of(st.none(), st.floats(1, 400)),
+        st.integers(1, 60),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+def play(engine: SmallEngine, plan: list[Any]) -> Any:
+    """Arrivals and steps in turn; yields before each step, after the seating."""
+    for i, (gap, predicted, prompt) in enumerate(plan):
+        engine.arrive(i, predicted, prompt)
+        for _ in range(gap):
+            before = {job.id for job in engine.running}
+            engine.seating.arrange()
+            yield before
+            engine.step()
+
+
+def ids(jobs: Any) -> set[str]:
+    return {job.id for job in jobs}
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrivals, st.sampled_from(["sprpt", "trail:0", "trail:0.5", "trail:1"]))
+def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
+    policy = make_policy(name)
+    engine = SmallEngine(10_000, policy)
+    for before in play(engine, plan):
+        paused = engine.seating.paused
+        assert len(engine.running) <= SEATS
+        # Work conservation: nobody is left paused while a seat is free for admission.
+        admitted = min(SEATS - len(engine.running), len(engine.waiting))
+        everybody = len(engine.running) + len(paused) + len(engine.waiting)
+        assert len(engine.running) + admitted == min(SEATS, everybody)
+        assert not engine.evicted
+        assert len(paused) <= PAUSED_PER_SEAT * SEATS
+        for request_id in before - ids(engine.running):
+            assert policy.preemptible(engine.views[request_id]), "a committed one lost its seat"
+        if len(paused) < PAUSED_PER_SEAT * SEATS and len(engine.running) == SEATS:
+            outside = [engine.views[job.id] for job in [*paused, *list(engine.waiting)[:1]]]
+            ranks = [policy.rank(view) for view in outside if policy.may_preempt(view)]
+            best = min(ranks, default=math.inf)
+            for job in engine.running:
+                view = engine.views[job.id]
+                assert policy.rank(view) <= best or not policy.preemptible(view)
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrivals, st.integers(14, 40), st.booleans())
+def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
+    plan: Any, blocks: int, pause: bool
+) -> None:
+    engine = SmallEngine(blocks, make_policy("trail"), pause, margin=8.0)
+    for _ in play(engine, plan):
+        paused = ids(engine.seating.paused)
+        assert engine.free_blocks() >= 0
+        assert len(engine.running) <= SEATS
+        assert pause or not paused
+        known = ids(engine.running) | ids(engine.waiting) | paused
+        finished = {i for i, view in engine.views.items() if view.started and i not in known}
+        assert len(known) + len(finished) == len(engine.views)
+    for _ in range(LENGTH * len(plan) + LENGTH):
+        engine.seating.arrange()
+        engine.step()
+    assert not engine.running
+    assert not engine.waiting
+    assert not engine.victims_beside_paused, "an active request fell while a paused one kept its"
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrivals, st.data())
+def test_an_aborted_request_leaves_no_trace(plan: Any, data: Any) -> None:
+    engine = SmallEngine(10_000, make_policy("trail"))
+    aborted: set[str] = set()
+    for _ in play(engine, plan):
+        assert not aborted & (ids(engine.seating.paused) | ids(engine.running))
+        if engine.running:
+            gone = data.draw(st.sampled_from([*engine.running, *engine.seating.paused]))
+            engine.seating.rejoin()
+            engine.finish(gone)
+            engine.seating.leave()
+            aborted.add(gone.id)
+
+
+def test_a_request_that_cannot_be_admitted_now_blocks_nobody() -> None:
+    engine = SmallEngine(10_000, make_policy("trail"))
+    engine.arrive(0, 5.0, 4, name="blocked")
+    for i in range(1, 5):
+        engine.arrive(i, 100.0 + i, 4)
+    for _ in range(3):
+        engine.seating.arrange()
+        engine.step()
+    assert ids(engine.running) == {"r1", "r2", "r3"}
+    assert ids(engine.waiting) == {"blocked0", "r4"}

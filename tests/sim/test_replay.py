@@ -1,0 +1,71 @@
+import json
+
+import pytest
+
+from lengthwise.errors import UserError
+from lengthwise.sim import replay
+from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.figures import figures
+from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.steps import load_profile
+from lengthwise.policies import make_policy
+from lengthwise.sim.workload import synthetic, with_arrivals
+
+PROFILE = "a100-llama3-8b"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What a bench would have written, had its engine been the simulator."""
+    workload = with_arrivals(synthetic(80, "uniform:4:40", "exp:90", 0), "poisson", 5.0)
+    runs = []
+    for number, policy in enumerate(("stock", "oracle")):
+        name = "fcfs" if policy == "stock" else policy
+        setup = Setup(seats=4, block_size=32, blocks=400)
+        outcome = Simulator(
+            workload, make_policy(name), make_predictor("oracle"), load_profile(PROFILE), setup
+        ).run()
+        runs.append({"policy": policy, "rate": 5.0, "seats": 4, **figures(workload, outcome)})
+        rows = [
+            {
+                "id": str(i),
+                "arrival": float(workload.arrival[i]),
+                "first": float(outcome.first[i]),
+                "finish": float(outcome.finish[i]),
+                "longest_gap": 0.0,
+                "tokens": int(workload.output[i]),
+                "prompt_tokens": int(workload.prompt[i]),
+            }
+            for i in range(80)
+        ]
+        lines = "\n".join(json.dumps(row) for row in rows)
+        (tmp_path / f"requests-{number}.jsonl").write_text(lines + "\n")
+    setup_json = {"kv_blocks": 400, "block_size": 32}
+    (tmp_path / "results.json").write_text(json.dumps({"setup": setup_json, "runs": runs}))
+    return tmp_path
+
+
+def test_a_replay_of_the_simulator_by_itself_is_exact(folder):
+    rows = replay.compare(folder, PROFILE, None, Setup())
+    assert [row["policy"] for row in rows] == ["stock", "oracle"]
+    for row in rows:
+        for name in replay.COMPARED:
+            assert row[name]["error"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_another_profile_is_another_latency(folder, tmp_path):
+    path = tmp_path / "slow.json"
+    path.write_text(
+        json.dumps(
+            {"kind": "linear", "name": "s", "source": "t", "base": 1.0}
+            | {"prefill": 0.0, "decode": 0.0, "context": 0.0}
+        )
+    )
+    rows = replay.compare(folder, str(path), None, Setup())
+    assert rows[0]["mean_latency_s"]["error"] > 5
+
+
+def test_a_folder_without_its_requests_is_one_line(folder):
+    (folder / "requests-1.jsonl").unlink()
+    with pytest.raises(UserError, match="requests-1"):
+        replay.read_runs(folder)
