@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
-from lengthwise.core.seats import PAUSED_PER_SEAT, UNLIMITED, Seats
+from lengthwise.core.seats import UNLIMITED, Seats
 from lengthwise.policies import make_policy
 
 SEATS = 3
@@ -155,10 +155,10 @@ def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
         everybody = len(engine.running) + len(paused) + len(engine.waiting)
         assert len(engine.running) + admitted == min(SEATS, everybody)
         assert not engine.evicted
-        assert len(paused) <= PAUSED_PER_SEAT * SEATS
+        assert len(paused) <= policy.paused_per_seat * SEATS
         for request_id in before - ids(engine.running):
             assert policy.preemptible(engine.views[request_id]), "a committed one lost its seat"
-        if len(paused) < PAUSED_PER_SEAT * SEATS and len(engine.running) == SEATS:
+        if len(paused) < policy.paused_per_seat * SEATS and len(engine.running) == SEATS:
             outside = [engine.views[job.id] for job in [*paused, *list(engine.waiting)[:1]]]
             ranks = [policy.rank(view) for view in outside if policy.may_preempt(view)]
             best = min(ranks, default=math.inf)

@@ -118,14 +118,21 @@ def in_fresh_process(run: Run) -> dict[str, Any]:
 
 
 def show(runs: list[dict[str, Any]]) -> None:
-    """Print the runs as a table; ratios are against the first policy at the same rate."""
+    """Print the runs as a table; ratios are against the first policy at the same rate.
+
+    ``gauge`` is a fixed step's time before and after the run; ``even`` (at even speed) is the
+    ratio with both runs' times divided by it.
+    """
     table = Table(title="lengthwise bench")
-    heads = "policy rate mean p50 p99 TTFT maxwait tok/s preempt recomp sched+pred speed-up"
+    heads = (
+        "policy rate mean p50 p99 TTFT maxwait tok/s preempt recomp sched+pred gauge speed-up even"
+    )
     for head in heads.split():
         table.add_column(head, justify="left" if head == "policy" else "right")
-    first: dict[Any, float] = {}
+    first: dict[Any, dict[str, Any]] = {}
     for run in runs:
-        base = first.setdefault(run["rate"], run["mean_latency_s"])
+        base = first.setdefault(run["rate"], run)
+        speed_up = base["mean_latency_s"] / run["mean_latency_s"]
         rate = "burst" if run["rate"] is None else f"{run['rate']:.2f}/s"
         cost = run["ranking_ms_per_step"] + run["predictor_ms_per_step"]
         table.add_row(
@@ -138,9 +145,11 @@ def show(runs: list[dict[str, Any]]) -> None:
             str(run["preemptions"]),
             str(run["recomputed_tokens"]),
             f"{100 * cost / run['step_ms']:.1f}%",
-            f"{base / run['mean_latency_s']:.2f}x",
+            f"{run['gauge_ms']:.1f}ms",
+            f"{speed_up:.2f}x",
+            f"{speed_up * run['gauge_ms'] / base['gauge_ms']:.2f}x",
         )
-    Console(width=130).print(table)
+    Console(width=140).print(table)
 
 
 def _check(plan: Plan) -> None:

@@ -7,6 +7,7 @@ first file and reads the second, so no run inherits anything from another.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -54,9 +55,13 @@ def execute(run: Run) -> dict[str, Any]:
     """
     engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
     _warm_up(engine)
+    before = _gauge(engine, run.seats)
     lives, busy_s = _serve(engine, run)
+    costs = COSTS.snapshot()
+    gauge_ms = 500.0 * (before + _gauge(engine, run.seats))
     return {
-        **figures(lives, COSTS.snapshot(), busy_s),
+        **figures(lives, costs, busy_s),
+        "gauge_ms": gauge_ms,
         "lives": [asdict(life) for life in lives],
     }
 
@@ -73,15 +78,36 @@ def _scheduling(run: Run) -> dict[str, Any]:
 
 def _warm_up(engine: Any) -> None:
     """Two short requests, so that first-time costs hit no policy; then a clean slate."""
-    from vllm import SamplingParams
-
-    for i in range(2):
-        params = SamplingParams(temperature=0, max_tokens=4)
-        engine.add_request(f"warm-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
-    while engine.has_unfinished_requests():
-        engine.step()
+    _steps(engine, 2, 4)
     engine.reset_prefix_cache()
     COSTS.reset()
+
+
+def _gauge(engine: Any, seats: int) -> float:
+    """Median seconds of a step that no policy has a say in: how fast the machine is now.
+
+    A shared machine drifts by a tenth from run to run; without this it would be read as
+    the policies' doing. One seat stays free, so that nobody competes or is predicted.
+    """
+    times = _steps(engine, max(seats - 1, 1), 48)
+    engine.reset_prefix_cache()
+    COSTS.reset()
+    return statistics.median(times[1:])
+
+
+def _steps(engine: Any, requests: int, tokens: int) -> list[float]:
+    """Seconds of each step in which so many requests generate so many tokens together."""
+    from vllm import SamplingParams
+
+    params = SamplingParams(temperature=0, max_tokens=tokens, ignore_eos=True)
+    for i in range(requests):
+        engine.add_request(f"gauge-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
+    times = []
+    while engine.has_unfinished_requests():
+        start = time.perf_counter()
+        engine.step()
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def _serve(engine: Any, run: Run) -> tuple[list[Life], float]:

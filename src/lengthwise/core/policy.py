@@ -27,11 +27,15 @@ class Policy(ABC):
             (with the prompt-only one until prefill), or the oracle's.
         preemptive: whether a seat may be taken from a running request at all.
             Engines skip the comparison for policies that never preempt.
+        paused_per_seat: most requests to a seat that may be paused with their KV cache.
+            Among thousands waiting some prompt always promises to be shorter than what
+            runs; without a bound each would be prefilled, found longer, and paused in turn.
     """
 
     name: ClassVar[str]
     source: ClassVar[Source]
     preemptive: ClassVar[bool]
+    paused_per_seat: ClassVar[float] = 2
 
     @abstractmethod
     def rank(self, request: Request) -> float:

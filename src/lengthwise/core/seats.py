@@ -14,11 +14,6 @@ from lengthwise.core.request import Request
 
 R = TypeVar("R", bound=Hashable)
 
-PAUSED_PER_SEAT = 2
-"""Most paused requests to a seat. Among thousands waiting some prompt always promises to
-be shorter than what runs; without a bound each would be prefilled, found longer, and
-paused in turn."""
-
 UNLIMITED = sys.maxsize
 
 
@@ -77,7 +72,7 @@ class Seats(Generic[R]):
     Args:
         pause: False to discard the KV cache at once instead.
         margin: how much better a rank must be to take a seat.
-        paused_per_seat: bound on the paused requests, see :data:`PAUSED_PER_SEAT`.
+        paused_per_seat: the policy's bound on paused requests, or another.
     """
 
     def __init__(
@@ -86,13 +81,14 @@ class Seats(Generic[R]):
         policy: Policy,
         pause: bool,
         margin: float,
-        paused_per_seat: int = PAUSED_PER_SEAT,
+        paused_per_seat: float | None = None,
     ) -> None:
         self._engine = engine
         self._policy = policy
         self._pausing = pause
         self._margin = margin
-        self._most_paused = paused_per_seat * engine.seats
+        bound = policy.paused_per_seat if paused_per_seat is None else paused_per_seat
+        self._most_paused = bound * engine.seats
         # A paused request generates nothing, so its rank is the one it lost its seat with.
         self._paused: list[tuple[float, R]] = []
         self.pauses = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lengthwise.core.policy import COMMITTED
 from lengthwise.core.request import Request
 from lengthwise.policies.trail import Trail
@@ -15,6 +17,7 @@ class TrailEarly(Trail):
     """
 
     name = "trail-early"
+    paused_per_seat = math.inf
 
     def rank(self, request: Request) -> float:
         return super().rank(request) if request.probed else COMMITTED

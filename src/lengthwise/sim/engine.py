@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lengthwise.core.policy import Policy
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
-from lengthwise.core.seats import PAUSED_PER_SEAT, UNLIMITED, Seats
+from lengthwise.core.seats import UNLIMITED, Seats
 from lengthwise.errors import UserError
 from lengthwise.sim.predictors import Predictor
 from lengthwise.sim.steps import StepTime, steps_within
@@ -38,7 +38,7 @@ class Setup:
         blocks, block_size: KV memory in blocks of so many tokens.
         reserve: blocks that stay free at an admission (vLLM's watermark).
         pause, margin: as in the plug-in's settings.
-        paused_per_seat: most paused requests to a seat; the plug-in's bound is 2.
+        paused_per_seat: most paused requests to a seat; None is the policy's own bound.
         eviction: what losing memory costs: computing again, or copying out and in.
         cached: share of an evicted request's tokens that prefix caching gives back.
         swap_s: seconds to copy one block out and in again.
@@ -52,7 +52,7 @@ class Setup:
     reserve: int = 0
     pause: bool = True
     margin: float = 8.0
-    paused_per_seat: int = PAUSED_PER_SEAT
+    paused_per_seat: float | None = None
     eviction: Literal["recompute", "swap"] = "recompute"
     cached: float = 0.0
     swap_s: float = 0.0
