@@ -3,12 +3,12 @@ import json
 import pytest
 
 from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
 from lengthwise.sim import replay
 from lengthwise.sim.engine import Setup, Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
-from lengthwise.policies import make_policy
 from lengthwise.sim.workload import synthetic, with_arrivals
 
 PROFILE = "a100-llama3-8b"

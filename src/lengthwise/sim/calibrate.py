@@ -90,7 +90,5 @@ def _add(engine: Any, request_id: str, rng: np.random.Generator) -> None:
     from vllm import SamplingParams
 
     ids = rng.integers(10, 10_000, size=int(rng.integers(8, 401))).tolist()
-    params = SamplingParams(
-        temperature=0, max_tokens=int(rng.integers(8, 201)), ignore_eos=True
-    )
+    params = SamplingParams(temperature=0, max_tokens=int(rng.integers(8, 201)), ignore_eos=True)
     engine.add_request(request_id, {"prompt_token_ids": ids}, params)

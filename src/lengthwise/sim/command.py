@@ -17,7 +17,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("workload", nargs="?", help="trace or lengths (CSV, JSONL, gzipped or not)")
     it.add_argument("--synthetic", help="instead: prompt,output laws, e.g. constant:50,exp:200")
     it.add_argument("--replay", type=Path, help="instead: a folder of lengthwise bench, compared")
-    it.add_argument("--profile", default="cpu-smollm2", help="step times: name, or calibrate's file")
+    it.add_argument("--profile", default="cpu-smollm2", help="step times: a name, or a file")
     it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
     it.add_argument("--predictor", help="error model of the probe for --replay")
     it.add_argument("--rates", default="trace", help="requests/s, comma separated; trace; burst")
@@ -31,7 +31,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("--block-size", type=int, default=16)
     it.add_argument("--recompute", action="store_true", help="discard the KV cache on preemption")
     it.add_argument("--swap-ms", type=float, help="evict by swapping; ms for a block out and in")
-    it.add_argument("--cached", type=float, default=0.0, help="share of it that prefix caching saves")
+    it.add_argument("--cached", type=float, default=0.0, help="share that prefix caching saves")
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
     it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
@@ -117,9 +117,9 @@ def _calibrate(args: argparse.Namespace) -> None:
     profile = calibrate(model, args.seats, args.requests, args.out.stem, args.seed)
     profile.save(args.out)
     print(
-        f"a step takes {1000 * profile.base:.2f} ms, {1000 * profile.prefill:.4f} ms a prompt token, "
-        f"{1000 * profile.decode:.3f} ms a decode, {1e6 * profile.context:.3f} µs a context token; "
-        f"mean error {100 * profile.error:.1f} %; saved in {args.out}"
+        f"a step takes {1000 * profile.base:.2f} ms, {1000 * profile.prefill:.4f} ms a prompt "
+        f"token, {1000 * profile.decode:.3f} ms a decode, {1e6 * profile.context:.3f} µs a "
+        f"context token; mean error {100 * profile.error:.1f} %; saved in {args.out}"
     )
 
 
@@ -127,4 +127,6 @@ def _numbers(text: str) -> list[float | None]:
     try:
         return [float(each) for each in text.split(",")]
     except ValueError:
-        raise UserError(f"--rates takes numbers like 0.5,2, or trace, or burst, not {text!r}") from None
+        raise UserError(
+            f"--rates takes numbers like 0.5,2, or trace, or burst, not {text!r}"
+        ) from None

@@ -63,9 +63,7 @@ class Linear:
 
     def seconds(self, prefill: int, decodes: int, context: int) -> float:
         """One step."""
-        return (
-            self.base + self.prefill * prefill + self.decode * decodes + self.context * context
-        )
+        return self.base + self.prefill * prefill + self.decode * decodes + self.context * context
 
     def stretch(self, steps: int, decodes: int, context: int) -> float:
         """An arithmetic series."""
@@ -88,7 +86,8 @@ class Linear:
         columns = np.column_stack([np.ones(len(rows)), rows[:, :3]])
         found, _ = nnls(columns / seconds[:, None], np.ones(len(rows)))
         error = float(np.abs(columns @ found / seconds - 1.0).mean())
-        return cls(name, source, *(float(x) for x in found), error=error)
+        base, prefill, decode, context = (float(seconds) for seconds in found)
+        return cls(name, source, base, prefill, decode, context, error)
 
     def save(self, path: Path) -> None:
         """As JSON."""
@@ -149,7 +148,9 @@ def load_profile(name: str) -> StepTime:
     path = Path(str(shipped)) if shipped.is_file() else Path(name)
     if not path.is_file():
         names = ", ".join(profile_names())
-        raise UserError(f"no step-time profile {name!r}: a file of lengthwise calibrate, or {names}")
+        raise UserError(
+            f"no step-time profile {name!r}: a file of lengthwise calibrate, or {names}"
+        )
     with reading(f"profile {name}"):
         described: dict[str, Any] = dict(json.loads(path.read_text()))
         kind = {"linear": Linear, "roofline": Roofline}[described.pop("kind")]

@@ -1,4 +1,4 @@
-"""Many simulated runs: rate × policy × seed, on every core."""
+"""Many simulated runs: rates by policies by seeds, on every core."""
 
 from __future__ import annotations
 
