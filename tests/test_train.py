@@ -11,6 +11,8 @@ from lengthwise.collect import read_shards
 from lengthwise.errors import UserError
 from lengthwise.predictors.store import load_probe
 from lengthwise.prompts import held_out
+from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.workload import synthetic
 from lengthwise.train import Options, likelihood_loss, train
 
 CAP = 200
@@ -219,3 +221,17 @@ def test_the_outlook_of_prompts_never_seen_tells_the_length(trained, folder):
     ends = torch.from_numpy(np.stack([a["states"][0, 1] for _, a in rows])).float()
     outlook = (ends @ trained.probe.outlook).numpy()
     assert kendalltau(outlook, [row["output_tokens"] for row, _ in rows]).statistic > 0.6
+
+
+def test_the_simulator_can_err_as_they_do(trained, tmp_path):
+    """Errors and confusion are saved where the simulator reads them, and make sense there."""
+    trained.save(tmp_path)
+    refined = make_predictor(f"confusion:{tmp_path}/confusion.json+refined:{tmp_path}/errors.json")
+    workload = synthetic(2000, "constant:5", "uniform:1:200", 0)
+    rng = np.random.default_rng(0)
+    said = refined.at_arrival(workload, rng)
+    assert kendalltau(said, workload.output).statistic > 0.2
+    ages = np.zeros(2000, dtype=np.int64)
+    true = workload.output.astype(float)
+    left = refined.start(2000, rng).remaining(np.arange(2000), true, ages, rng)
+    assert np.abs(left - true).mean() < 0.5 * np.abs(true - np.median(true)).mean()

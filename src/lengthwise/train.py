@@ -24,6 +24,8 @@ from lengthwise.predictors.probe import Inputs, Probe
 from lengthwise.predictors.prompt import PromptPredictor
 from lengthwise.predictors.store import Trained
 from lengthwise.prompts import held_out
+from lengthwise.sim.predictors import ErrorModel
+from lengthwise.train_errors import probe_errors, prompt_confusion
 from lengthwise.train_prompt import fit_prompt_predictor
 
 NOISE = 0.6
@@ -153,7 +155,32 @@ def train(folders: list[Path], options: Options) -> Trained:
         "options": {name: getattr(options, name) for name in options.__dataclass_fields__},
         **measure(probe, prompt, data["fit"], data["test"], test, number),
     }
-    return Trained(meta["model"], probe.eval(), prompt, report)
+    return Trained(
+        meta["model"],
+        probe.eval(),
+        prompt,
+        report,
+        *_errors(probe, prompt, data["test"], test, number, cap),
+    )
+
+
+def _errors(
+    probe: Probe,
+    prompt: PromptPredictor,
+    data: Positions,
+    rows: Sequence[Row],
+    number: int,
+    cap: float,
+) -> tuple[ErrorModel, dict[str, Any]]:
+    """How both predictors err on held-out prompts, as the simulator reads it."""
+    refined = probe.bins.mean(predict(probe, data, number)[1], data.limit)
+    total = np.array([row["output_tokens"] for row, _ in rows])
+    asked = prompt.probabilities([row["prompt_ids"] for row, _ in rows])
+    said = prompt.bins.mean(asked, np.full(len(rows), cap))
+    return (
+        probe_errors(data.left, refined, data.age, data.request),
+        prompt_confusion(total, said, cap),
+    )
 
 
 def measure(

@@ -27,6 +27,10 @@ STOCK = "stock"
 """The run that uses vLLM's own scheduler."""
 
 
+GAUGE_TOKENS = 48
+"""Steps of the gauge: what each of its requests generates after a prompt of 4 tokens."""
+
+
 @dataclass(frozen=True)
 class Run:
     """Everything one run needs.
@@ -89,7 +93,7 @@ def _gauge(engine: Any, seats: int) -> float:
     A shared machine drifts by a tenth from run to run; without this it would be read as
     the policies' doing. One seat stays free, so that nobody competes or is predicted.
     """
-    times = _steps(engine, max(seats - 1, 1), 48)
+    times = _steps(engine, max(seats - 1, 1), GAUGE_TOKENS)
     engine.reset_prefix_cache()
     COSTS.reset()
     return statistics.median(times[1:])

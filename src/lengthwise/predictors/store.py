@@ -17,6 +17,7 @@ from lengthwise.errors import UserError, reading
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.prompt import PromptPredictor
+from lengthwise.sim.predictors import ErrorModel
 
 _AGAIN = "run lengthwise train again"
 _ARRAYS = ("idf", "weight", "slope", "offset")
@@ -34,12 +35,18 @@ def predictors_folder(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Trained:
-    """A served model's predictors, and what training measured of them."""
+    """A served model's predictors, and what training measured of them.
+
+    ``errors`` and ``confusion`` tell the simulator how the probe and the prompt predictor
+    err on held-out prompts.
+    """
 
     model: str
     probe: Probe
     prompt: PromptPredictor
     report: dict[str, Any]
+    errors: ErrorModel | None = None
+    confusion: dict[str, Any] | None = None
 
     def save(self, folder: Path) -> None:
         """Write predictors.json and the two weight files; the JSON comes last."""
@@ -68,6 +75,10 @@ class Trained:
             },
             "report": self.report,
         }
+        if self.errors is not None:
+            self.errors.save(folder / "errors.json")
+        if self.confusion is not None:
+            (folder / "confusion.json").write_text(json.dumps(self.confusion) + "\n")
         (folder / "predictors.json").write_text(json.dumps(described, indent=1) + "\n")
 
 

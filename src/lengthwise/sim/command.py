@@ -60,7 +60,7 @@ def _simulate(args: argparse.Namespace) -> None:
     if args.replay is not None:
         from lengthwise.sim import replay
 
-        rows = replay.compare(args.replay, args.profile, args.predictor, setup)
+        rows = replay.compare(args.replay, args.profile, args.predictor, setup, args.seeds)
         replay.show(rows)
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")

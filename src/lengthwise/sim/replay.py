@@ -11,12 +11,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from lengthwise.bench.worker import GAUGE_TOKENS
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import POLICIES, make_policy
 from lengthwise.sim.engine import Setup, Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.steps import load_profile
+from lengthwise.sim.steps import Scaled, load_profile
 from lengthwise.sim.sweep import DEFAULTS
 from lengthwise.sim.workload import Workload
 
@@ -70,8 +71,14 @@ def read_runs(folder: Path) -> list[Run]:
     return found
 
 
-def replay(run: Run, profile: str, predictor: str | None, setup: Setup) -> dict[str, Any]:
-    """The same requests, arrivals, seats and blocks in the simulator."""
+def replay(
+    run: Run, profile: str, predictor: str | None, setup: Setup, seed: int = 0
+) -> dict[str, Any]:
+    """The same requests, arrivals, seats and blocks in the simulator; its figures.
+
+    A shared machine is not always as fast as when it was calibrated: the bench's gauge
+    step says by how much, and all steps are scaled by that.
+    """
     name = "fcfs" if run.figures["policy"] == "stock" else run.figures["policy"]
     policy = make_policy(name)
     setup = replace(
@@ -82,22 +89,30 @@ def replay(run: Run, profile: str, predictor: str | None, setup: Setup) -> dict[
     )
     spec = predictor if policy.source == "probe" and predictor else DEFAULTS[policy.source]
     time = load_profile(profile)
-    outcome = Simulator(run.workload, policy, make_predictor(spec), time, setup).run()
+    if "gauge_ms" in run.figures:
+        decodes = max(setup.seats - 1, 1)
+        gauge = time.seconds(0, decodes, decodes * (4 + GAUGE_TOKENS // 2))
+        time = Scaled(time, run.figures["gauge_ms"] / 1000.0 / gauge)
+    outcome = Simulator(run.workload, policy, make_predictor(spec), time, setup, seed).run()
     return figures(run.workload, outcome)
 
 
 def compare(
-    folder: Path, profile: str, predictor: str | None, setup: Setup
+    folder: Path, profile: str, predictor: str | None, setup: Setup, seeds: int = 1
 ) -> list[dict[str, Any]]:
-    """Replay each run that the simulator knows the policy of; errors as shares."""
+    """Replay each run that the simulator knows the policy of; errors as shares.
+
+    The simulator's figures are means over ``seeds`` draws of the predictor's errors.
+    """
     rows = []
     for run in read_runs(folder):
         if run.figures["policy"].partition(":")[0] not in {*POLICIES, "stock"}:
             continue
-        simulated = replay(run, profile, predictor, setup)
+        draws = [replay(run, profile, predictor, setup, seed) for seed in range(seeds)]
         row: dict[str, Any] = {"policy": run.figures["policy"], "rate": run.figures["rate"]}
         for name in COMPARED:
-            real, made = run.figures[name], simulated[name]
+            real = run.figures[name]
+            made = float(np.mean([draw[name] for draw in draws]))
             row[name] = {"engine": real, "simulator": made}
             row[name]["error"] = made / real - 1.0 if real else (0.0 if not made else None)
         rows.append(row)

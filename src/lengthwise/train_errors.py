@@ -1,0 +1,44 @@
+"""How the trained predictors err on held-out prompts, for the simulator to err likewise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.core.bins import Bins, Floats
+from lengthwise.sim.predictors import ErrorModel, fit_error_model
+
+
+def probe_errors(
+    left: Floats, refined: Floats, age: NDArray[np.int64], request: NDArray[np.int64]
+) -> ErrorModel:
+    """Fitted to refined predictions at sampled positions, each [n], request by request.
+
+    Saved as ``errors.json`` beside the predictors; ``refined:FILE`` in the simulator.
+    """
+    return fit_error_model(left.astype(np.float64), refined.astype(np.float64), age, request)
+
+
+def prompt_confusion(
+    total: NDArray[np.int64], predicted: Floats, cap: float, k: int = 8
+) -> dict[str, Any]:
+    """Counts of predicted bins for each true bin, and what predictions in a bin say.
+
+    Saved as ``confusion.json`` beside the predictors; ``confusion:FILE`` in the simulator.
+    """
+    bins = Bins.log(k, cap).with_overflow()
+    true, said = bins.index(total), bins.index(predicted)
+    # A hundredth of a request everywhere: bins that held-out prompts left empty exist.
+    matrix = np.full((len(bins), len(bins)), 0.01)
+    np.add.at(matrix, (true, said), 1.0)
+    values = [
+        float(predicted[said == i].mean()) if (said == i).any() else float(bins.values[i])
+        for i in range(len(bins))
+    ]
+    return {
+        "edges": [round(float(edge), 3) for edge in bins.edges],
+        "matrix": matrix.round(3).tolist(),
+        "values": [round(value, 2) for value in values],
+    }

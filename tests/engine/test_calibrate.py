@@ -1,0 +1,31 @@
+"""Step times of the real engine, as the simulator reads them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from lengthwise.sim.steps import load_profile
+
+
+def test_calibrate_measures_steps_that_grow_with_their_tokens(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "own.json"
+    command = [sys.executable, "-m", "lengthwise.cli", "calibrate", str(model)]
+    done = subprocess.run(
+        [*command, "--seats", "4", "--requests", "16", "--out", str(out)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    described = json.loads(out.read_text())
+    assert described["error"] < 0.5
+    assert "vllm" in described["source"]
+    profile = load_profile(str(out))
+    few, many = profile.seconds(0, 1, 100), profile.seconds(256, 4, 4000)
+    assert 0.001 < few < many < 10
