@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -8,7 +9,7 @@ from lengthwise.sim import replay
 from lengthwise.sim.engine import Setup, Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.steps import load_profile
+from lengthwise.sim.steps import Roofline, load_profile
 from lengthwise.sim.workload import synthetic, with_arrivals
 
 PROFILE = "a100-llama3-8b"
@@ -53,16 +54,14 @@ def test_a_replay_of_the_simulator_by_itself_is_exact(folder):
             assert row[name]["error"] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_another_profile_is_another_latency(folder, tmp_path):
+def test_another_speed_of_the_machine_is_taken_from_the_first_run(folder, tmp_path):
+    card = load_profile(PROFILE)
+    slow = Roofline(**{**asdict(card), "bandwidth": card.bandwidth / 3, "overhead": 0.006})
     path = tmp_path / "slow.json"
-    path.write_text(
-        json.dumps(
-            {"kind": "linear", "name": "s", "source": "t", "base": 1.0}
-            | {"prefill": 0.0, "decode": 0.0, "context": 0.0}
-        )
-    )
-    rows = replay.compare(folder, str(path), None, Setup())
-    assert rows[0]["mean_latency_s"]["error"] > 5
+    path.write_text(json.dumps({"kind": "roofline", **asdict(slow), "peak": card.peak / 3}))
+    for row in replay.compare(folder, str(path), None, Setup()):
+        assert row["speed"] == pytest.approx(1 / 3, rel=0.01)
+        assert abs(row["mean_latency_s"]["error"]) < 0.01
 
 
 def test_a_folder_without_its_requests_is_one_line(folder):

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
@@ -26,6 +26,7 @@ ALPACA = lines(
     {"uniform": True, "prompt_tok_llama3": 22, "output_tok_llama3": 11, "output": "a"},
     {"uniform": False, "prompt_tok_llama3": 23, "output_tok_llama3": 12, "output": "b"},
     {"uniform": True, "prompt_tok_llama3": 24, "output_tok_llama3": 13, "output": "c"},
+    {"uniform": True, "prompt_tok_llama3": 25, "output_tok_llama3": 0, "output": ""},
 )
 SHAREGPT = (
     "row,conv_id,prompt_tok_llama3,output_tok_llama3,vllm_filter\n"
@@ -68,7 +69,7 @@ CASES = {
     ),
     "burstgpt": ("t.csv", BURSTGPT, ([0, 113], [472, 417], [18, 276], [0, 0], 1)),
     "sharegpt": ("t.csv", SHAREGPT, ([0, 0], [34, 62], [244, 398], [0, 0], 2)),
-    "alpaca": ("t.jsonl", ALPACA, ([0, 0], [22, 24], [11, 13], [0, 0], 1)),
+    "alpaca": ("t.jsonl", ALPACA, ([0, 0], [22, 24], [11, 13], [0, 0], 2)),
     "plain": (
         "t.csv",
         "arrival_s,prompt_tokens,output_tokens\n1,7,3\n1.5,8,4\n",
@@ -111,7 +112,7 @@ def test_every_layout_is_read(tmp_path, case, named, packed):
 
 def test_everything_keeps_what_is_usually_left_out(tmp_path):
     alpaca = read_workload(write(tmp_path, "a.jsonl", ALPACA), everything=True)
-    assert (alpaca.prompt.tolist(), alpaca.dropped) == ([22, 23, 24], 0)
+    assert (alpaca.prompt.tolist(), alpaca.dropped) == ([22, 23, 24], 1)
     sharegpt = read_workload(write(tmp_path, "s.csv", SHAREGPT), everything=True)
     assert (sharegpt.prompt.tolist(), sharegpt.dropped) == ([34, 3, 62], 1)
     burstgpt = read_workload(write(tmp_path, "b.csv", BURSTGPT), everything=True)
@@ -211,6 +212,7 @@ def test_a_damaged_archive_is_named(tmp_path):
 rows = st.tuples(st.floats(0, 1e6), st.integers(1, 10**6), st.integers(1, 10**6))
 
 
+@settings(deadline=None)
 @given(st.lists(rows, min_size=1, max_size=8).map(sorted), st.booleans())
 def test_what_was_written_is_read(tmp_path_factory, given, as_json):
     folder = tmp_path_factory.mktemp("trace")
@@ -234,7 +236,7 @@ def test_what_was_written_is_read(tmp_path_factory, given, as_json):
         ("azure2023_code.csv.gz", 8_819, 2.57, 13.0, 2047.8, 27.9, 0),
         ("mooncake_conversation.csv.gz", 12_031, 3.40, None, 12_035.1, 342.6, 0),
         ("sharegpt_v3_firstturn_lengths.csv.gz", 9_902, None, None, None, None, 1_235),
-        ("alpaca_sample.jsonl.gz", 13_354, None, None, None, None, 5_315),
+        ("alpaca_sample.jsonl.gz", 13_354 - 5, None, None, None, None, 5_315 + 5),
     ],
 )
 def test_the_real_traces_are_what_they_are_known_for(name, n, rate, cv, prompt, output, dropped):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.bench import arrivals
+from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import STOCK, Run
 from lengthwise.collect import chat_ids
 from lengthwise.engine import engine_name
@@ -52,37 +52,43 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-Execute = Callable[[Run], dict[str, Any]]
+Execute = Callable[[list[Run]], list[dict[str, Any]]]
 
 
 def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[str, Any]]:
-    """Run every policy at every rate; write results.json after each run; print a table.
+    """Run every policy at every rate; write results.json after each rate; print a table.
 
-    ``execute`` runs one run (default: in a fresh process).
+    The runs of one rate take turns (see ``turns.py``). The oracle's lengths come from a
+    run before all others, which is not reported. ``execute`` runs the runs of one rate
+    (default: each in a fresh process).
 
     Raises:
         UserError: for an unknown policy, a policy without its predictor, or a failed run.
     """
     _check(plan)
-    execute = execute or in_fresh_process
+    execute = execute or in_fresh_processes
     base = _base_run(plan)
     runs: list[dict[str, Any]] = []
     lengths: dict[str, int] = {}
     answers: dict[str, list[int]] = {}
 
+    if any(policy != STOCK and make_policy(policy).source == "oracle" for policy in plan.policies):
+        measured = execute([replace(base, policy=STOCK, requests=_requests(base, plan, None))])
+        lengths = {life["id"]: life["tokens"] for life in measured[0]["lives"]}
+
     def run_at(rate: float | None, load: float | None) -> None:
-        times = _arrivals(plan, rate)
-        for policy in plan.policies:
-            requests = [
-                {**request, "arrival": time, "tokens": lengths.get(request["id"])}
-                for request, time in zip(base.requests, times, strict=True)
+        requests = _requests(base, plan, rate, lengths)
+        results = execute(
+            [
+                replace(base, policy=policy, rate=rate, requests=requests, position=i)
+                for i, policy in enumerate(plan.policies)
             ]
-            result = execute(replace(base, policy=policy, rate=rate, requests=requests))
+        )
+        for policy, result in zip(plan.policies, results, strict=True):
             lives = result.pop("lives")
             if not result["finished"]:
                 raise UserError(f"policy {policy} finished no request at all")
             for life in lives:
-                lengths.setdefault(life["id"], life["tokens"])
                 answers.setdefault(life["id"], life["answer"])
             result["other_answers"] = sum(life["answer"] != answers[life["id"]] for life in lives)
             runs.append({**_labels(plan, policy, rate, load), **result})
@@ -104,35 +110,35 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
     return runs
 
 
-def in_fresh_process(run: Run) -> dict[str, Any]:
-    """Execute one run in a new Python process, so that its engine starts from nothing."""
+def in_fresh_processes(runs: list[Run]) -> list[dict[str, Any]]:
+    """Execute runs in new Python processes, so that every engine starts from nothing.
+
+    Raises:
+        UserError: if one of them fails.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "run.json", Path(folder) / "result.json"
-        source.write_text(json.dumps(asdict(run)))
-        command = [sys.executable, "-m", "lengthwise.bench.worker", str(source), str(target)]
-        status = subprocess.run(command, check=False).returncode
-        if status or not target.exists():
-            raise UserError(f"the run of policy {run.policy} failed (exit status {status})")
-        result: dict[str, Any] = json.loads(target.read_text())
-        return result
+        commands, targets = [], []
+        for number, run in enumerate(runs):
+            source, target = Path(folder) / f"{number}.json", Path(folder) / f"{number}.result"
+            source.write_text(json.dumps(asdict(run)))
+            worker = [sys.executable, "-m", "lengthwise.bench.worker"]
+            commands.append([*worker, str(source), str(target), "--turns"])
+            targets.append(target)
+        for run, status, target in zip(runs, take_turns(commands), targets, strict=True):
+            if status or not target.exists():
+                raise UserError(f"the run of policy {run.policy} failed (exit status {status})")
+        return [json.loads(target.read_text()) for target in targets]
 
 
 def show(runs: list[dict[str, Any]]) -> None:
-    """Print the runs as a table; ratios are against the first policy at the same rate.
-
-    ``gauge`` is a fixed step's time before and after the run; ``even`` (at even speed) is the
-    ratio with both runs' times divided by it.
-    """
+    """Print the runs as a table; ratios are against the first policy at the same rate."""
     table = Table(title="lengthwise bench")
-    heads = (
-        "policy rate mean p50 p99 TTFT maxwait tok/s preempt recomp sched+pred gauge speed-up even"
-    )
+    heads = "policy rate mean p50 p99 TTFT maxwait tok/s preempt recomp sched+pred speed-up"
     for head in heads.split():
         table.add_column(head, justify="left" if head == "policy" else "right")
-    first: dict[Any, dict[str, Any]] = {}
+    first: dict[Any, float] = {}
     for run in runs:
-        base = first.setdefault(run["rate"], run)
-        speed_up = base["mean_latency_s"] / run["mean_latency_s"]
+        speed_up = first.setdefault(run["rate"], run["mean_latency_s"]) / run["mean_latency_s"]
         rate = "burst" if run["rate"] is None else f"{run['rate']:.2f}/s"
         cost = run["ranking_ms_per_step"] + run["predictor_ms_per_step"]
         table.add_row(
@@ -145,9 +151,7 @@ def show(runs: list[dict[str, Any]]) -> None:
             str(run["preemptions"]),
             str(run["recomputed_tokens"]),
             f"{100 * cost / run['step_ms']:.1f}%",
-            f"{run['gauge_ms']:.1f}ms",
             f"{speed_up:.2f}x",
-            f"{speed_up * run['gauge_ms'] / base['gauge_ms']:.2f}x",
         )
     Console(width=140).print(table)
 
@@ -159,8 +163,6 @@ def _check(plan: Plan) -> None:
         source = make_policy(policy).source
         if source in ("prompt", "probe") and plan.probe is None:
             raise UserError(f"policy {policy} predicts: give it --probe (see lengthwise train)")
-        if source == "oracle" and plan.policies[0] == policy:
-            raise UserError("the oracle needs lengths: put stock or fcfs before it in --policies")
 
 
 def _base_run(plan: Plan) -> Run:
@@ -185,6 +187,16 @@ def _base_run(plan: Plan) -> Run:
         engine=engine,
         settings=plan.settings,
     )
+
+
+def _requests(
+    base: Run, plan: Plan, rate: float | None, lengths: dict[str, int] | None = None
+) -> list[dict[str, Any]]:
+    """The run's requests with their times and, for the oracle, their lengths."""
+    return [
+        {**request, "arrival": time, "tokens": (lengths or {}).get(request["id"])}
+        for request, time in zip(base.requests, _arrivals(plan, rate), strict=True)
+    ]
 
 
 def _arrivals(plan: Plan, rate: float | None) -> list[float]:

@@ -7,9 +7,7 @@ first file and reads the second, so no run inherits anything from another.
 from __future__ import annotations
 
 import json
-import statistics
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from lengthwise.bench.measure import Life, figures
+from lengthwise.bench.turns import Clock
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
 from lengthwise.vllm.arrivals import ORACLE_HINT
@@ -25,10 +24,6 @@ from lengthwise.vllm.settings import Settings
 
 STOCK = "stock"
 """The run that uses vLLM's own scheduler."""
-
-
-GAUGE_TOKENS = 48
-"""Steps of the gauge: what each of its requests generates after a prompt of 4 tokens."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +44,22 @@ class Run:
     requests: list[dict[str, Any]]
     engine: dict[str, Any]
     settings: dict[str, Any]
+    position: int = 0
 
 
-def execute(run: Run) -> dict[str, Any]:
+def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
     """Serve the run's requests; figures, and each request's life and answer.
+
+    ``clock`` is the run's own, for one that takes turns with others.
 
     Raises:
         UserError: if the engine cannot be built as asked.
     """
     engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
     _warm_up(engine)
-    before = _gauge(engine, run.seats)
-    lives, busy_s = _serve(engine, run)
-    costs = COSTS.snapshot()
-    gauge_ms = 500.0 * (before + _gauge(engine, run.seats))
+    lives, busy_s = _serve(engine, run, clock or Clock(turns=False))
     return {
-        **figures(lives, costs, busy_s),
-        "gauge_ms": gauge_ms,
+        **figures(lives, COSTS.snapshot(), busy_s),
         "lives": [asdict(life) for life in lives],
     }
 
@@ -82,49 +76,29 @@ def _scheduling(run: Run) -> dict[str, Any]:
 
 def _warm_up(engine: Any) -> None:
     """Two short requests, so that first-time costs hit no policy; then a clean slate."""
-    _steps(engine, 2, 4)
-    engine.reset_prefix_cache()
-    COSTS.reset()
-
-
-def _gauge(engine: Any, seats: int) -> float:
-    """Median seconds of a step that no policy has a say in: how fast the machine is now.
-
-    A shared machine drifts by a tenth from run to run; without this it would be read as
-    the policies' doing. One seat stays free, so that nobody competes or is predicted.
-    """
-    times = _steps(engine, max(seats - 1, 1), GAUGE_TOKENS)
-    engine.reset_prefix_cache()
-    COSTS.reset()
-    return statistics.median(times[1:])
-
-
-def _steps(engine: Any, requests: int, tokens: int) -> list[float]:
-    """Seconds of each step in which so many requests generate so many tokens together."""
     from vllm import SamplingParams
 
-    params = SamplingParams(temperature=0, max_tokens=tokens, ignore_eos=True)
-    for i in range(requests):
-        engine.add_request(f"gauge-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
-    times = []
+    for i in range(2):
+        params = SamplingParams(temperature=0, max_tokens=4)
+        engine.add_request(f"warm-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
     while engine.has_unfinished_requests():
-        start = time.perf_counter()
         engine.step()
-        times.append(time.perf_counter() - start)
-    return times
+    engine.reset_prefix_cache()
+    COSTS.reset()
 
 
-def _serve(engine: Any, run: Run) -> tuple[list[Life], float]:
+def _serve(engine: Any, run: Run, clock: Clock) -> tuple[list[Life], float]:
     """The open loop: requests arrive when they arrive, however far behind the engine is."""
     from vllm import SamplingParams
 
     lives = {r["id"]: Life(r["id"], r["arrival"]) for r in run.requests}
     pending = sorted(run.requests, key=lambda r: r["arrival"], reverse=True)
-    bar = tqdm(total=len(pending), desc=f"{run.policy:>12}", unit="request")
+    bar = tqdm(total=len(pending), desc=f"{run.policy:>12}", unit="request", position=run.position)
     busy_s = 0.0
-    start = time.perf_counter()
+    clock.start()
     while pending or engine.has_unfinished_requests():
-        now = time.perf_counter() - start
+        clock.pause()
+        now = clock.now()
         while pending and pending[-1]["arrival"] <= now:
             request = pending.pop()
             hint = {} if request.get("tokens") is None else {ORACLE_HINT: request["tokens"]}
@@ -135,12 +109,12 @@ def _serve(engine: Any, run: Run) -> tuple[list[Life], float]:
             )
             engine.add_request(request["id"], {"prompt_token_ids": request["prompt_ids"]}, params)
         if not engine.has_unfinished_requests():
-            time.sleep(max(pending[-1]["arrival"] - (time.perf_counter() - start), 0.0))
+            clock.skip_to(pending[-1]["arrival"])
             continue
-        before = time.perf_counter()
+        before = clock.now()
         outputs = engine.step()
-        now = time.perf_counter() - start
-        busy_s += now + start - before
+        now = clock.now()
+        busy_s += now - before
         for output in outputs:
             lives[output.request_id].saw(now, output.outputs[0].token_ids, output.finished)
             bar.update(output.finished)
@@ -153,7 +127,8 @@ def main() -> None:
     preload_libraries()
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     try:
-        result = execute(Run(**json.loads(source.read_text())))
+        run = Run(**json.loads(source.read_text()))
+        result = execute(run, Clock(turns="--turns" in sys.argv[3:]))
     except UserError as error:
         print(f"lengthwise: {error}", file=sys.stderr)
         sys.exit(2)

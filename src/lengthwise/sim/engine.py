@@ -75,7 +75,7 @@ class Outcome:
         first, finish: [n] times of the first and the last token.
         gap: [n] longest time between two tokens that a lost seat caused.
         rejected: requests too large for the KV memory.
-        steps: engine steps.
+        steps: engine steps; busy_s the seconds they took.
         backlog: requests in the system at the half and at the last of the arrivals.
     """
 
@@ -84,6 +84,7 @@ class Outcome:
     gap: Seconds
     rejected: int
     steps: int
+    busy_s: float
     pauses: int
     evictions: int
     recomputed: int
@@ -95,7 +96,7 @@ class Job:
 
     __slots__ = (
         *("index", "view", "prompt", "output", "generated", "computed", "held"),
-        *("base", "decoding", "seated", "last", "swapped", "evicted"),
+        *("base", "decoding", "seated", "last", "swapped"),
     )
 
     def __init__(self, index: int, view: Request, prompt: int, output: int, cached: int) -> None:
@@ -111,7 +112,6 @@ class Job:
         self.seated = False
         self.last = math.nan
         self.swapped = 0
-        self.evicted = False
 
 
 class Simulator:
@@ -168,7 +168,7 @@ class Simulator:
         self._unsettled = False
         self._worst = -math.inf
 
-        self.now = 0.0
+        self.now = self._busy = 0.0
         self._next = 0
         self._free = setup.blocks
         self._prefilling: list[Job] = []
@@ -205,6 +205,7 @@ class Simulator:
             self._gap,
             self._rejected,
             self._steps,
+            self._busy,
             self._seating.pauses,
             self._evictions,
             self._recomputed,
@@ -246,7 +247,6 @@ class Simulator:
         self._evictions += 1
         self._free += job.held
         job.view.preemptions += 1
-        job.evicted = True
         if self.setup.eviction == "swap":
             job.swapped = job.held
         else:
@@ -364,13 +364,13 @@ class Simulator:
         fell = self._make_room()
         prefilled, context, extra, sampling = self._prefill(fell)
         if prefilled or extra:
-            self.now += self._time.seconds(prefilled, self._decoding, context) + extra
+            self._spend(self._time.seconds(prefilled, self._decoding, context) + extra)
             self._advance(1)
             for job in sampling:
                 self._sample(job)
         elif self._decoding:
             steps = self._stretch()
-            self.now += self._time.stretch(steps, self._decoding, self._context)
+            self._spend(self._time.stretch(steps, self._decoding, self._context))
             self._advance(steps)
         else:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
@@ -507,6 +507,10 @@ class Simulator:
         for i in range(rest):
             grown += self._phase[-(tick + i) % size]
         return grown
+
+    def _spend(self, seconds: float) -> None:
+        self.now += seconds
+        self._busy += seconds
 
     def _advance(self, steps: int) -> None:
         self._free -= self._growth(steps)

@@ -47,7 +47,7 @@ def figures(workload: Workload, outcome: Outcome) -> dict[str, Any]:
         "evictions": outcome.evictions,
         "recomputed_tokens": outcome.recomputed,
         "steps": outcome.steps,
-        "step_ms": 1000.0 * makespan / max(outcome.steps, 1),
+        "step_ms": 1000.0 * outcome.busy_s / max(outcome.steps, 1),
         # Scheduling and predicting take no simulated time.
         "scheduler_ms_per_step": 0.0,
         "predictor_ms_per_step": 0.0,

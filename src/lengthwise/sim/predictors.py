@@ -188,6 +188,7 @@ def fit_error_model(
 
     In each bucket of ages: a line through the logarithms, the spread around it, and rho
     from how consecutive predictions of a request correlate, over the tokens between them.
+    Leave out requests cut at max_tokens: what they had to come is not known.
 
     Raises:
         ValueError: if the arrays differ in length, are empty, not sorted or not finite.
@@ -209,8 +210,8 @@ def fit_error_model(
     for i in range(len(ages)):
         pairs = np.flatnonzero(same & _enough(same & (bucket[1:] == i)))
         rho.append(_kept(z[pairs], z[pairs + 1], gap[pairs]))
-    columns = (tuple(float(value) for value in column) for column in lines.T)
-    return ErrorModel(ages, *columns, tuple(rho))
+    biases, slopes, spreads = (tuple(column) for column in lines.T.tolist())
+    return ErrorModel(ages, biases, slopes, spreads, tuple(rho))
 
 
 def _enough(rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -229,7 +230,7 @@ def _kept(before: Floats, after: Floats, gap: Ints) -> float:
     norm = math.sqrt(float((before @ before) * (after @ after)))
     correlation = float(before @ after) / norm if norm > 0 else 0.0
     tokens_apart = float(gap.mean()) if len(gap) else 1.0
-    return min(max(correlation, 1e-6) ** (1.0 / tokens_apart), 0.9999)
+    return min(math.pow(max(correlation, 1e-6), 1.0 / tokens_apart), 0.9999)
 
 
 def make_predictor(spec: str) -> Predictor:

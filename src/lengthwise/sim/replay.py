@@ -11,7 +11,6 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lengthwise.bench.worker import GAUGE_TOKENS
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import POLICIES, make_policy
 from lengthwise.sim.engine import Setup, Simulator
@@ -72,12 +71,12 @@ def read_runs(folder: Path) -> list[Run]:
 
 
 def replay(
-    run: Run, profile: str, predictor: str | None, setup: Setup, seed: int = 0
+    run: Run, profile: str, predictor: str | None, setup: Setup, seed: int = 0, speed: float = 1.0
 ) -> dict[str, Any]:
     """The same requests, arrivals, seats and blocks in the simulator; its figures.
 
-    A shared machine is not always as fast as when it was calibrated: the bench's gauge
-    step says by how much, and all steps are scaled by that.
+    A shared machine is not always as fast as when it was calibrated: ``speed`` is how much
+    longer the bench's steps took than the profile says, and all steps are scaled by that.
     """
     name = "fcfs" if run.figures["policy"] == "stock" else run.figures["policy"]
     policy = make_policy(name)
@@ -89,10 +88,8 @@ def replay(
     )
     spec = predictor if policy.source == "probe" and predictor else DEFAULTS[policy.source]
     time = load_profile(profile)
-    if "gauge_ms" in run.figures:
-        decodes = max(setup.seats - 1, 1)
-        gauge = time.seconds(0, decodes, decodes * (4 + GAUGE_TOKENS // 2))
-        time = Scaled(time, run.figures["gauge_ms"] / 1000.0 / gauge)
+    if speed != 1.0:
+        time = Scaled(time, speed)
     outcome = Simulator(run.workload, policy, make_predictor(spec), time, setup, seed).run()
     return figures(run.workload, outcome)
 
@@ -102,14 +99,21 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Replay each run that the simulator knows the policy of; errors as shares.
 
-    The simulator's figures are means over ``seeds`` draws of the predictor's errors.
+    The simulator's figures are means over ``seeds`` draws of the predictor's errors. The
+    machine's speed is taken from the first run of each rate, for all runs of that rate.
     """
     rows = []
+    speeds: dict[Any, float] = {}
     for run in read_runs(folder):
         if run.figures["policy"].partition(":")[0] not in {*POLICIES, "stock"}:
             continue
-        draws = [replay(run, profile, predictor, setup, seed) for seed in range(seeds)]
-        row: dict[str, Any] = {"policy": run.figures["policy"], "rate": run.figures["rate"]}
+        rate = run.figures["rate"]
+        if rate not in speeds:
+            speeds[rate] = _speed(run, profile, predictor, setup)
+        draws = [
+            replay(run, profile, predictor, setup, seed, speeds[rate]) for seed in range(seeds)
+        ]
+        row: dict[str, Any] = {"policy": run.figures["policy"], "rate": rate, "speed": speeds[rate]}
         for name in COMPARED:
             real = run.figures[name]
             made = float(np.mean([draw[name] for draw in draws]))
@@ -117,6 +121,17 @@ def compare(
             row[name]["error"] = made / real - 1.0 if real else (0.0 if not made else None)
         rows.append(row)
     return rows
+
+
+def _speed(run: Run, profile: str, predictor: str | None, setup: Setup) -> float:
+    """How much longer the steps of a rate's first run took than the profile has them."""
+    real = run.figures["step_ms"] * run.figures["steps"]
+    speed = 1.0
+    # Slower steps are fuller where requests arrive over time: so again, until it settles.
+    for _ in range(5):
+        made = replay(run, profile, predictor, setup, speed=speed)
+        speed *= real / (made["step_ms"] * made["steps"])
+    return float(speed)
 
 
 def show(rows: list[dict[str, Any]]) -> None:

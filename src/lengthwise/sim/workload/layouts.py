@@ -113,26 +113,19 @@ def _burstgpt(everything: bool) -> RowOf:
 
 
 def _sharegpt(everything: bool) -> RowOf:
-    """ShareGPT: left out is what vLLM's benchmark leaves out, and empty prompts always."""
-
-    def row(record: Record) -> Row | None:
-        prompt = tokens(record, "prompt_tok_llama3")
-        if prompt == 0 or not (everything or tokens(record, "vllm_filter")):
-            return None
-        return Row(None, prompt, tokens(record, "output_tok_llama3"))
-
-    return row
+    """ShareGPT: left out is what vLLM's benchmark leaves out."""
+    return lambda record: _lengths(record) if everything or tokens(record, "vllm_filter") else None
 
 
 def _alpaca(everything: bool) -> RowOf:
     """Alpaca: left out is what a rating chose (``uniform`` false)."""
+    return lambda record: _lengths(record) if everything or record.get("uniform") is True else None
 
-    def row(record: Record) -> Row | None:
-        if not (everything or record.get("uniform") is True):
-            return None
-        return Row(None, tokens(record, "prompt_tok_llama3"), tokens(record, "output_tok_llama3"))
 
-    return row
+def _lengths(record: Record) -> Row | None:
+    """A data set's prompt and answer; one of them empty is no request."""
+    prompt, output = (tokens(record, name) for name in _LLAMA)
+    return Row(None, prompt, output) if prompt and output else None
 
 
 _PLAIN = ("prompt_tokens", "output_tokens")

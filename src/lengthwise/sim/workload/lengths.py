@@ -57,8 +57,7 @@ def synthetic(n: int, prompt: str, output: str, seed: int) -> Workload:
         UserError: for an unknown law, or n below 1.
     """
     rng = _generator(n, seed)
-    lengths = [draw(law, n, rng) for law in (prompt, output)]
-    return _burst(*lengths, f"{prompt}/{output}")
+    return _burst(draw(prompt, n, rng), draw(output, n, rng), f"{prompt}/{output}")
 
 
 def draw(law: str, n: int, rng: np.random.Generator) -> Tokens:
@@ -149,7 +148,8 @@ _FITS = {"lognormal": _fit_lognormal, "gamma": _fit_gamma}
 
 
 def _whole(sizes: _Sizes) -> Tokens:
-    return np.maximum(np.rint(np.minimum(sizes, 2.0**53)), 1.0).astype(np.int64)
+    whole: Tokens = np.clip(np.rint(sizes), 1.0, 2.0**53).astype(np.int64)
+    return whole
 
 
 def _generator(n: int, seed: int) -> np.random.Generator:

@@ -27,6 +27,7 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
     - ``burstgpt``: its own columns; failed requests (no response tokens) are left out.
     - ``sharegpt``: Llama-3 token counts; what vLLM's benchmark filters is left out.
     - ``alpaca``: Llama-3 token counts; only records with ``uniform`` true.
+      Of both, an empty prompt or answer is left out always.
     - ``plain``: ``prompt_tokens, output_tokens`` and perhaps ``arrival_s`` or ``t_ms``.
 
     Times count from the first record. A file without times gives a burst: see
