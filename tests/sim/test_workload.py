@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.sim.workload import Workload, with_arrivals
+from lengthwise.sim.workload import Workload, synthetic, with_arrivals
 
 
 def workload(arrival, prompt=None, output=None, **rest):
@@ -170,3 +170,11 @@ def test_own_times_stay_or_are_stretched():
 def test_arrivals_that_cannot_be(arguments, message):
     with pytest.raises(UserError, match=message):
         with_arrivals(requests(3), *arguments)
+
+
+def test_one_seed_does_not_tie_arrivals_to_lengths():
+    made = with_arrivals(synthetic(5000, "exp:300", "exp:300", 4), "poisson", 1.0, seed=4)
+    gaps = np.diff(made.arrival)
+    for lengths in (made.prompt, made.output):
+        assert abs(np.corrcoef(gaps, lengths[1:])[0, 1]) < 0.05
+        assert abs(np.corrcoef(gaps, lengths[:-1])[0, 1]) < 0.05

@@ -124,7 +124,7 @@ LOGNORMAL_NOISE = stats.lognorm(0.6)
 @pytest.mark.parametrize("law", [PerfectPredictions, ExponentialPredictions])
 def test_simulation_agrees_for_exponential_sizes(law, c):
     joint = law(EXP)
-    agree(LimitedSPRPT(0.7, joint, c), simulate(Trail(c), joint, 0.7, 60_000, seed=1))
+    agree(LimitedSPRPT(0.7, joint, c), simulate(Trail(c), joint, 0.7, 100_000, seed=1))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_simulation_agrees_for_exponential_sizes(law, c):
 def test_simulation_agrees_for_other_sizes(law, sizes):
     joint = law(sizes)
     rate = 0.6 / sizes.mean()
-    agree(LimitedSPRPT(rate, joint, 0.6), simulate(Trail(0.6), joint, rate, 60_000, seed=2))
+    agree(LimitedSPRPT(rate, joint, 0.6), simulate(Trail(0.6), joint, rate, 100_000, seed=2))
 
 
 def test_simulation_agrees_at_high_load():
@@ -146,18 +146,18 @@ def test_simulation_agrees_for_a_density_by_function():
     joint = JointDensity(
         lambda x, y: np.exp(-x) * LOGNORMAL_NOISE.pdf(y / x) / x, (1e-9, 40.0), (1e-10, 900.0)
     )
-    agree(LimitedSPRPT(0.8, joint, 0.4), simulate(Trail(0.4), joint, 0.8, 60_000, seed=4))
+    agree(LimitedSPRPT(0.8, joint, 0.4), simulate(Trail(0.4), joint, 0.8, 100_000, seed=4))
 
 
 @pytest.mark.parametrize("c", [0.0, 0.7, 1.0])
 def test_simulation_agrees_for_a_sample_full_of_ties(c):
     """Ten sizes in three bins: the order among equals matters, and it is that of arrival."""
     joint = ObservedPairs(np.arange(1.0, 11.0), np.repeat([2.0, 5.0, 9.0], [3, 4, 3]))
-    agree(LimitedSPRPT(0.14, joint, c), simulate(Trail(c), joint, 0.14, 60_000, seed=5))
+    agree(LimitedSPRPT(0.14, joint, c), simulate(Trail(c), joint, 0.14, 100_000, seed=5))
 
 
 def test_simulation_agrees_for_the_other_disciplines():
-    joint, rate, jobs = ExponentialPredictions(EXP), 0.7, 60_000
+    joint, rate, jobs = ExponentialPredictions(EXP), 0.7, 100_000
     agree(FCFS(rate, joint), simulate(policies.FCFS(), joint, rate, jobs, seed=6))
     agree(spjf(rate, joint), simulate(SJF(), joint, rate, jobs, seed=7))
     agree(sprpt(rate, joint), simulate(SPRPT(), joint, rate, jobs, seed=8))

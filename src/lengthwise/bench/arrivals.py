@@ -21,7 +21,7 @@ def burst(n: int) -> list[float]:
     return [0.0] * n
 
 
-def gamma(n: int, rate: float, cv: float, seed: int) -> list[float]:
+def gamma(n: int, rate: float, cv: float, seed: int | list[int]) -> list[float]:
     """n arrival times in seconds at ``rate`` per second; ``cv`` 1 is Poisson.
 
     Gaps are gamma distributed with mean 1/rate and coefficient of variation ``cv``.

@@ -143,7 +143,7 @@ class Simulator:
         self.step_blocks = setup.seats + -(-setup.budget // setup.block_size)
         self._policy = policy
         self._time = time
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng([seed, 3])
         self._arrival = workload.arrival.tolist()
         self._prompt = workload.prompt.tolist()
         self._output = workload.output.tolist()

@@ -14,7 +14,7 @@ from lengthwise.theory.sizes import SizeLaw, span
 ROWS = 40
 """Panels over the predictions, and over the sizes on either side of the cutoff."""
 
-EDGES = 400
+EDGES = 800
 """Cells over the predictions in which the partial moments are cubic."""
 
 
@@ -75,8 +75,8 @@ class JointDensity(Joint):
 
     def given(self, size: float, c: float) -> Pairs:
         low, high = self._predictions
-        cut = np.clip(size / c, low, high) if c else np.float64(high)
-        y, weights = rule(_two_panels(np.float64(low), cut, high))
+        cut = np.clip(size / c, low, high) if c else high
+        y, weights = rule(_two_panels(np.array(low), np.array(cut), high))
         x = np.full_like(y, size)
         weights = weights * self._at(x, y)
         total = weights.sum()
@@ -114,7 +114,7 @@ class JointDensity(Joint):
 
     def _tabulate_overshoot(self) -> RectBivariateSpline:
         """(log y, b) -> integral of (x - b y)²⁺ g(x, y) over x, for b in [0, 1]."""
-        y = panels(*self._predictions, EDGES // 2)
+        y = panels(*self._predictions, 200)
         parts = np.linspace(0.0, 1.0, 49)
         rows = np.empty((len(y), len(parts)))
         low, high = self._sizes

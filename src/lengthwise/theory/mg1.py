@@ -36,6 +36,18 @@ class Means(NamedTuple):
     memory: float
 
 
+def offered_load(rate: float, joint: Joint) -> float:
+    """Share of the time that the server is busy, λ E[X].
+
+    Raises:
+        ValueError: if it isn't above 0 and below 1, to the accuracy of the moments.
+    """
+    load = rate * joint.moment(1)
+    if not 0 < load < 1 - 1e-6:
+        raise ValueError(f"the load must be above 0 and below 1, not {load:.6g}")
+    return load
+
+
 class MG1(ABC):
     """A stable M/G/1 queue under one discipline.
 
@@ -51,9 +63,7 @@ class MG1(ABC):
     """Where the discipline has a kink: at age cutoff · R."""
 
     def __init__(self, rate: float, joint: Joint) -> None:
-        load = rate * joint.moment(1)
-        if not (rate > 0 and load < 1):
-            raise ValueError(f"the load must be above 0 and below 1, not {load:.6g}")
+        offered_load(rate, joint)
         self.rate = rate
         self.joint = joint
 

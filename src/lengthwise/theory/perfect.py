@@ -21,7 +21,7 @@ class PerfectPredictions(Joint):
 
     def __init__(self, sizes: SizeLaw) -> None:
         self._sizes = sizes
-        self._edges = panels(*span(sizes), 500)
+        self._edges = panels(*span(sizes), 800)
         self.knots = np.append(0.0, self._edges)
         self._moments = PartialMoments(
             lambda x, power: np.asarray(x**power * sizes.pdf(x)), self._edges

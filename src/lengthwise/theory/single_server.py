@@ -12,6 +12,7 @@ from lengthwise.core.policy import Policy
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
 from lengthwise.theory.joint import Joint
+from lengthwise.theory.mg1 import offered_load
 from lengthwise.theory.quadrature import Floats
 
 TOKENS = 1_000_000
@@ -71,11 +72,9 @@ def simulate(policy: Policy, joint: Joint, rate: float, jobs: int, seed: int = 0
     Raises:
         ValueError: for fewer than 1,000 jobs, or a load that is not between 0 and 1.
     """
-    load = rate * joint.moment(1)
+    load = offered_load(rate, joint)
     if jobs < MIN_JOBS:
         raise ValueError(f"a simulation needs at least {MIN_JOBS} jobs, not {jobs}")
-    if not 0 < load < 1:
-        raise ValueError(f"the load must be above 0 and below 1, not {load:.6g}")
     rng = np.random.default_rng(seed)
     scale = TOKENS / joint.moment(1)
     arrivals = np.cumsum(rng.exponential(TOKENS / load, jobs)).astype(np.int64).tolist()

@@ -15,7 +15,7 @@ NEGLIGIBLE = 1e-10
 class SizeLaw(Protocol):
     """What is used of a frozen continuous distribution of scipy.stats."""
 
-    def pdf(self, x: Floats) -> Any: ...
+    def pdf(self, x: Floats | float) -> Any: ...
     def ppf(self, q: float) -> Any: ...
     def isf(self, q: float) -> Any: ...
     def mean(self) -> Any: ...
@@ -42,6 +42,6 @@ def span(law: SizeLaw) -> tuple[float, float]:
     if np.isinf(high):
         high = float(law.isf(1e-16))
         # A heavy tail has little probability but much of E[X²].
-        while high**3 * float(law.pdf(np.float64(high))) > NEGLIGIBLE * second:
+        while high**3 * float(law.pdf(high)) > NEGLIGIBLE * second:
             high *= 2
     return low, high

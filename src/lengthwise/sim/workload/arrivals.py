@@ -42,7 +42,7 @@ def with_arrivals(
         return replace(workload, arrival=np.array(arrivals.burst(len(workload))))
     if rate is None:
         raise UserError(f"{process} arrivals need a rate")
-    times = np.array(arrivals.gamma(len(workload), rate, cv, seed))
+    times = np.array(arrivals.gamma(len(workload), rate, cv, [seed, 2]))
     return replace(workload, arrival=times - times[0])
 
 

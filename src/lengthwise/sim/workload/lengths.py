@@ -1,6 +1,7 @@
 """Requests drawn from a workload's lengths, from a fit to them, or from a law.
 
-All of them come as a burst: ``with_arrivals`` spreads them over time.
+All of them come as a burst: ``with_arrivals`` spreads them over time. Lengths, arrivals and
+predictions draw from streams of their own, so that one seed for all does not tie them.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def _whole(sizes: _Sizes) -> Tokens:
 def _generator(n: int, seed: int) -> np.random.Generator:
     if n < 1:
         raise UserError(f"a workload has at least 1 request, not {n}")
-    return np.random.default_rng(seed)
+    return np.random.default_rng([seed, 1])
 
 
 def _burst(prompt: Tokens, output: Tokens, name: str, prefix: Tokens | None = None) -> Workload:
