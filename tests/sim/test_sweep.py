@@ -19,7 +19,7 @@ def plan(**changed):
         "policies": ["fcfs", "trail@lognormal:0.5", "oracle"],
         "profile": PROFILE,
         "setup": Setup(seats=8),
-        "rates": [6.0, 4.0],
+        "rates": [9.0, 4.0],
         "seeds": 2,
         "requests": 300,
         "workers": 1,
@@ -38,7 +38,7 @@ def test_every_case_is_there_in_the_plans_order(runs):
     found, saved = runs
     cases = [(run["rate"], run["policy"], run["seed"]) for run in found]
     names = ("fcfs", "trail", "oracle")
-    assert cases == [(r, p, s) for r in (6.0, 4.0) for p in names for s in (0, 1)]
+    assert cases == [(r, p, s) for r in (9.0, 4.0) for p in names for s in (0, 1)]
     assert saved["runs"] == found
 
 
@@ -51,7 +51,7 @@ def test_the_runs_have_the_benchs_fields(runs):
 
 def test_knowing_the_lengths_helps_where_requests_queue(runs):
     latency = {(r["policy"], r["rate"], r["seed"]): r["mean_latency_s"] for r in runs[0]}
-    for rate in (6.0, 4.0):
+    for rate in (9.0, 4.0):
         for seed in (0, 1):
             assert latency["oracle", rate, seed] < latency["trail", rate, seed]
             assert latency["trail", rate, seed] < latency["fcfs", rate, seed]
@@ -68,7 +68,7 @@ def test_two_processes_give_the_same_figures(runs):
 
 def test_a_rate_above_capacity_is_said(runs):
     assert all(
-        run["overloaded"] for run in runs[0] if (run["policy"], run["rate"]) == ("fcfs", 6.0)
+        run["overloaded"] for run in runs[0] if (run["policy"], run["rate"]) == ("fcfs", 9.0)
     )
     calm = sweep(plan(rates=[0.5], policies=["fcfs"], seeds=1), None)
     assert not calm[0]["overloaded"]

@@ -78,7 +78,8 @@ def _simulate(args: argparse.Namespace) -> None:
         workload, requests = read_workload(args.workload), args.requests
     burst = args.rates == "burst"
     rates = [None] if args.rates in ("trace", "burst") else _numbers(args.rates)
-    process = "burst" if burst else "trace" if args.scaled else "gamma"
+    own = args.scaled or args.rates == "trace"
+    process = "burst" if burst else "trace" if own else "gamma"
     plan = Plan(
         workload,
         args.policies.split(","),

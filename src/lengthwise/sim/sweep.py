@@ -90,10 +90,11 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "engine": "simulator",
         "model": Path(plan.profile).stem,
         "rate": case.rate,
+        "arrivals": "burst" if workload.arrival[-1] == 0 else plan.process,
         "seats": plan.setup.seats,
         "seed": case.seed,
         **found,
-        "overloaded": overloaded(outcome, plan.setup.seats),
+        "overloaded": workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats),
         "simulated_in_s": time.perf_counter() - start,
     }
 
@@ -199,7 +200,7 @@ def show(runs: list[dict[str, Any]]) -> None:
         table.add_row(
             policy,
             predictor,
-            "trace" if rate is None else f"{rate:g}/s",
+            group[0]["arrivals"] if rate is None else f"{rate:g}/s",
             f"{mean:.3g}s" + ("" if math.isnan(half) else f" ±{half:.2g}"),
             *(f"{_mean(group, f'{name}_latency_s'):.3g}s" for name in ("p50", "p99")),
             f"{_mean(group, 'mean_ttft_s'):.3g}s",
