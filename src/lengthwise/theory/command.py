@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,30 +103,27 @@ def _show(joint: Joint, points: list[Point], title: str) -> None:
 
     from lengthwise.theory.mg1 import FCFS
 
-    table = Table(title=title, caption="each cell: theory, then simulation ± standard error")
-    for column in ("load", "FCFS", "C", "response", "preemptions", "memory"):
+    table = Table(title=title, caption="theory, then simulation ± standard error")
+    for column in ("load", "C", "response", "preemptions", "memory"):
         table.add_column(column, justify="right")
-    for point in points:
-        fcfs = FCFS(point.load / joint.moment(1), joint).means.response
-        simulated = point.simulated or (None, None, None)
-        table.add_row(
-            f"{point.load:g}",
-            f"{fcfs:.3f}",
-            f"{point.c:g}",
-            *(_cell(*pair) for pair in zip(point.theory, simulated, strict=True)),
-        )
+    for load, group in groupby(points, key=lambda point: point.load):
+        first_come = FCFS(load / joint.moment(1), joint).means
+        table.add_row(f"{load:g}", "FCFS", *(_cell(mean, None) for mean in first_come))
+        for point in group:
+            simulated = point.simulated or (None, None, None)
+            cells = map(_cell, point.theory, simulated)
+            table.add_row("", f"{point.c:g}", *cells)
+        table.add_section()
     Console().print(table)
 
 
 def _cell(theory: float, measured: Estimate | None) -> str:
     if measured is None:
         return f"{theory:.4f}"
-    return f"{theory:.4f}  {measured.mean:.3f} ± {measured.error:.3f}"
+    return f"{theory:.4f} {measured.mean:.3f}±{measured.error:.3f}"
 
 
 def _write(args: argparse.Namespace, points: list[Point]) -> None:
-    import json
-
     content = {
         "predictions": args.predictions,
         "size": args.size,

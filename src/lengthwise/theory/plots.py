@@ -13,7 +13,7 @@ from lengthwise.theory.joint import Joint
 from lengthwise.theory.mg1 import FCFS, LimitedSPRPT, Means
 from lengthwise.theory.single_server import Estimate, Measured
 
-CURVE = 11
+CURVE = 13
 """Points on a curve."""
 
 
@@ -66,9 +66,9 @@ def _against_c(
 def _against_load(joint: Joint, points: Sequence[Point], folder: Path) -> Path:
     figure, axes = _axes("load", "mean response time")
     low, high = min(point.load for point in points), max(point.load for point in points)
-    # Spaced evenly in 1 / (1 - load): most of the curve is near saturation.
-    ends = [1 / (1 - min(0.1, low)), 1 / (1 - high)]
-    loads = [1 - 1 / (ends[0] + (ends[1] - ends[0]) * i / (CURVE - 1)) for i in range(CURVE)]
+    # The free share 1 - load shrinks by one factor: response grows fastest near saturation.
+    first, last = 1 - min(0.1, low), 1 - high
+    loads = [1 - first * (last / first) ** (i / (CURVE - 1)) for i in range(CURVE)]
     rates = [load / joint.moment(1) for load in loads]
     first_come = [FCFS(rate, joint).means.response for rate in rates]
     axes.plot(loads, first_come, color="0.6", linestyle="--", label="FCFS")
