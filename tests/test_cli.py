@@ -35,7 +35,6 @@ def refuse(capsys):
         ("stock,trail:2", "between 0 and 1"),
         ("fcfs,trail", "give it --probe"),
         ("stock,sjf", "give it --probe"),
-        ("oracle,stock", "put stock or fcfs before it"),
         ("", "unknown policy"),
     ],
 )
