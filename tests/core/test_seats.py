@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
-from lengthwise.core.seats import UNLIMITED, Seats
+from lengthwise.core.seats import LOOK_EVERY, UNLIMITED, Seats
 from lengthwise.policies import make_policy
 
 SEATS = 3
@@ -214,3 +214,56 @@ def test_a_request_that_cannot_be_admitted_now_blocks_nobody() -> None:
         engine.step()
     assert ids(engine.running) == {"r1", "r2", "r3"}
     assert ids(engine.waiting) == {"blocked0", "r4"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrivals)
+def test_looking_now_and_then_leaves_no_seat_empty(plan: Any) -> None:
+    engine = SmallEngine(10_000, make_policy("trail"))
+    plan = [*plan, (LENGTH * (len(plan) + 1), None, 1)]
+    for i, (gap, predicted, prompt) in enumerate(plan):
+        engine.arrive(i, predicted, prompt)
+        for _ in range(gap):
+            free = len(engine.running) < SEATS
+            engine.seating.look(news=False)
+            if free:
+                admitted = min(SEATS - len(engine.running), len(engine.waiting))
+                outside = len(engine.waiting) + len(engine.seating.paused)
+                everybody = len(engine.running) + outside
+                assert len(engine.running) + admitted == min(SEATS, everybody)
+            engine.step()
+    assert not engine.running
+    assert not engine.waiting
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrivals, st.integers(14, 40))
+def test_looking_now_and_then_lets_nobody_fall_beside_a_paused_one(plan: Any, blocks: int) -> None:
+    engine = SmallEngine(blocks, make_policy("trail"))
+    for i, (gap, predicted, prompt) in enumerate([*plan, (LENGTH * (len(plan) + 1), None, 1)]):
+        engine.arrive(i, predicted, prompt)
+        for _ in range(gap):
+            engine.seating.look(news=False)
+            engine.step()
+    assert not engine.victims_beside_paused
+
+
+def test_a_better_request_is_seated_at_once_if_it_is_news_else_at_the_next_look() -> None:
+    def steps_until_seated(news: bool) -> int:
+        engine = SmallEngine(10_000, make_policy("trail"))
+        for i in range(SEATS):
+            engine.arrive(i, 300.0, 4)
+        engine.seating.look(news=True)
+        engine.step()
+        engine.seating.look(news=False)
+        engine.step()
+        engine.arrive(9, 5.0, 4)
+        for step in range(1, 10):
+            engine.seating.look(news=news)
+            engine.step()
+            if "r9" in ids(engine.running):
+                return step
+        return 99
+
+    assert steps_until_seated(news=True) == 1
+    assert 1 < steps_until_seated(news=False) <= LOOK_EVERY

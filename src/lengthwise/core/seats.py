@@ -16,6 +16,10 @@ R = TypeVar("R", bound=Hashable)
 
 UNLIMITED = sys.maxsize
 
+LOOK_EVERY = 4
+"""Steps between two looks at full seats in which nothing new happened: ranks move by a
+token a step, and a seat is not taken for less than the margin anyway."""
+
 
 class Engine(Protocol[R]):
     """What the seating asks of an engine; vLLM and the simulator both answer.
@@ -91,6 +95,7 @@ class Seats(Generic[R]):
         self._most_paused = bound * engine.seats
         # A paused request generates nothing, so its rank is the one it lost its seat with.
         self._paused: list[tuple[float, R]] = []
+        self._unlooked = 0
         self.pauses = 0
         # The worst rank that arrange() left in a seat, waiting winners not counted;
         # infinite if it did not look.
@@ -120,6 +125,22 @@ class Seats(Generic[R]):
     def forget(self, request: R) -> None:
         """The request has finished, was aborted or evicted."""
         self._paused = [pair for pair in self._paused if pair[1] is not request]
+
+    def look(self, news: bool) -> None:
+        """:meth:`arrange` if it may change anything, else every few steps.
+
+        ``news``: a waiting request has a new prediction.
+        """
+        engine = self._engine
+        self._unlooked += 1
+        if (
+            news
+            or self._unlooked >= LOOK_EVERY
+            or len(engine.running) < engine.seats
+            or engine.free_blocks() < engine.step_blocks
+        ):
+            self._unlooked = 0
+            self.arrange()
 
     def arrange(self) -> None:
         """Give the seats to the best ranks; leaves only their holders in ``running``.

@@ -82,12 +82,13 @@ class Scheduler(StockScheduler):
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""
         start = time.perf_counter()
-        for request_id, tokens in self._arrivals.ready():
+        ready = self._arrivals.ready()
+        for request_id, tokens in ready:
             self._predict(request_id, tokens)
         if self._policy.preemptive:
             before = self._seats.pauses
             self._seats.leave()
-            self._seats.arrange()
+            self._seats.look(news=bool(ready))
             COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
         COSTS.ranking_s += spent
