@@ -233,5 +233,5 @@ def test_the_simulator_can_err_as_they_do(trained, tmp_path):
     assert kendalltau(said, workload.output).statistic > 0.2
     ages = np.zeros(2000, dtype=np.int64)
     true = workload.output.astype(float)
-    left = refined.start(2000, rng).remaining(np.arange(2000), true, ages, rng)
+    left = refined.start(workload, rng).remaining(np.arange(2000), true, ages, rng)
     assert np.abs(left - true).mean() < 0.5 * np.abs(true - np.median(true)).mean()

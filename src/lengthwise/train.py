@@ -25,7 +25,7 @@ from lengthwise.predictors.prompt import PromptPredictor
 from lengthwise.predictors.store import Trained
 from lengthwise.prompts import held_out
 from lengthwise.sim.predictors import ErrorModel
-from lengthwise.train_errors import probe_errors, prompt_confusion
+from lengthwise.train_errors import held_out_tracks, probe_errors, prompt_confusion
 from lengthwise.train_prompt import fit_prompt_predictor
 
 NOISE = 0.6
@@ -171,7 +171,7 @@ def _errors(
     rows: Sequence[Row],
     number: int,
     cap: float,
-) -> tuple[ErrorModel, dict[str, Any]]:
+) -> tuple[ErrorModel, dict[str, Any], list[dict[str, Any]]]:
     """How both predictors err on held-out prompts, as the simulator reads it."""
     refined = probe.bins.mean(predict(probe, data, number)[1], data.limit)
     total = np.array([row["output_tokens"] for row, _ in rows])
@@ -180,6 +180,7 @@ def _errors(
     return (
         probe_errors(data.left, refined, data.age, data.request),
         prompt_confusion(total, said, cap),
+        held_out_tracks([row for row, _ in rows], said, refined, data.age, data.request),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
-from lengthwise.sim.predictors import ErrorModel, fit_error_model
+from lengthwise.sim.predictors import ErrorModel, Track, fit_error_model
 
 
 def probe_errors(
@@ -42,3 +43,27 @@ def prompt_confusion(
         "matrix": matrix.round(3).tolist(),
         "values": [round(value, 2) for value in values],
     }
+
+
+def held_out_tracks(
+    rows: Sequence[dict[str, Any]],
+    predicted: Floats,
+    refined: Floats,
+    age: NDArray[np.int64],
+    request: NDArray[np.int64],
+) -> list[dict[str, Any]]:
+    """What was predicted for each held-out request, at arrival [n] and then [m].
+
+    Saved as ``held_out.jsonl`` beside the predictors: a workload for ``lengthwise
+    simulate``, and ``recorded:FILE``, its predictions.
+    """
+    found = []
+    for number, row in enumerate(rows):
+        here = request == number
+        track = Track(float(predicted[number]), age[here].tolist(), refined[here].tolist())
+        lengths = {
+            "prompt_tokens": len(row["prompt_ids"]),
+            "output_tokens": row["output_tokens"],
+        }
+        found.append(track.record(row["id"], **lengths))
+    return found

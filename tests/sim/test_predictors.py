@@ -188,7 +188,7 @@ def test_a_predictor_names_its_source_and_whether_it_refines(spec, source):
     predictor = make_predictor(spec)
     assert predictor.source == source
     assert predictor.refines == (source == "probe")
-    assert (predictor.start(3, rng()) is not None) == predictor.refines
+    assert (predictor.start(workload(1, 2, 3), rng()) is not None) == predictor.refines
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_only_the_requests_asked_for_move_on():
 def test_refined_predictions_are_at_least_a_token_and_decided_by_the_seed(seed, true):
     def run():
         generator = rng(seed)
-        errors = make_predictor("refined").start(len(true), generator)
+        errors = make_predictor("refined").start(workload(*true), generator)
         ages = np.arange(len(true)) * 40
         return errors.remaining(np.arange(len(true)), np.array(true, float), ages, generator)
 

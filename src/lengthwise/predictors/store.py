@@ -38,7 +38,7 @@ class Trained:
     """A served model's predictors, and what training measured of them.
 
     ``errors`` and ``confusion`` tell the simulator how the probe and the prompt predictor
-    err on held-out prompts.
+    err on held-out prompts; ``held_out`` is what they said of each of these.
     """
 
     model: str
@@ -47,6 +47,7 @@ class Trained:
     report: dict[str, Any]
     errors: ErrorModel | None = None
     confusion: dict[str, Any] | None = None
+    held_out: list[dict[str, Any]] | None = None
 
     def save(self, folder: Path) -> None:
         """Write predictors.json and the two weight files; the JSON comes last."""
@@ -79,6 +80,9 @@ class Trained:
             self.errors.save(folder / "errors.json")
         if self.confusion is not None:
             (folder / "confusion.json").write_text(json.dumps(self.confusion) + "\n")
+        if self.held_out is not None:
+            lines = "".join(json.dumps(track) + "\n" for track in self.held_out)
+            (folder / "held_out.jsonl").write_text(lines)
         (folder / "predictors.json").write_text(json.dumps(described, indent=1) + "\n")
 
 

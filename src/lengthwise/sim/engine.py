@@ -154,7 +154,7 @@ class Simulator:
         self._initial: list[float] | None = None
         if policy.source != "none":
             self._initial = predictor.at_arrival(workload, self._rng).tolist()
-        self._errors = predictor.start(self._n, self._rng) if self._refining else None
+        self._errors = predictor.start(workload, self._rng) if self._refining else None
 
         self.running: list[Job] = []
         self.waiting: RankQueue[Job] = RankQueue(

@@ -62,6 +62,7 @@ def read_runs(folder: Path) -> list[Run]:
                         np.array([row["prompt_tokens"] for row in rows]),
                         np.array([row["tokens"] for row in rows]),
                         name=f"{folder.name}-{number}",
+                        id=tuple(row["id"] for row in rows),
                     ),
                     setup["kv_blocks"],
                     setup["block_size"],

@@ -32,6 +32,7 @@ class Workload:
         prefix: [n] of the prompt tokens, those a prefix cache already holds; left out, 0.
         name: where the requests come from.
         dropped: records of the source left out on purpose (failed requests and the like).
+        id: the requests' own ids, n of them, or none.
 
     Raises:
         UserError: names the first record that is not a request.
@@ -43,6 +44,7 @@ class Workload:
     prefix: Tokens = field(default_factory=_no_tokens)
     name: str = "workload"
     dropped: int = 0
+    id: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not np.size(self.prefix):
@@ -55,6 +57,8 @@ class Workload:
         bad = first_bad(self.arrival, self.prompt, self.output, self.prefix)
         if bad is not None:
             raise UserError(f"{self.name}, record {bad[0] + 1}: {bad[1]}")
+        if len(self.id) not in (0, len(self)):
+            raise UserError(f"{self.name}: {len(self.id)} ids for {len(self)} requests")
         if self.arrival[0] != 0:
             raise UserError(f"{self.name}, record 1: the first arrival must be at 0")
 
@@ -91,7 +95,7 @@ class Workload:
         if not 1 <= n <= len(self):
             raise UserError(f"{self.name} has {len(self)} requests: cannot take the first {n}")
         arrays = (self.arrival[:n], self.prompt[:n], self.output[:n], self.prefix[:n])
-        return Workload(*arrays, self.name, self.dropped)
+        return Workload(*arrays, self.name, self.dropped, self.id[:n])
 
     def scaled_to(self, rate: float) -> Workload:
         """The same requests, their times stretched to ``rate`` per second; a burst stays one.

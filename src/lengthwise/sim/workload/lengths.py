@@ -21,10 +21,15 @@ _Sampler = Callable[[np.random.Generator, int], _Sizes]
 
 
 def resample(workload: Workload, n: int, seed: int) -> Workload:
-    """n requests drawn with replacement, whole: prompt, output and prefix stay together."""
+    """n requests drawn with replacement, whole: prompt, output, prefix and id stay together."""
     rows = _generator(n, seed).integers(len(workload), size=n)
-    return _burst(
-        workload.prompt[rows], workload.output[rows], workload.name, workload.prefix[rows]
+    return Workload(
+        np.zeros(n),
+        workload.prompt[rows],
+        workload.output[rows],
+        workload.prefix[rows],
+        workload.name,
+        id=tuple(workload.id[row] for row in rows) if workload.id else (),
     )
 
 
@@ -159,6 +164,5 @@ def _generator(n: int, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 1])
 
 
-def _burst(prompt: Tokens, output: Tokens, name: str, prefix: Tokens | None = None) -> Workload:
-    cached = np.zeros(len(prompt), np.int64) if prefix is None else prefix
-    return Workload(np.zeros(len(prompt)), prompt, output, cached, name)
+def _burst(prompt: Tokens, output: Tokens, name: str) -> Workload:
+    return Workload(np.zeros(len(prompt)), prompt, output, name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
       Of both, an empty prompt or answer is left out always.
     - ``plain``: ``prompt_tokens, output_tokens`` and perhaps ``arrival_s`` or ``t_ms``.
 
+    A column ``id`` names the requests, if all have one.
+
     Times count from the first record. A file without times gives a burst: see
     ``with_arrivals``. ``everything`` keeps the ShareGPT and Alpaca records that are
     usually left out; what was left out is counted in ``dropped``.
@@ -41,6 +44,7 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
     what = f"workload {path}"
     row_of: RowOf | None = None
     rows: list[Row] = []
+    ids: list[str] = []
     lines: list[int] = []
     dropped = 0
     for line, record in records(path, "workload", _ADVICE):
@@ -55,9 +59,12 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
         else:
             rows.append(row)
             lines.append(line)
+            if isinstance(record.get("id"), str):
+                ids.append(record["id"])
     if not rows:
         raise UserError(f"{what}: no requests in it ({dropped} left out)")
-    return _workload(what, path, rows, lines, dropped)
+    workload = _workload(what, path, rows, lines, dropped)
+    return replace(workload, id=tuple(ids)) if len(ids) == len(rows) else workload
 
 
 def _split(source: str) -> tuple[str | None, Path]:

@@ -1,0 +1,68 @@
+"""Predictors for the simulator: what a policy is told instead of the true lengths.
+
+Each predicts every request's output tokens ``at_arrival``; a refining one says more while
+a request runs, as TRAIL's probe does.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lengthwise.errors import UserError
+from lengthwise.sim.predictors.errors import TRAIL, ErrorModel, Errors, Refined, fit_error_model
+from lengthwise.sim.predictors.recorded import Recorded, Track
+from lengthwise.sim.predictors.rules import RULES
+from lengthwise.sim.predictors.shape import Guess, Predictor, Refinements
+
+__all__ = [
+    "TRAIL",
+    "ErrorModel",
+    "Errors",
+    "Guess",
+    "Predictor",
+    "Recorded",
+    "Refined",
+    "Refinements",
+    "Track",
+    "fit_error_model",
+    "make_predictor",
+]
+
+
+def make_predictor(spec: str) -> Predictor:
+    """Build a predictor from its name and argument.
+
+    - ``none``: nothing is known. ``oracle``: the true length.
+    - ``constant`` (the workload's median) or ``constant:TOKENS``.
+    - ``lognormal:SIGMA``: the true length times a log-normal factor with median 1.
+    - ``exponential``: exponential with the true length as its mean (TRAIL's M/G/1 model).
+    - ``confusion:FILE.json``: ``{"edges": [k + 1], "matrix": [[k] * k]}``, a row for each
+      true bin with weights of the predicted bins; a bin predicts its middle.
+    - ``ssjf:FILE``: real BERT classes of requests about as long (within 10 %), each class
+      standing for its mean true length. Lengths outside the file's count as its ends.
+    - ``file:FILE``: a column ``predicted``, one record a request; empty is unknown.
+    - ``refined`` or ``refined:FILE.json``: a refining probe with a fitted ``ErrorModel``.
+      Nothing is known at arrival unless another predictor stands before it with a ``+``:
+      ``lognormal:0.8+refined``.
+    - ``recorded:FILE.jsonl``: what a real predictor said of these very requests, at arrival
+      and while they ran, found by the requests' ids (``lengthwise train`` writes one).
+
+    Raises:
+        UserError: for an unknown name, a bad argument or an unreadable file.
+    """
+    refined = re.fullmatch(r"(?:(.*)\+)?refined(?::(.*))?", spec)
+    if refined:
+        prompt, file = refined.groups()
+        model = ErrorModel.load(Path(file)) if file else TRAIL
+        return Refined(model) if prompt is None else Refined(model, make_predictor(prompt))
+    name, colon, argument = spec.partition(":")
+    if name == "recorded" and argument:
+        return Recorded.load(Path(argument))
+    if name not in RULES:
+        known = ", ".join(sorted([*RULES, "recorded", "refined"]))
+        raise UserError(f"unknown predictor {name!r}: choose from {known}")
+    source, wants, make = RULES[name]
+    if (wants == "always" and not argument) or (wants == "never" and colon):
+        raise UserError(f"predictor {name!r} takes {'one' if wants == 'always' else 'no'} argument")
+    return Guess(source, make(argument))

@@ -1,0 +1,80 @@
+"""The shape of a simulated predictor: what a policy is told instead of the true lengths.
+
+Only these objects and the engine see a workload's true lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.sim.workload.core import Workload
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Rng = np.random.Generator
+Source = Literal["none", "prompt", "probe", "oracle"]
+Rule = Callable[[Workload, Rng], Floats]
+
+
+class Refinements(Protocol):
+    """What a refining predictor says in one run."""
+
+    def remaining(self, index: Ints, true: Floats, age: Ints, rng: Rng) -> Floats:
+        """Predicted remaining tokens of the requests ``index``, each [m], none twice.
+
+        ``true`` remaining tokens are at least 1; ages never fall.
+        """
+
+
+class Predictor(Protocol):
+    """Predicts output lengths.
+
+    Attributes:
+        source: where predictions come from.
+        refines: whether it predicts again while a request runs.
+    """
+
+    source: Source
+    refines: bool
+
+    def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
+        """Predicted output tokens of each request, [n]; NaN is unknown.
+
+        Raises:
+            UserError: if the predictor does not suit the workload.
+        """
+
+    def start(self, workload: Workload, rng: Rng) -> Refinements | None:
+        """What refines the predictions of one run of the workload, if anything does."""
+
+
+@dataclass
+class Guess:
+    """A predictor that speaks once: a rule from the workload to its predictions."""
+
+    source: Source
+    rule: Rule
+    refines: bool = False
+
+    def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
+        """What the rule says, [n]."""
+        return self.rule(workload, rng)
+
+    def start(self, workload: Workload, rng: Rng) -> None:
+        """Nothing: it does not refine."""
+
+
+def floored(predicted: Floats) -> Floats:
+    """At least one token, as an answer has; NaN stays."""
+    tokens: Floats = np.maximum(predicted, 1.0)
+    return tokens
+
+
+def unknown(workload: Workload, rng: Rng) -> Floats:
+    """The rule that knows nothing: NaN for every request."""
+    return np.full(len(workload), np.nan)
