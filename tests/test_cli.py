@@ -88,7 +88,7 @@ def test_serve_refuses_policies_it_cannot_run(refuse, model, policy, says):
 
 
 def test_train_without_data_says_how_to_get_some(refuse, tmp_path):
-    line = refuse("train", tmp_path / "nowhere", "--out", tmp_path / "out")
+    line = refuse("train", "trail", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert "lengthwise collect" in line
     assert not (tmp_path / "out").exists()
 

@@ -7,18 +7,21 @@ import torch
 from safetensors.numpy import save_file
 from scipy.stats import kendalltau
 
+from lengthwise.answers import Answers, split
 from lengthwise.collect import read_shards
 from lengthwise.errors import UserError
-from lengthwise.predictors.store import load_probe
+from lengthwise.predictors.shape import Fitting
+from lengthwise.predictors.store import has_probe, load_probe
+from lengthwise.predictors.trail_fit import PAPER, VARIANTS, Options, fit_probe, likelihood_loss
 from lengthwise.prompts import held_out
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.workload import synthetic
-from lengthwise.train import Options, likelihood_loss, train
+from lengthwise.sim.workload import read_workload, synthetic
+from lengthwise.train import Plan, prompt_text, train
 
 CAP = 200
 D = 8
 SHORT, LONG = 11, 22
-QUICK = Options(epochs=8, k=10, batch=128, rate=1e-2)
+QUICK = Fitting(epochs=80)
 
 
 def states(left, draw):
@@ -77,13 +80,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    return train([folder], QUICK)
+    return train(Plan("trail", [folder], how=QUICK))
 
 
 def test_hidden_states_that_know_the_length_beat_the_constant_median(trained):
     for kind in ("mae_served", "mae_uncensored"):
         errors = trained.report[kind]
-        assert errors["probe"] < 0.5 * errors["constant_median"]
         assert errors["probe_refined"] < 0.5 * errors["constant_median"]
         assert errors["ratio_to_constant"] > 2
 
@@ -92,13 +94,13 @@ def test_words_that_tell_the_length_beat_the_constant_median(trained):
     arrival = trained.report["at_arrival"]
     assert arrival["mae_prompt_only"] < 0.8 * arrival["mae_constant_median"]
     assert arrival["tau_prompt_only"] > 0.3
-    assert arrival["tau_probe"] > 0.6
+    assert arrival["tau_probe_refined"] > 0.6
 
 
 def test_the_layer_that_knows_is_chosen(trained):
     sweep = trained.report["layers_mae_tune"]
     assert sweep[2] < sweep[1]
-    assert trained.probe.layer == 2
+    assert trained.probe.probe.layer == 2
 
 
 def test_the_prompts_are_split_by_their_ids(trained):
@@ -115,16 +117,17 @@ def test_the_report_says_how_many_answers_were_cut(trained):
 def parameters(trained):
     prompt = trained.prompt
     return [
-        *(value.numpy() for value in trained.probe.state_dict().values()),
-        *(prompt.idf, prompt.weight, prompt.intercept, prompt.slope, prompt.offset),
+        *(value.numpy() for value in trained.probe.probe.state_dict().values()),
+        *(prompt.idf, prompt.weight, prompt.intercept, prompt.curve.slope, prompt.curve.offset),
     ]
 
 
 def test_held_out_prompts_change_nothing_but_the_report(trained, tmp_path):
-    again = train([collected(tmp_path / "collected", spoil_held_out=True)], QUICK)
+    spoiled = collected(tmp_path / "collected", spoil_held_out=True)
+    again = train(Plan("trail", [spoiled], how=QUICK))
     pairs = zip(parameters(trained), parameters(again), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
-    assert again.probe.refinement == trained.probe.refinement
+    assert again.probe.probe.refinement == trained.probe.probe.refinement
     assert again.report["mae_served"] != trained.report["mae_served"]
 
 
@@ -137,18 +140,75 @@ def test_what_was_trained_can_be_saved(trained, tmp_path):
         load_probe(str(tmp_path / "out"), str(tmp_path / "no-model"))
 
 
-@pytest.mark.parametrize("inputs", ["paper", "full"])
-def test_the_papers_own_setting_learns_too(folder, inputs):
-    found = train([folder], replace(QUICK, bins="equal", inputs=inputs))
+def test_the_papers_own_setting_learns_too(folder):
+    found = train(Plan("trail:paper", [folder]))
     assert found.probe.bins.widths.tolist() == [20.0] * 10
-    assert found.probe.inputs == inputs
+    assert found.probe.probe.inputs == "paper"
+    assert found.probe.probe.refinement == {"alpha": 1.0}
     errors = found.report["mae_served"]
     assert errors["probe_refined"] < 0.7 * errors["constant_median"]
 
 
+@pytest.mark.parametrize(
+    "variant", [name for name, how in VARIANTS.items() if name and how.refinement == "tuned"]
+)
+def test_every_ablation_learns_and_differs_from_ours(folder, variant):
+    parts = split(Answers.read([folder]))
+    how = replace(VARIANTS[variant], epochs=3, layer=2)
+    probe, errors = fit_probe(parts.fit, parts.tune, how)
+    ours, _ = fit_probe(parts.fit, parts.tune, Options(epochs=3, layer=2))
+    assert set(errors) == {2}
+    same = all(
+        one.shape == other.shape and torch.equal(one, other)
+        for one, other in zip(probe.state_dict().values(), ours.state_dict().values(), strict=True)
+    )
+    assert not same
+
+
+def test_a_layer_that_was_not_collected_is_refused(folder):
+    parts = split(Answers.read([folder]))
+    with pytest.raises(UserError, match="layer 9 was not collected"):
+        fit_probe(parts.fit, parts.tune, replace(PAPER, layer=9))
+
+
+def test_a_prompt_predictor_is_trained_alone(folder, tmp_path):
+    trained = train(Plan("ngrams", [folder]))
+    assert trained.probe is None
+    assert trained.report["mae_served"]["ratio_to_constant"] > 1
+    trained.save(tmp_path / "out")
+    assert not has_probe(str(tmp_path / "out"))
+    lines = (tmp_path / "out" / "held_out.jsonl").read_text().splitlines()
+    assert len(lines) == trained.report["prompts"]["held_out"]
+
+
+def test_a_predictor_of_text_asks_for_the_model_it_reads_for(folder):
+    with pytest.raises(UserError, match="--model"):
+        prompt_text(Plan("ngrams", [folder]))
+
+
+@pytest.mark.parametrize(("name", "message"), [("nope", "unknown predictor"), ("trail:x", "varia")])
+def test_unknown_predictors_are_refused(folder, name, message):
+    with pytest.raises(UserError, match=message):
+        train(Plan(name, [folder]))
+
+
+def test_what_needs_a_prefill_cannot_rank_arrivals(folder):
+    with pytest.raises(UserError, match="cannot rank new requests"):
+        train(Plan("trail", [folder], arrival="trail"))
+
+
+def test_the_tracks_of_held_out_requests_are_saved(trained, tmp_path):
+    trained.save(tmp_path)
+    workload = read_workload(tmp_path / "held_out.jsonl")
+    recorded = make_predictor(f"recorded:{tmp_path}/held_out.jsonl")
+    said = recorded.at_arrival(workload, np.random.default_rng(0))
+    assert all(held_out(id) for id in workload.id)
+    assert kendalltau(said, workload.output).statistic > 0.3
+
+
 def test_several_folders_are_trained_on_together(folder, tmp_path):
     more = collected(tmp_path / "more", n=40, name="other")
-    found = train([folder, more], replace(QUICK, epochs=1))
+    found = train(Plan("trail", [folder, more], how=Fitting(epochs=1)))
     assert sum(found.report["prompts"].values()) == 200
     assert found.report["data"] == ["collected", "more"]
 
@@ -190,12 +250,12 @@ def test_our_bins_know_that_cut_answers_would_go_on(trained):
 
 def test_too_few_prompts_are_refused(tmp_path):
     with pytest.raises(UserError, match="6 collected prompts are too few"):
-        train([collected(tmp_path / "few", n=6)], QUICK)
+        train(Plan("trail", [collected(tmp_path / "few", n=6)]))
 
 
 def test_a_folder_without_data_is_refused(tmp_path):
     with pytest.raises(UserError, match="run lengthwise collect"):
-        train([tmp_path], QUICK)
+        train(Plan("trail", [tmp_path]))
 
 
 def test_a_folder_without_a_finished_shard_is_refused(tmp_path):
@@ -203,7 +263,7 @@ def test_a_folder_without_a_finished_shard_is_refused(tmp_path):
     for path in folder.glob("shard-*.json"):
         path.unlink()
     with pytest.raises(UserError, match="no finished prompts"):
-        train([folder], QUICK)
+        train(Plan("trail", [folder]))
 
 
 @pytest.mark.parametrize(
@@ -212,14 +272,14 @@ def test_a_folder_without_a_finished_shard_is_refused(tmp_path):
 def test_folders_of_different_kinds_are_refused(folder, tmp_path, key, value):
     other = collected(tmp_path / "other", n=4, name="other", **{key: value})
     with pytest.raises(UserError, match=f"differ in {key}"):
-        train([folder, other], QUICK)
+        train(Plan("trail", [folder, other]))
 
 
 def test_the_outlook_of_prompts_never_seen_tells_the_length(trained, folder):
     """What the ridge makes of a held-out prompt's end follows the answer's length."""
     rows = [row for row in read_shards(folder) if held_out(row[0]["id"])]
     ends = torch.from_numpy(np.stack([a["states"][0, 1] for _, a in rows])).float()
-    outlook = (ends @ trained.probe.outlook).numpy()
+    outlook = (ends @ trained.probe.probe.outlook).numpy()
     assert kendalltau(outlook, [row["output_tokens"] for row, _ in rows]).statistic > 0.6
 
 

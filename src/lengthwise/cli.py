@@ -84,22 +84,24 @@ def _collect(args: argparse.Namespace) -> None:
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    it = commands.add_parser("train", help="train the probe and the prompt predictor")
+    it = commands.add_parser("train", help="train a length predictor on collected answers")
+    it.add_argument("name", help="trail, ngrams, ltr, ...; with a variant: trail:paper")
     it.add_argument("data", type=Path, nargs="+", help="folders that collect filled")
     it.add_argument("--out", type=Path, required=True, help="folder for the trained predictors")
-    it.add_argument("--epochs", type=int, default=16)
-    it.add_argument("--bins", choices=["log", "equal"], default="log")
-    it.add_argument("-k", type=int, default=20, help="number of bins")
-    it.add_argument("--inputs", choices=["paper", "full"], default="full")
+    it.add_argument("--arrival", default="ngrams", help="for trail: what ranks before prefill")
+    it.add_argument("--model", help="the served model, for predictors that read text")
+    it.add_argument("--backbone", help="pretrained encoder or OPT: a folder or hub name")
+    it.add_argument("--epochs", type=int, help="default: the predictor's own")
     it.add_argument("--seed", type=int, default=0)
     it.set_defaults(run=_train)
 
 
 def _train(args: argparse.Namespace) -> None:
-    from lengthwise.train import Options, train
+    from lengthwise.predictors.shape import Fitting
+    from lengthwise.train import Plan, train
 
-    options = Options(args.epochs, args.bins, args.k, args.inputs, seed=args.seed)
-    trained = train(args.data, options)
+    how = Fitting(epochs=args.epochs, backbone=args.backbone, seed=args.seed)
+    trained = train(Plan(args.name, args.data, args.arrival, args.model, how))
     trained.save(args.out)
     print(json.dumps(trained.report, indent=1))
 

@@ -112,9 +112,12 @@ def _claim(folder: Path, model: Path, options: Options, layers: tuple[int, ...])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "meta.json"
     if not path.exists():
-        path.write_text(json.dumps(meta, indent=1))
-    elif (there := read_meta(folder)) != meta:
-        odd = next(key for key in meta if there.get(key) != meta[key])
+        # Where the model is, for its tokenizer; another copy of it would do as well.
+        path.write_text(json.dumps(meta | {"path": str(model.resolve())}, indent=1))
+        return
+    there = read_meta(folder)
+    odd = next((key for key in meta if there.get(key) != meta[key]), None)
+    if odd is not None:
         raise UserError(
             f"{folder} holds data collected with {odd}={there.get(odd)!r}, not {meta[odd]!r}: "
             "choose another --out"

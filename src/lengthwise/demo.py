@@ -37,7 +37,7 @@ def demo(out: Path) -> None:
     console.rule("3. train the probe and the prompt predictor (in small)")
     trained = cache_folder() / "demo-probe"
     if not (trained / "predictors.json").exists():
-        train.train([data], train.Options()).save(trained)
+        train.train(train.Plan("trail", [data])).save(trained)
     _show_report(console, "trained just now, on a handful of prompts", trained)
     _show_report(console, "shipped, used below", predictors_folder(BUILTIN))
 

@@ -88,7 +88,9 @@ def test_train_then_serve_a_burst(
     environment: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    done = lengthwise(environment, "train", collected, "--out", tmp_path / "probe", "--epochs", 2)
+    done = lengthwise(
+        environment, "train", "trail", collected, "--out", tmp_path / "probe", "--epochs", 2
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout)
     assert set(report["layers_mae_tune"]) == {"10", "20"}

@@ -8,9 +8,12 @@ from safetensors.torch import save_file
 from lengthwise.core import Bins
 from lengthwise.errors import UserError
 from lengthwise.predictors.fingerprint import fingerprint
+from lengthwise.predictors.ngrams import BUCKETS, Ngrams
 from lengthwise.predictors.probe import Probe
-from lengthwise.predictors.prompt import BUCKETS, PromptPredictor
+from lengthwise.predictors.scored import Curve
+from lengthwise.predictors.shape import Asked
 from lengthwise.predictors.store import Trained, load_probe, load_prompt_predictor
+from lengthwise.predictors.trail import Trail
 
 LOADERS = pytest.mark.parametrize("load", [load_probe, load_prompt_predictor])
 
@@ -50,15 +53,15 @@ def trained(served):
     probe.shift.fill_(0.5)
     probe.scale.fill_(2.0)
     draw = np.random.default_rng(0)
-    prompt = PromptPredictor(
+    curve = Curve(np.array([-3, -1, 1, 3], np.float32), np.array([1, 0, 0, -1], np.float32))
+    prompt = Ngrams(
         Bins.equal(4, 80),
+        curve,
         idf=draw.uniform(1, 5, BUCKETS).astype(np.float32),
         weight=draw.normal(size=BUCKETS).astype(np.float32),
         intercept=0.4,
-        slope=np.array([-3, -1, 1, 3], dtype=np.float32),
-        offset=np.array([1, 0, 0, -1], dtype=np.float32),
     )
-    return Trained(fingerprint(served), probe.eval(), prompt, {"mae": 1.5})
+    return Trained(fingerprint(served), Trail(probe.eval()), prompt, {"mae": 1.5})
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def test_a_damaged_model_file_is_the_users_error(tmp_path, served):
 @torch.inference_mode()
 def test_the_probe_comes_back_as_it_was(trained, saved, served):
     probe = load_probe(str(saved), served)
-    was = trained.probe
+    was = trained.probe.probe
     kept = ("layer", "width", "inputs", "refinement", "hidden")
     assert [getattr(probe, name) for name in kept] == [getattr(was, name) for name in kept]
     np.testing.assert_allclose(probe.bins.edges, was.bins.edges, atol=1e-4)
@@ -133,9 +136,9 @@ def test_the_probe_comes_back_as_it_was(trained, saved, served):
 
 def test_the_prompt_predictor_comes_back_as_it_was(trained, saved, served):
     prompt = load_prompt_predictor(str(saved), served)
-    prompts = [[1, 2, 3], [500, 4]]
-    was = trained.prompt.probabilities(prompts)
-    np.testing.assert_allclose(prompt.probabilities(prompts), was, atol=0.01)
+    asked = [Asked("a", [1, 2, 3], "", 80), Asked("b", [500, 4], "", 80)]
+    was = trained.prompt.lengths(asked).probabilities
+    np.testing.assert_allclose(prompt.lengths(asked).probabilities, was, atol=0.01)
     assert np.abs(was[0] - was[1]).max() > 0.03
 
 

@@ -11,6 +11,7 @@ from lengthwise.core.bins import Bins
 from lengthwise.core.refine import Refiner
 
 Inputs = Literal["paper", "full"]
+Head = Literal["softmax", "hazard"]
 
 
 class Probe(nn.Module):
@@ -31,6 +32,8 @@ class Probe(nn.Module):
         inputs: what it sees.
         outlook: the linear map, [d]; zeros until trained.
         refinement: how its output is refined: arguments of :class:`Refiner`.
+        head: ``softmax``, or ``hazard``: each output is the chance that the answer ends in
+            a bin, given that it gets there.
     """
 
     shift: torch.Tensor
@@ -46,10 +49,11 @@ class Probe(nn.Module):
         refinement: dict[str, Any] | None = None,
         hidden: int = 512,
         dropout: float = 0.0,
+        head: Head = "softmax",
     ) -> None:
         super().__init__()
         self.layer, self.width, self.bins, self.inputs = layer, width, bins, inputs
-        self.refinement, self.hidden = refinement or {}, hidden
+        self.refinement, self.hidden, self.head = refinement or {}, hidden, head
         size = width if inputs == "paper" else width + 3
         self.register_buffer("shift", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
@@ -75,7 +79,13 @@ class Probe(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Logits over the bins: [n, size] -> [n, k]."""
         logits: torch.Tensor = self.mlp((features - self.shift) / self.scale)
-        return logits
+        if self.head == "softmax":
+            return logits
+        # log P(bin i) = log h_i + Σ_{j<i} log(1 - h_j); who gets to the last bin ends there.
+        ends = nn.functional.logsigmoid(logits[:, :-1])
+        goes_on = nn.functional.logsigmoid(-logits[:, :-1]).cumsum(dim=1)
+        none = torch.zeros_like(logits[:, :1])
+        return torch.cat([ends, none], dim=1) + torch.cat([none, goes_on], dim=1)
 
     def refiner(self) -> Refiner:
         """The refinement this probe was tuned with."""

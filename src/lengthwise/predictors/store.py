@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
+from lengthwise.predictors import PREDICTORS
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.probe import Probe
-from lengthwise.predictors.prompt import PromptPredictor
+from lengthwise.predictors.shape import LengthPredictor, PromptPredictor
+from lengthwise.predictors.trail import Trail
 from lengthwise.sim.predictors import ErrorModel
 
 _AGAIN = "run lengthwise train again"
-_ARRAYS = ("idf", "weight", "slope", "offset")
 
 BUILTIN = "builtin"
 """Name of the predictors shipped for SmolLM2-135M-Instruct."""
@@ -37,12 +37,17 @@ def predictors_folder(name: str) -> Path:
 class Trained:
     """A served model's predictors, and what training measured of them.
 
-    ``errors`` and ``confusion`` tell the simulator how the probe and the prompt predictor
-    err on held-out prompts; ``held_out`` is what they said of each of these.
+    Attributes:
+        model: fingerprint of the served model.
+        probe: TRAIL's, or none: then there is nothing but the prompt to go by.
+        prompt: what ranks requests until their prefill.
+        report: figures on held-out prompts.
+        errors, confusion: how the two err there, for the simulator to err likewise.
+        held_out: what they said of each held-out request.
     """
 
     model: str
-    probe: Probe
+    probe: Trail | None
     prompt: PromptPredictor
     report: dict[str, Any]
     errors: ErrorModel | None = None
@@ -50,32 +55,15 @@ class Trained:
     held_out: list[dict[str, Any]] | None = None
 
     def save(self, folder: Path) -> None:
-        """Write predictors.json and the two weight files; the JSON comes last."""
+        """Write predictors.json and the weight files; the JSON comes last."""
         folder.mkdir(parents=True, exist_ok=True)
-        # Matrices may be rounded; the vectors that normalise large states may not.
-        probe = {
-            name: (value.half() if value.ndim > 1 else value).contiguous()
-            for name, value in self.probe.state_dict().items()
-        }
-        arrays = {name: torch.from_numpy(getattr(self.prompt, name)).half() for name in _ARRAYS}
-        for name, weights in (("probe", probe), ("prompt", arrays)):
-            save_file(weights, folder / f"{name}.safetensors")
-        described = {
-            "model": self.model,
-            "probe": {
-                "layer": self.probe.layer,
-                "width": self.probe.width,
-                "inputs": self.probe.inputs,
-                "hidden": self.probe.hidden,
-                "refinement": self.probe.refinement,
-                "bins": _bins_json(self.probe.bins),
-            },
-            "prompt": {
-                "intercept": self.prompt.intercept,
-                "bins": _bins_json(self.prompt.bins),
-            },
-            "report": self.report,
-        }
+        described: dict[str, Any] = {"model": self.model}
+        for role, predictor in (("probe", self.probe), ("prompt", self.prompt)):
+            path = folder / f"{role}.safetensors"
+            path.unlink(missing_ok=True)
+            if predictor is not None:
+                described[role] = _save(predictor, path)
+        described["report"] = self.report
         if self.errors is not None:
             self.errors.save(folder / "errors.json")
         if self.confusion is not None:
@@ -90,33 +78,56 @@ def load_probe(name: str, model: str) -> Probe:
     """The probe in a folder, checked against the served model.
 
     Raises:
-        UserError: if it is missing, damaged, or was trained on another model.
+        UserError: if there is none, or damaged, or another model's.
     """
     folder, described = _describe(name, model)
-    it = dict(described["probe"])
-    probe = Probe(**(it | {"bins": _bins(it["bins"])}))
-    path = folder / "probe.safetensors"
-    with reading(path, _AGAIN):
-        try:
-            probe.load_state_dict(_weights(path))
-        except RuntimeError as error:
-            raise ValueError(error) from None
-    return probe.eval()
+    if "probe" not in described:
+        raise UserError(f"no probe in {folder}: run lengthwise train trail first")
+    trail = _load(folder, described, "probe")
+    assert isinstance(trail, Trail)
+    return trail.probe
 
 
 def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
-    """The prompt-only predictor in a folder, checked against the served model.
+    """The prompt predictor in a folder, checked against the served model.
 
     Raises:
         UserError: as :func:`load_probe`.
     """
-    folder, described = _describe(name, model)
-    it = described["prompt"]
-    path = folder / "prompt.safetensors"
+    predictor = _load(*_describe(name, model), "prompt")
+    assert isinstance(predictor, PromptPredictor)
+    return predictor
+
+
+def has_probe(name: str) -> bool:
+    """Whether the folder holds a probe; False too if it holds nothing readable."""
+    try:
+        return "probe" in json.loads((predictors_folder(name) / "predictors.json").read_text())
+    except (OSError, ValueError):
+        return False
+
+
+def _save(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
+    settings, arrays = predictor.state()
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
+    bins = predictor.bins
+    return {
+        "kind": predictor.name,
+        "bins": {
+            "edges": [round(float(x), 4) for x in bins.edges],
+            "values": [round(float(x), 4) for x in bins.values],
+        },
+        "settings": settings,
+    }
+
+
+def _load(folder: Path, described: dict[str, Any], role: str) -> LengthPredictor:
+    path = folder / f"{role}.safetensors"
     with reading(path, _AGAIN):
-        weights = _weights(path)
-        arrays = {name: weights[name].numpy() for name in _ARRAYS}
-    return PromptPredictor(_bins(it["bins"]), intercept=it["intercept"], **arrays)
+        it = described[role]
+        kind = PREDICTORS[it["kind"]]
+        bins = Bins(*(np.array(it["bins"][each], np.float32) for each in ("edges", "values")))
+        return kind.restore(bins, it["settings"], load_file(path))
 
 
 def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
@@ -133,21 +144,3 @@ def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
             f"not to the served {served}: run lengthwise collect and train for it"
         )
     return folder, described
-
-
-def _weights(path: Path) -> dict[str, torch.Tensor]:
-    return {name: value.float() for name, value in load_file(path).items()}
-
-
-def _bins_json(bins: Bins) -> dict[str, list[float]]:
-    return {
-        "edges": [round(float(x), 4) for x in bins.edges],
-        "values": [round(float(x), 4) for x in bins.values],
-    }
-
-
-def _bins(described: dict[str, list[float]]) -> Bins:
-    return Bins(
-        np.array(described["edges"], dtype=np.float32),
-        np.array(described["values"], dtype=np.float32),
-    )

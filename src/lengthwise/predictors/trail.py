@@ -1,0 +1,81 @@
+"""TRAIL's predictor: the probe, refined token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+
+from lengthwise.core.bins import Bins
+from lengthwise.core.lengths import Lengths
+from lengthwise.predictors import trail_fit
+from lengthwise.predictors.along import probabilities, refine_positions
+from lengthwise.predictors.probe import Probe
+from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads
+
+if TYPE_CHECKING:
+    from lengthwise.answers import Answers
+
+
+class Trail(LengthPredictor):
+    """Hidden states → probe → bins of remaining tokens → Bayesian refinement.
+
+    Its first word comes right after the prefill (arXiv 2410.01035). Variants are the
+    ablations: each changes one thing of ours, except ``paper``, which is the paper's own.
+
+    Args:
+        probe: trained on one of the collected layers.
+        layers: that were collected.
+    """
+
+    name: ClassVar[str] = "trail"
+    reads: ClassVar[Reads] = "states"
+    variants: ClassVar[tuple[str, ...]] = tuple(trail_fit.VARIANTS)
+
+    def __init__(self, probe: Probe, layers: Sequence[int] = ()) -> None:
+        self.probe, self.bins = probe, probe.bins
+        self._layers = tuple(layers) or (probe.layer,)
+
+    @classmethod
+    def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
+        """The best layer's probe. The variant chooses the bins, which ``bins`` does not."""
+        options = trail_fit.options_of(how)
+        return cls(trail_fit.fit_probe(fit, tune, options)[0], fit.layers)
+
+    def first(self, answers: Answers) -> Lengths:
+        """After the prefill: the probe at the prompt's end."""
+        starts = np.flatnonzero(answers.positions.age == 0)
+        return self.remaining(answers).rows(starts)
+
+    def remaining(self, answers: Answers) -> Lengths:
+        """The refined probe at each position."""
+        at = answers.positions
+        raw = probabilities(self.probe, at, answers.layers.index(self.probe.layer))
+        refined = refine_positions(self.probe.refiner(), at, raw)
+        return Lengths.of(self.bins, refined, at.limit)
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The probe's arguments and weights; large matrices are rounded."""
+        probe = self.probe
+        names = ("layer", "width", "inputs", "hidden", "refinement", "head")
+        settings = {name: getattr(probe, name) for name in names}
+        arrays = {
+            # Matrices may be rounded; the vectors that normalise large states may not.
+            name: (value.half() if value.ndim > 1 else value).numpy()
+            for name, value in probe.state_dict().items()
+        }
+        return settings, arrays
+
+    @classmethod
+    def restore(cls, bins: Bins, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The predictor that ``state`` described."""
+        try:
+            probe = Probe(bins=bins, **settings)
+            probe.load_state_dict(
+                {name: torch.from_numpy(value).float() for name, value in arrays.items()}
+            )
+        except (TypeError, RuntimeError) as error:
+            raise ValueError(error) from None
+        return cls(probe.eval())

@@ -1,0 +1,258 @@
+"""Training the probe: layer, loss, censoring, refinement, and what each is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
+from tqdm import tqdm
+
+from lengthwise.core.bins import Bins
+from lengthwise.core.refine import Refiner
+from lengthwise.errors import UserError
+from lengthwise.predictors.along import features, refine_positions
+from lengthwise.predictors.descend import descend
+from lengthwise.predictors.probe import Head, Inputs, Probe
+from lengthwise.predictors.shape import Fitting
+
+if TYPE_CHECKING:
+    from lengthwise.answers import Answers, Positions
+
+Refinement = Literal["tuned", "none", "paper", "prior", "temper"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train a probe.
+
+    Attributes:
+        epochs, batch, rate: of AdamW with a cosine rate; the paper has 30, 32 and 0.01.
+        bins, k: ``log``, or the paper's ``equal`` (10).
+        inputs, head: of the probe.
+        layer: the only one to try; None tries all that were collected.
+        likelihood: weight of the likelihood (cross-entropy) beside the error of the mean,
+            which is what schedules; the likelihood keeps the bins calibrated. The paper
+            has it alone: infinity.
+        noise: standard deviation of the noise on normalised states: neighbouring rows are
+            alike, and would be learned by heart.
+        dropout: of the hidden layer.
+        censoring: whether an answer cut at the cap counts as "at least so many".
+        refinement: how refinement is chosen.
+        prefill: how often the row at the prompt's end counts.
+    """
+
+    epochs: int = 16
+    batch: int = 256
+    rate: float = 5e-4
+    bins: str = "log"
+    k: int = 20
+    inputs: Inputs = "full"
+    head: Head = "softmax"
+    layer: int | None = None
+    likelihood: float = 0.2
+    noise: float = 0.6
+    dropout: float = 0.5
+    censoring: bool = True
+    refinement: Refinement = "tuned"
+    prefill: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.k < 2:
+            raise UserError("training needs at least 1 epoch and 2 bins")
+
+
+OURS = Options()
+
+PAPER = Options(
+    epochs=30,
+    batch=32,
+    rate=0.01,
+    bins="equal",
+    k=10,
+    inputs="paper",
+    likelihood=np.inf,
+    noise=0.0,
+    dropout=0.0,
+    censoring=False,
+    refinement="paper",
+)
+"""TRAIL as the paper has it, but that the best epoch is kept: on few prompts the last is worse."""
+
+VARIANTS: dict[str, Options] = {
+    "": OURS,
+    "paper": PAPER,
+    "equal-bins": replace(OURS, bins="equal"),
+    "10-bins": replace(OURS, k=10),
+    "no-outlook": replace(OURS, inputs="paper"),
+    "likelihood-only": replace(OURS, likelihood=np.inf),
+    "no-noise": replace(OURS, noise=0.0),
+    "no-censoring": replace(OURS, censoring=False),
+    "unrefined": replace(OURS, refinement="none"),
+    "paper-refinement": replace(OURS, refinement="paper"),
+    "prior": replace(OURS, refinement="prior"),
+    "temper": replace(OURS, refinement="temper"),
+    "prefill": replace(OURS, prefill=8),
+    "hazard": replace(OURS, head="hazard"),
+}
+
+
+def options_of(how: Fitting) -> Options:
+    """The variant's options."""
+    options = replace(VARIANTS[how.variant], seed=how.seed)
+    return options if how.epochs is None else replace(options, epochs=how.epochs)
+
+
+def bins_of(options: Options, cap: float) -> Bins:
+    """TRAIL's bins as they are; ours know that answers cut at the cap would go on."""
+    if options.bins == "equal":
+        return Bins.equal(options.k, cap)
+    return Bins.log(options.k, cap).with_overflow()
+
+
+def fit_probe(fit: Answers, tune: Answers, options: Options) -> tuple[Probe, dict[int, float]]:
+    """The probe of the layer that errs least on ``tune``, and every layer's error there.
+
+    Raises:
+        UserError: if the layer asked for was not collected.
+    """
+    torch.manual_seed(options.seed)
+    layers = fit.layers if options.layer is None else (options.layer,)
+    if not set(layers) <= set(fit.layers):
+        raise UserError(f"layer {options.layer} was not collected: choose from {fit.layers}")
+    bins = bins_of(options, fit.cap)
+    width = fit.positions.current.shape[-1]
+    errors: dict[int, float] = {}
+    best: Probe | None = None
+    bar = tqdm(total=len(layers) * options.epochs, desc="train probe", unit="epoch")
+    for layer in layers:
+        probe = Probe(
+            layer, width, bins, options.inputs, dropout=options.dropout, head=options.head
+        )
+        number = fit.layers.index(layer)
+        errors[layer] = _fit(probe, fit.positions, tune.positions, number, options, bar)
+        if best is None or errors[layer] < errors[best.layer]:
+            best = probe
+    bar.close()
+    assert best is not None
+    _refinement(best, fit, tune, options.refinement)
+    return best, errors
+
+
+def likelihood_loss(
+    logits: torch.Tensor, bin_: torch.Tensor, censored: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy; for a censored row, minus the log mass of its bin and all above.
+
+    Shapes: logits [n, k], bin_ [n] (int), censored [n] (bool); returns a scalar.
+    """
+    logs = logits.log_softmax(dim=1)
+    exact = logs.gather(1, bin_[:, None])[:, 0]
+    below = torch.arange(logits.shape[1]) < bin_[:, None]
+    beyond = logs.masked_fill(below, -torch.inf).logsumexp(dim=1)
+    return -torch.where(censored, beyond, exact).mean()
+
+
+def _fit(
+    probe: Probe, fit: Positions, tune: Positions, number: int, options: Options, bar: Any
+) -> float:
+    seen = features(probe, fit, number)
+    if probe.inputs == "full":
+        outlook = _fit_outlook(probe, fit, number)
+        seen = features(probe, fit, number)
+        seen[:, -1] = outlook
+    held = features(probe, tune, number)
+    probe.shift.copy_(seen.mean(dim=0))
+    probe.scale.copy_(seen.std(dim=0).clamp(min=1e-3))
+    bin_ = torch.from_numpy(probe.bins.index(fit.left))
+    censored = torch.from_numpy(fit.censored & options.censoring)
+    left, limit = torch.from_numpy(fit.left), torch.from_numpy(fit.limit)[:, None]
+    values = torch.from_numpy(probe.bins.values)
+    scale = float(left.mean())
+    rows = torch.arange(len(seen)).repeat_interleave(
+        torch.from_numpy(np.where(fit.age == 0, options.prefill, 1))
+    )
+
+    def loss(at: torch.Tensor) -> torch.Tensor:
+        inputs = seen[at]
+        if options.noise:
+            noise = options.noise * probe.scale[: probe.width] * torch.randn(len(at), probe.width)
+            inputs = torch.cat([inputs[:, : probe.width] + noise, inputs[:, probe.width :]], dim=1)
+        logits = probe(inputs)
+        likelihood = likelihood_loss(logits, bin_[at], censored[at])
+        if options.likelihood == np.inf:
+            return likelihood
+        # The mean is what schedules: being 100 tokens off costs more than the next bin.
+        # With values cut at the limit, a censored row only asks for "at least so many".
+        mean = (logits.softmax(dim=1) * torch.minimum(values, limit[at])).sum(dim=1)
+        off: torch.Tensor = ((mean - left[at]).abs() / scale).mean()
+        return off + options.likelihood * likelihood
+
+    def validate() -> float:
+        mean = probe.bins.mean(probe(held).softmax(dim=1).numpy(), tune.limit)
+        return float(np.abs(mean - tune.left)[tune.grid].mean())
+
+    return descend(
+        probe,
+        torch.optim.AdamW(probe.parameters(), lr=options.rate, weight_decay=0.1),
+        options.epochs,
+        lambda: torch.split(rows[torch.randperm(len(rows))], options.batch),
+        loss,
+        validate,
+        bar.update,
+    )
+
+
+def _fit_outlook(probe: Probe, fit: Positions, number: int) -> torch.Tensor:
+    """Ridge from the prompt's end to the rank of the answer's length.
+
+    Returns each row's outlook [rows] as it looks on prompts the ridge has not seen: the
+    MLP must not trust it more than it will deserve.
+    """
+    starts = np.flatnonzero(fit.age == 0)
+    states = fit.first[starts, number].astype(np.float64)
+    scale = np.maximum(states.std(axis=0), 1e-3)
+    total = fit.left[starts]
+    rank = np.searchsorted(np.sort(total), total, side="right") / len(total)
+    states = (states - states.mean(axis=0)) / scale
+    ridge = RidgeCV(np.logspace(1, 5, 9)).fit(states, rank)
+    weights = ridge.coef_ / scale
+    probe.outlook.copy_(torch.from_numpy(weights))
+    folds = KFold(min(10, len(starts)), shuffle=True, random_state=0)
+    unseen = cross_val_predict(Ridge(ridge.alpha_), states, rank, cv=folds)
+    # The map has no intercept of its own: the MLP's normalisation takes it away.
+    offset = float((fit.first[starts, number].astype(np.float64) @ weights).mean() - rank.mean())
+    return torch.from_numpy(unseen + offset).float()[torch.from_numpy(fit.request)]
+
+
+def _refinement(probe: Probe, fit: Answers, tune: Answers, kind: Refinement) -> None:
+    """Choose how refinement weighs old against new evidence, the paper's way included."""
+    counts = np.bincount(probe.bins.index(fit.positions.left), minlength=len(probe.bins)) + 1.0
+    frequencies = [round(float(share), 6) for share in counts / counts.sum()]
+    keeps: list[dict[str, Any]] = [{"keep": keep} for keep in (0.8, 0.9, 0.95, 0.98)]
+    tempers: list[dict[str, Any]] = [{"alpha": alpha} for alpha in (0.05, 0.1, 0.2, 0.5)]
+    none: list[dict[str, Any]] = [{"keep": 0.0}]
+    paper: list[dict[str, Any]] = [{"alpha": 1.0}]
+    prior: list[dict[str, Any]] = [{"alpha": 1.0, "prior": frequencies}]
+    both = [{"alpha": 0.1, "prior": frequencies}]
+    choices = {
+        "none": none,
+        "paper": paper,
+        "prior": prior,
+        "temper": tempers,
+        "tuned": [*none, *paper, *prior, *tempers, *both, *keeps],
+    }[kind]
+    at = tune.positions
+    with torch.inference_mode():
+        inputs = features(probe, at, fit.layers.index(probe.layer))
+        raw = probe(inputs).softmax(dim=1).numpy()
+
+    def error(choice: dict[str, Any]) -> float:
+        refined = refine_positions(Refiner(probe.bins, **choice), at, raw)
+        return float(np.abs(probe.bins.mean(refined, at.limit) - at.left)[at.grid].mean())
+
+    probe.refinement = min(choices, key=error)

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lengthwise.core.bins import Bins
+from lengthwise.core.lengths import Lengths
+
+EVEN = Bins.equal(4, 40)
+
+
+def lengths(*rows, bins=EVEN, limit=None):
+    return Lengths.of(bins, np.array(rows, dtype=np.float32), limit)
+
+
+def test_the_mean_is_the_bins_mean():
+    found = lengths([0.5, 0.5, 0, 0], [0, 0, 0, 1])
+    np.testing.assert_allclose(found.mean(), [10, 35])
+
+
+def test_nothing_is_longer_than_the_limit():
+    found = lengths([0, 0, 0.5, 0.5], limit=np.array([28.0]))
+    assert found.mean()[0] == pytest.approx((25 + 28) / 2)
+    assert found.quantile(0.99)[0] == 28
+
+
+def test_quantiles_lie_evenly_inside_a_bin():
+    found = lengths([0.5, 0.5, 0, 0])
+    np.testing.assert_allclose([found.quantile(q)[0] for q in (0.25, 0.5, 0.75)], [5, 10, 15])
+
+
+def test_what_is_over_is_taken_out():
+    """Evenly between 0 and 40; after 15 tokens, evenly between 0 and 25."""
+    left = lengths([0.25] * 4).after(np.array([15]))
+    assert left.mean()[0] == pytest.approx(12.5)
+    assert left.median()[0] == pytest.approx(12.5)
+    assert left.quantile(1.0)[0] == pytest.approx(25)
+
+
+def test_at_age_0_nothing_changes():
+    before = lengths([0.1, 0.2, 0.3, 0.4], limit=np.array([38]))
+    after = before.after(np.array([0]))
+    assert after.mean() == pytest.approx(before.mean())
+    assert after.median() == pytest.approx(before.median())
+
+
+def test_past_everything_the_end_is_near():
+    left = lengths([1, 0, 0, 0], limit=np.array([40])).after(np.array([30]))
+    assert left.mean()[0] == 1
+    assert left.probabilities.sum() == pytest.approx(1)
+
+
+def test_an_overflow_bin_stands_for_the_cap():
+    bins = Bins.equal(2, 20).with_overflow()
+    all_cut = lengths([0, 0, 1], bins=bins, limit=np.array([20]))
+    assert all_cut.mean()[0] == 20
+    assert all_cut.after(np.array([12])).mean()[0] == pytest.approx(8)
+
+
+def test_rows_can_be_repeated_and_reordered():
+    found = lengths([1, 0, 0, 0], [0, 0, 0, 1]).rows(np.array([1, 0, 1]))
+    np.testing.assert_allclose(found.mean(), [35, 5, 35])
+
+
+@given(
+    st.lists(st.floats(0.01, 1), min_size=4, max_size=4),
+    st.integers(0, 39),
+    st.floats(0.05, 0.95),
+)
+def test_conditioning_is_a_change_of_origin_on_the_quantiles(weights, age, level):
+    """The remaining tokens' quantile is the total's quantile beyond the age."""
+    shares = np.array(weights) / sum(weights)
+    total = lengths(shares)
+    left = total.after(np.array([age]))
+    edges = np.linspace(0, 40, 4001)
+    density = np.repeat(shares, 1000)
+    mass = np.cumsum(np.where(edges[1:] > age + 1e-9, density, 0))
+    expected = np.interp(level, mass / mass[-1], edges[1:]) - age
+    assert left.quantile(level)[0] == pytest.approx(expected, abs=0.05)
+    assert left.probabilities.sum() == pytest.approx(1, abs=1e-5)
