@@ -1,6 +1,7 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from lengthwise.errors import UserError
@@ -67,4 +68,33 @@ def test_another_speed_of_the_machine_is_taken_from_the_first_run(folder, tmp_pa
 def test_a_folder_without_its_requests_is_one_line(folder):
     (folder / "requests-1.jsonl").unlink()
     with pytest.raises(UserError, match="requests-1"):
+        replay.read_runs(folder)
+
+
+def test_a_machine_that_slows_down_half_way_is_followed(folder):
+    """Steps that took twice as long after 8 s: the windows tell, and the replay agrees."""
+    profile = "cpu-smollm2"
+    time = load_profile(profile)
+    windows = np.array(
+        [[at, 10, 0, 40, 2000, (1 if at < 8 else 2) * 10 * time.seconds(0, 4, 200)]
+         for at in (0.0, 4.0, 8.0, 12.0)]
+    )  # fmt: skip
+    weather = replay.Weather.of(windows, time)
+    assert [round(weather(now), 6) for now in (0, 7.9, 8.0, 99)] == [1, 1, 2, 2]
+    assert weather.mean == pytest.approx(1.5)
+    run = replay.read_runs(folder)[0]
+    fair = replay.replay(run, profile, None, Setup())
+    slower = replay.replay(run, profile, None, Setup(), slowness=weather)
+    twice = replay.replay(run, profile, None, Setup(), slowness=lambda now: 2.0)
+    assert fair["makespan_s"] < slower["makespan_s"] < twice["makespan_s"]
+
+
+def test_the_windows_of_a_bench_are_read(folder):
+    windows = [[0.0, 3, 40, 6, 90, 0.5], [5.0, 2, 0, 6, 99, 0.25]]
+    (folder / "steps-0.json").write_text(json.dumps(windows))
+    first, second = replay.read_runs(folder)
+    assert first.windows.tolist() == windows
+    assert second.windows is None
+    (folder / "steps-0.json").write_text("[1, ")
+    with pytest.raises(UserError, match="steps-0"):
         replay.read_runs(folder)

@@ -85,7 +85,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
             ]
         )
         for policy, result in zip(plan.policies, results, strict=True):
-            lives = result.pop("lives")
+            lives, windows = result.pop("lives"), result.pop("windows", None)
             if not result["finished"]:
                 raise UserError(f"policy {policy} finished no request at all")
             for life in lives:
@@ -94,6 +94,8 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
             runs.append({**_labels(plan, policy, rate, load), **result})
             _write(out, plan, runs)
             _write_requests(out, len(runs) - 1, requests, lives)
+            if windows is not None:
+                (out / f"steps-{len(runs) - 1}.json").write_text(json.dumps(windows) + "\n")
 
     for rate in plan.rates:
         run_at(rate, None)

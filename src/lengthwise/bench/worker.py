@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from lengthwise.bench.measure import Life, figures
+from lengthwise.bench.steplog import StepLog
 from lengthwise.bench.turns import Clock
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
@@ -57,10 +58,12 @@ def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
     """
     engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
     _warm_up(engine)
-    lives, busy_s = _serve(engine, run, clock or Clock(turns=False))
+    steps = StepLog(engine.engine_core.engine_core.scheduler)
+    lives, busy_s = _serve(engine, run, clock or Clock(turns=False), steps)
     return {
         **figures(lives, COSTS.snapshot(), busy_s),
         "lives": [asdict(life) for life in lives],
+        "windows": steps.windows,
     }
 
 
@@ -87,7 +90,7 @@ def _warm_up(engine: Any) -> None:
     COSTS.reset()
 
 
-def _serve(engine: Any, run: Run, clock: Clock) -> tuple[list[Life], float]:
+def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Life], float]:
     """The open loop: requests arrive when they arrive, however far behind the engine is."""
     from vllm import SamplingParams
 
@@ -115,6 +118,7 @@ def _serve(engine: Any, run: Run, clock: Clock) -> tuple[list[Life], float]:
         outputs = engine.step()
         now = clock.now()
         busy_s += now - before
+        steps.saw(before, now - before)
         for output in outputs:
             lives[output.request_id].saw(now, output.outputs[0].token_ids, output.finished)
             bar.update(output.finished)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from lengthwise.bench.steplog import composition
 from lengthwise.engine import build_engine, engine_name
 from lengthwise.errors import UserError
 from lengthwise.sim.steps import Linear
@@ -69,21 +70,6 @@ def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.flo
     bar.close()
     # The first steps pay for warming up, not for their tokens.
     return np.array(rows[10:], dtype=np.float64)
-
-
-def composition(scheduler: Any, output: Any) -> tuple[int, int, int]:
-    """Prefill tokens, decodes and context tokens of a step that vLLM has just scheduled."""
-    prefill = decodes = context = 0
-    for request_id, tokens in output.num_scheduled_tokens.items():
-        request = scheduler.requests[request_id]
-        # vLLM has counted the step's tokens as computed already.
-        before = request.num_computed_tokens - tokens
-        context += before
-        if before < request.num_prompt_tokens:
-            prefill += tokens
-        else:
-            decodes += tokens
-    return prefill, decodes, context
 
 
 def _add(engine: Any, request_id: str, rng: np.random.Generator) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,6 +92,10 @@ class Outcome:
     backlog: tuple[int, int]
 
 
+def _steady(now: float) -> float:
+    return 1.0
+
+
 class Job:
     """One request in the engine: what it needs, what is computed, where it stands."""
 
@@ -123,6 +128,7 @@ class Simulator:
         predictor: gives the policy its predictions.
         time: seconds of a step.
         seed: of the predictor's errors; the same seed gives the same run to the bit.
+        slowness: how many times as long steps take that begin at a time in seconds.
     """
 
     slots = UNLIMITED
@@ -136,6 +142,7 @@ class Simulator:
         time: StepTime,
         setup: Setup,
         seed: int = 0,
+        slowness: Callable[[float], float] | None = None,
     ) -> None:
         self.setup = setup
         self.seats = setup.seats
@@ -143,6 +150,7 @@ class Simulator:
         self.step_blocks = setup.seats + -(-setup.budget // setup.block_size)
         self._policy = policy
         self._time = time
+        self._slowness = slowness or _steady
         self._rng = np.random.default_rng([seed, 3])
         self._arrival = workload.arrival.tolist()
         self._prompt = workload.prompt.tolist()
@@ -322,6 +330,7 @@ class Simulator:
             self._decode(job)
             if not math.isnan(job.last):
                 token = self._time.seconds(0, self._decoding, self._context)
+                token *= self._slowness(self.now)
                 self._gap[job.index] = max(self._gap[job.index], self.now + token - job.last)
                 job.last = math.nan
         else:
@@ -364,13 +373,15 @@ class Simulator:
         fell = self._make_room()
         prefilled, context, extra, sampling = self._prefill(fell)
         if prefilled or extra:
-            self._spend(self._time.seconds(prefilled, self._decoding, context) + extra)
+            seconds = self._time.seconds(prefilled, self._decoding, context) + extra
+            self._spend(seconds * self._slowness(self.now))
             self._advance(1)
             for job in sampling:
                 self._sample(job)
         elif self._decoding:
             steps = self._stretch()
-            self._spend(self._time.stretch(steps, self._decoding, self._context))
+            seconds = self._time.stretch(steps, self._decoding, self._context)
+            self._spend(seconds * self._slowness(self.now))
             self._advance(steps)
         else:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
@@ -478,14 +489,16 @@ class Simulator:
             return steps
         # An arrival is admitted, or compared, at the end of the step it falls into.
         time, decoding, context = self._time, self._decoding, self._context
-        end = self.now + time.stretch(steps, decoding, context)
+        slowness = self._slowness(self.now)
+        end = self.now + slowness * time.stretch(steps, decoding, context)
         while self._next < self._n and self._arrival[self._next] <= end:
             arrival = self._arrival[self._next]
             job = self._arrive()
             if job is None or (full and not self._beats(job)):
                 continue
             self._unsettled = full
-            return steps_within(time, arrival - self.now, steps, decoding, context) or 1
+            left = (arrival - self.now) / slowness
+            return steps_within(time, left, steps, decoding, context) or 1
         return steps
 
     def _memory_lasts(self, steps: int) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +19,7 @@ from lengthwise.policies import POLICIES, make_policy
 from lengthwise.sim.engine import Setup, Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.steps import Scaled, load_profile
+from lengthwise.sim.steps import Linear, load_profile
 from lengthwise.sim.sweep import DEFAULTS
 from lengthwise.sim.workload import Workload
 
@@ -33,6 +36,7 @@ class Run:
     workload: Workload
     blocks: int | None
     block_size: int
+    windows: NDArray[np.float64] | None = None
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -54,6 +58,9 @@ def read_runs(folder: Path) -> list[Run]:
                 rows = [json.loads(line) for line in requests.read_text().splitlines()]
             rows.sort(key=lambda row: row["arrival"])
             arrival = np.array([row["arrival"] for row in rows])
+            steps = folder / f"steps-{number}.json"
+            with reading(steps, _AGAIN):
+                windows = np.array(json.loads(steps.read_text())) if steps.is_file() else None
             found.append(
                 Run(
                     run,
@@ -66,18 +73,53 @@ def read_runs(folder: Path) -> list[Run]:
                     ),
                     setup["kv_blocks"],
                     setup["block_size"],
+                    windows,
                 )
             )
     return found
 
 
+@dataclass(frozen=True)
+class Weather:
+    """How many times as long as a profile says steps took, by the time they began.
+
+    A shared machine is not always as fast as when it was calibrated.
+
+    Attributes:
+        starts: seconds, increasing; a factor holds from one to the next.
+        factors: as many. Before the first start and after the last end, the nearest holds.
+        mean: over all steps.
+    """
+
+    starts: list[float]
+    factors: list[float]
+    mean: float
+
+    @classmethod
+    def of(cls, windows: NDArray[np.float64], time: Linear) -> Weather:
+        """From a run's windows (``bench/steplog.py``), [n, 6]."""
+        start, steps, prefill, decodes, context, seconds = windows.T
+        prompts = time.prefill * prefill
+        expected = time.base * steps + prompts + time.decode * decodes + time.context * context
+        factors = (seconds / expected).tolist()
+        return cls(start.tolist(), factors, float(seconds.sum() / expected.sum()))
+
+    def __call__(self, now: float) -> float:
+        """The factor at a time in seconds."""
+        return self.factors[max(bisect_right(self.starts, now) - 1, 0)]
+
+
 def replay(
-    run: Run, profile: str, predictor: str | None, setup: Setup, seed: int = 0, speed: float = 1.0
+    run: Run,
+    profile: str,
+    predictor: str | None,
+    setup: Setup,
+    seed: int = 0,
+    slowness: Callable[[float], float] | None = None,
 ) -> dict[str, Any]:
     """The same requests, arrivals, seats and blocks in the simulator; its figures.
 
-    A shared machine is not always as fast as when it was calibrated: ``speed`` is how much
-    longer the bench's steps took than the profile says, and all steps are scaled by that.
+    ``slowness`` is how much longer the bench's steps took than the profile says, by time.
     """
     name = "fcfs" if run.figures["policy"] == "stock" else run.figures["policy"]
     policy = make_policy(name)
@@ -89,9 +131,8 @@ def replay(
     )
     spec = predictor if policy.source == "probe" and predictor else DEFAULTS[policy.source]
     time = load_profile(profile)
-    if speed != 1.0:
-        time = Scaled(time, speed)
-    outcome = Simulator(run.workload, policy, make_predictor(spec), time, setup, seed).run()
+    simulator = Simulator(run.workload, policy, make_predictor(spec), time, setup, seed, slowness)
+    outcome = simulator.run()
     return figures(run.workload, outcome)
 
 
@@ -101,20 +142,24 @@ def compare(
     """Replay each run that the simulator knows the policy of; errors as shares.
 
     The simulator's figures are means over ``seeds`` draws of the predictor's errors. The
-    machine's speed is taken from the first run of each rate, for all runs of that rate.
+    machine's speed is taken from the first run of each rate, for all runs of that rate,
+    which took turns with it.
     """
     rows = []
-    speeds: dict[Any, float] = {}
+    weathers: dict[Any, Weather] = {}
     for run in read_runs(folder):
         if run.figures["policy"].partition(":")[0] not in {*POLICIES, "stock"}:
             continue
         rate = run.figures["rate"]
-        if rate not in speeds:
-            speeds[rate] = _speed(run, profile, predictor, setup)
-        draws = [
-            replay(run, profile, predictor, setup, seed, speeds[rate]) for seed in range(seeds)
-        ]
-        row: dict[str, Any] = {"policy": run.figures["policy"], "rate": rate, "speed": speeds[rate]}
+        if rate not in weathers:
+            weathers[rate] = _weather(run, profile, predictor, setup)
+        weather = weathers[rate]
+        draws = [replay(run, profile, predictor, setup, seed, weather) for seed in range(seeds)]
+        row: dict[str, Any] = {
+            "policy": run.figures["policy"],
+            "rate": rate,
+            "speed": weather.mean,
+        }
         for name in COMPARED:
             real = run.figures[name]
             made = float(np.mean([draw[name] for draw in draws]))
@@ -124,15 +169,19 @@ def compare(
     return rows
 
 
-def _speed(run: Run, profile: str, predictor: str | None, setup: Setup) -> float:
-    """How much longer the steps of a rate's first run took than the profile has them."""
+def _weather(run: Run, profile: str, predictor: str | None, setup: Setup) -> Weather:
+    """By the run's windows, or on the whole where it kept none or the profile has no terms."""
+    time = load_profile(profile)
+    if isinstance(time, Linear) and run.windows is not None and len(run.windows):
+        return Weather.of(run.windows, time)
     real = run.figures["step_ms"] * run.figures["steps"]
-    speed = 1.0
+    weather = Weather([0.0], [1.0], 1.0)
     # Slower steps are fuller where requests arrive over time: so again, until it settles.
     for _ in range(5):
-        made = replay(run, profile, predictor, setup, speed=speed)
-        speed *= real / (made["step_ms"] * made["steps"])
-    return float(speed)
+        made = replay(run, profile, predictor, setup, slowness=weather)
+        mean = weather.mean * real / (made["step_ms"] * made["steps"])
+        weather = Weather([0.0], [mean], mean)
+    return weather
 
 
 def show(rows: list[dict[str, Any]]) -> None:

@@ -138,22 +138,6 @@ class Roofline:
         return steps * self.overhead + busy / self.efficiency
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """Another's steps, each taking ``factor`` times as long: the same machine, slower now."""
-
-    time: StepTime
-    factor: float
-
-    def seconds(self, prefill: int, decodes: int, context: int) -> float:
-        """One step."""
-        return self.factor * self.time.seconds(prefill, decodes, context)
-
-    def stretch(self, steps: int, decodes: int, context: int) -> float:
-        """Several decode steps."""
-        return self.factor * self.time.stretch(steps, decodes, context)
-
-
 def load_profile(name: str) -> StepTime:
     """A shipped profile by name, or one that ``lengthwise calibrate`` saved.
 
