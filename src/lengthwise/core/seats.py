@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from bisect import insort
+from bisect import bisect_right
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -94,7 +94,9 @@ class Seats(Generic[R]):
         bound = policy.paused_per_seat if paused_per_seat is None else paused_per_seat
         self._most_paused = bound * engine.seats
         # A paused request generates nothing, so its rank is the one it lost its seat with.
-        self._paused: list[tuple[float, R]] = []
+        self._paused_ranks: list[float] = []
+        # Who keeps a KV cache without a seat, best rank first.
+        self.paused: list[R] = []
         self._unlooked = 0
         self.pauses = 0
         # The worst rank that arrange() left in a seat, waiting winners not counted;
@@ -102,29 +104,29 @@ class Seats(Generic[R]):
         self.worst = math.inf
 
     @property
-    def paused(self) -> list[R]:
-        """Who keeps a KV cache without a seat, best rank first."""
-        return [request for _, request in self._paused]
-
-    @property
     def contested(self) -> bool:
         """Whether somebody is left without a seat, or the next arrival would be."""
+        if self.paused:
+            return True
         engine = self._engine
         full = len(engine.running) >= engine.seats or engine.free_blocks() <= engine.seats
-        return full or bool(self._paused) or bool(engine.waiting)
+        return full or bool(engine.waiting)
 
     def leave(self) -> None:
         """Take the paused out of ``running`` again, where :meth:`rejoin` put them."""
-        if self._paused:
-            del self._engine.running[-len(self._paused) :]
+        if self.paused:
+            del self._engine.running[-len(self.paused) :]
 
     def rejoin(self) -> None:
         """Show the paused at the tail of ``running``."""
-        self._engine.running += self.paused
+        self._engine.running.extend(self.paused)
 
     def forget(self, request: R) -> None:
         """The request has finished, was aborted or evicted."""
-        self._paused = [pair for pair in self._paused if pair[1] is not request]
+        for i, paused in enumerate(self.paused):
+            if paused is request:
+                del self.paused[i], self._paused_ranks[i]
+                return
 
     def look(self, news: bool) -> None:
         """:meth:`arrange` if it may change anything, else every few steps.
@@ -149,7 +151,7 @@ class Seats(Generic[R]):
         """
         engine = self._engine
         self.worst = math.inf
-        if not self._paused and not engine.waiting and engine.free_blocks() > engine.seats:
+        if not self.paused and not engine.waiting and engine.free_blocks() > engine.seats:
             return
         rank = self._policy.rank
         active = [(rank(engine.view(request)), request) for request in engine.running]
@@ -183,23 +185,30 @@ class Seats(Generic[R]):
 
     def _outside(self, heads: _Heads[R]) -> float:
         """The best rank that may take a seat from someone now."""
-        room = len(self._paused) < self._most_paused
+        room = len(self.paused) < self._most_paused
         return min(heads.rank if heads.may_preempt and room else math.inf, self._first_paused())
 
     def _first_paused(self) -> float:
-        return self._paused[0][0] if self._paused else math.inf
+        return self._paused_ranks[0] if self.paused else math.inf
+
+    def _resume(self) -> tuple[float, R]:
+        """Take the best paused request and its rank."""
+        return self._paused_ranks.pop(0), self.paused.pop(0)
+
+    def _with_ranks(self) -> list[tuple[float, R]]:
+        return list(zip(self._paused_ranks, self.paused, strict=True))
 
     def _fill(self, active: list[tuple[float, R]], heads: _Heads[R]) -> None:
         """Free seats go to the best of the paused and the waiting."""
         while len(active) + heads.seated < self._engine.seats:
             if heads.best is not None and heads.rank < self._first_paused():
-                if self._fits(heads, self._paused):
+                if self._fits(heads, self._with_ranks()):
                     heads.seat()
                 else:
                     # Memory, not seats, is short: smaller ranks wait for it.
                     heads.close()
-            elif self._paused:
-                active.append(self._paused.pop(0))
+            elif self.paused:
+                active.append(self._resume())
             else:
                 return
 
@@ -215,8 +224,8 @@ class Seats(Generic[R]):
                 worst -= 1
                 continue
             if outside == self._first_paused():
-                active.append(self._paused.pop(0))
-            elif self._fits(heads, [*self._paused, victim]):
+                active.append(self._resume())
+            elif self._fits(heads, [*self._with_ranks(), victim]):
                 heads.seat()
             else:
                 heads.close()
@@ -230,12 +239,14 @@ class Seats(Generic[R]):
         """Pause a request, or discard its KV cache where it cannot be paused."""
         engine = self._engine
         engine.view(pair[1]).preemptions += 1
-        standing = len(engine.running) + len(self._paused) + heads.seated
+        standing = len(engine.running) + len(self.paused) + heads.seated
         if not self._pausing or standing > engine.slots:
             engine.evict(pair[1])
             return
         self.pauses += 1
-        insort(self._paused, pair, key=_rank)
+        at = bisect_right(self._paused_ranks, pair[0])
+        self._paused_ranks.insert(at, pair[0])
+        self.paused.insert(at, pair[1])
 
     def _fits(self, heads: _Heads[R], outside: list[tuple[float, R]]) -> bool:
         """Whether the best waiting request's blocks are free or held by worse ranks."""
@@ -253,14 +264,14 @@ class Seats(Generic[R]):
         The engine's own victims are the tail of ``running``, where the paused now are not.
         """
         engine = self._engine
-        if not self._paused or engine.free_blocks() >= promised + engine.step_blocks:
+        if not self.paused or engine.free_blocks() >= promised + engine.step_blocks:
             return
         growth = sum(
             max(engine.needed_blocks(request) - engine.held_blocks(request), 0)
             for request in engine.running
         )
-        while self._paused and engine.free_blocks() < promised + growth:
-            engine.evict(self._paused[-1][1])
+        while self.paused and engine.free_blocks() < promised + growth:
+            engine.evict(self.paused[-1])
 
 
 def _rank(pair: tuple[float, R]) -> float:
