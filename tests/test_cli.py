@@ -80,6 +80,11 @@ def test_serve_with_a_missing_probe_folder_says_how_to_get_one(refuse, model, tm
     assert "lengthwise train" in line
 
 
+def test_serve_learns_only_where_something_predicts(refuse, model, tmp_path):
+    line = refuse("serve", model, "--policy", "fcfs", "--learn", tmp_path)
+    assert "nothing to learn" in line
+
+
 @pytest.mark.parametrize(
     ("policy", "says"), [("nope", "unknown policy"), ("oracle", "lengthwise bench only")]
 )

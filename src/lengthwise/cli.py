@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lengthwise import __version__
 from lengthwise.errors import UserError
+from lengthwise.judge.command import add as add_evaluate
 from lengthwise.sim.command import add_calibrate, add_simulate
 from lengthwise.theory.command import add as add_theory
 
@@ -38,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_add_model, _add_collect, _add_train, _add_serve, _add_bench, _add_demo):
         add(commands)
-    for add in (add_simulate, add_calibrate, add_theory):
+    for add in (add_simulate, add_calibrate, add_theory, add_evaluate):
         add(commands)
     return parser
 
@@ -59,6 +60,7 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     it.add_argument("model", help="folder of the model")
     it.add_argument("--prompts", default="builtin", help="JSONL file, or builtin")
     it.add_argument("--limit", type=int, help="only the first N prompts")
+    it.add_argument("--held-out", action="store_true", help="of those, only the held-out quarter")
     it.add_argument("--out", type=Path, required=True, help="folder for the data; resumed if there")
     it.add_argument("--cap", type=int, default=512, help="most tokens of an answer")
     it.add_argument("--seats", type=int, default=48)
@@ -74,9 +76,11 @@ def _collect(args: argparse.Namespace) -> None:
     from lengthwise.collect import Options, collect
     from lengthwise.engine import preload_libraries
     from lengthwise.predictors.fingerprint import model_folder
-    from lengthwise.prompts import read_prompts
+    from lengthwise.prompts import held_out, read_prompts
 
     prompts = read_prompts(args.prompts, args.limit)
+    if args.held_out:
+        prompts = [prompt for prompt in prompts if held_out(prompt.id)]
     model = model_folder(args.model)
     preload_libraries()
     options = Options(args.cap, args.seats, tuple(args.layers), args.temperature, seed=args.seed)
@@ -115,6 +119,12 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("model")
     it.add_argument("--policy", default="trail", help="e.g. trail, trail:0.5, sjf, fcfs")
     it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
+    it.add_argument(
+        "--scoring", default="auto", help="new prompts on a thread, in a process, or auto"
+    )
+    it.add_argument(
+        "--learn", metavar="FOLDER", help="go on learning from finished requests; keeps versions"
+    )
     it.set_defaults(run=_serve)
 
 
@@ -122,7 +132,14 @@ def _serve(args: argparse.Namespace) -> None:
     from lengthwise.serve import serve
     from lengthwise.vllm.settings import Settings
 
-    serve(args.model, Settings(policy=args.policy, probe=args.probe), args.rest)
+    settings = Settings(
+        policy=args.policy,
+        probe=args.probe,
+        scoring=args.scoring,
+        learn=args.learn is not None,
+        learning={} if args.learn is None else {"folder": str(Path(args.learn).resolve())},
+    )
+    serve(args.model, settings, args.rest)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.errors import UserError
+from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
-from lengthwise.predictors.store import load_probe, load_prompt_predictor
+from lengthwise.predictors.store import load_probe
+from lengthwise.vllm.arrivals import in_process
 from lengthwise.vllm.settings import KEY, Settings
 
 
@@ -42,9 +44,11 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
                 f"policy {settings.policy} predicts: give --probe FOLDER (see lengthwise train), "
                 "or --policy fcfs"
             )
-        load_prompt_predictor(settings.probe, model)
+        in_process(settings, Scorer.load(settings.probe, model))
         if settings.probing:
             load_probe(settings.probe, model)
+    elif settings.learn:
+        raise UserError(f"policy {settings.policy} predicts nothing: there is nothing to learn")
     if source == "oracle":
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
     _check_port(_flag(flags, "--host") or "", _flag(flags, "--port") or "8000")

@@ -5,11 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lengthwise.errors import UserError
+from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
+from lengthwise.predictors.bert import Bert
+from lengthwise.predictors.history import History
+from lengthwise.predictors.ltr import LTR
+from lengthwise.predictors.magnus import Magnus
 from lengthwise.predictors.ngrams import Ngrams
+from lengthwise.predictors.oracles import NoisyOracle, Oracle
 from lengthwise.predictors.shape import Fitting, LengthPredictor
+from lengthwise.predictors.ssjf import SSJF
 from lengthwise.predictors.trail import Trail
 
-PREDICTORS: dict[str, type[LengthPredictor]] = {each.name: each for each in (Ngrams, Trail)}
+PREDICTORS: dict[str, type[LengthPredictor]] = {
+    each.name: each
+    for each in (
+        LTR,
+        SSJF,
+        Bert,
+        Constant,
+        History,
+        Magnus,
+        MaxTokens,
+        Ngrams,
+        NoisyOracle,
+        Oracle,
+        PromptLength,
+        Trail,
+    )
+}
 """By the name the command line has for them."""
 
 

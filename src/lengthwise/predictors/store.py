@@ -62,7 +62,7 @@ class Trained:
             path = folder / f"{role}.safetensors"
             path.unlink(missing_ok=True)
             if predictor is not None:
-                described[role] = _save(predictor, path)
+                described[role] = save_predictor(predictor, path)
         described["report"] = self.report
         if self.errors is not None:
             self.errors.save(folder / "errors.json")
@@ -83,7 +83,7 @@ def load_probe(name: str, model: str) -> Probe:
     folder, described = _describe(name, model)
     if "probe" not in described:
         raise UserError(f"no probe in {folder}: run lengthwise train trail first")
-    trail = _load(folder, described, "probe")
+    trail = load_predictor(folder, described, "probe")
     assert isinstance(trail, Trail)
     return trail.probe
 
@@ -94,7 +94,7 @@ def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
     Raises:
         UserError: as :func:`load_probe`.
     """
-    predictor = _load(*_describe(name, model), "prompt")
+    predictor = load_predictor(*_describe(name, model), "prompt")
     assert isinstance(predictor, PromptPredictor)
     return predictor
 
@@ -107,7 +107,8 @@ def has_probe(name: str) -> bool:
         return False
 
 
-def _save(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
+def save_predictor(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
+    """Writes its arrays to ``path``; returns what :func:`load_predictor` needs besides."""
     settings, arrays = predictor.state()
     save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
     bins = predictor.bins
@@ -121,7 +122,12 @@ def _save(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
     }
 
 
-def _load(folder: Path, described: dict[str, Any], role: str) -> LengthPredictor:
+def load_predictor(folder: Path, described: dict[str, Any], role: str) -> LengthPredictor:
+    """The predictor described under ``role``, its arrays in ``ROLE.safetensors``.
+
+    Raises:
+        UserError: if something is missing or damaged.
+    """
     path = folder / f"{role}.safetensors"
     with reading(path, _AGAIN):
         it = described[role]

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from lengthwise.core.policy import Source
-from lengthwise.predictors.shape import Asked, PromptPredictor
-from lengthwise.predictors.text import PromptText
+from lengthwise.errors import UserError
+from lengthwise.online.client import FAILED, WAITING, Client, logger
+from lengthwise.online.messages import Start
+from lengthwise.online.options import Learning
+from lengthwise.online.scorer import Scorer
+from lengthwise.predictors.shape import Asked
 from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.settings import Settings
 
 ORACLE_HINT = "lengthwise_true_tokens"
 """Key in a request's ``extra_args`` that the oracle predictor reads; only it does."""
 
 
-class ArrivalPredictor(Protocol):
-    """Scores arrivals; the scheduler asks what is ready before each step."""
+class ArrivalPredictor:
+    """Scores arrivals; the scheduler asks what is ready before each step. This one never."""
 
     def submit(self, request: Any) -> None:
         """A vLLM request arrived."""
 
     def ready(self) -> list[tuple[str, float]]:
         """Request ids and predicted output tokens finished since the last call."""
-
-
-class NoPredictor:
-    """For policies that use none, and where none was trained."""
-
-    def submit(self, request: Any) -> None:
-        """Ignored."""
-
-    def ready(self) -> list[tuple[str, float]]:
-        """Never anything."""
         return []
 
+    def finished(self, request: Any) -> None:
+        """A vLLM request is gone, whatever the reason."""
 
-class OraclePredictor:
+    def stats(self) -> dict[str, float]:
+        """Counters, if it has any."""
+        return {}
+
+    def close(self) -> None:
+        """No more requests will come."""
+
+
+class NoPredictor(ArrivalPredictor):
+    """For policies that use none, and where none was trained."""
+
+
+class OraclePredictor(ArrivalPredictor):
     """True lengths, as a benchmark measured them in an earlier run of the same prompts."""
 
     def __init__(self) -> None:
@@ -54,46 +64,130 @@ class OraclePredictor:
         return ready
 
 
-class PromptScorer:
-    """The trained prompt predictor on a thread of its own; a failure leaves FCFS order."""
+class ThreadPredictor(ArrivalPredictor):
+    """The trained prompt predictor on a thread of its own; a failure leaves FCFS order.
 
-    def __init__(self, predictor: PromptPredictor, text: PromptText | None) -> None:
-        self._predictor, self._text = predictor, text
+    For cheap ones: while it computes in Python, the engine's loop does not.
+    """
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self._failed = scorer, False
+        self._wanted: dict[str, Asked] = {}
         self._done: deque[tuple[str, float]] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lengthwise-prompt")
-        # The first call sets up threads and caches; nobody should wait for that.
-        self._pool.submit(self._predict, [1, 2], 1)
+        self._pool.submit(scorer.warm_up)
 
     def submit(self, request: Any) -> None:
-        """Queue the request's prompt for scoring."""
-        if request.prompt_token_ids:
-            ids, most = list(request.prompt_token_ids), request.max_tokens
-            self._pool.submit(self._score, request.request_id, ids, most)
+        """Queue the request's prompt for scoring, if there is room."""
+        if request.prompt_token_ids and len(self._wanted) < WAITING:
+            self._wanted[request.request_id] = asked_of(request)
+            self._pool.submit(self._score, request.request_id)
 
     def ready(self) -> list[tuple[str, float]]:
         """What the thread has finished."""
-        ready = []
-        while self._done:
-            ready.append(self._done.popleft())
-        return ready
+        return [self._done.popleft() for _ in range(len(self._done))]
 
-    def _score(self, request_id: str, prompt_ids: list[int], max_tokens: int) -> None:
+    def finished(self, request: Any) -> None:
+        """It need not be scored any more."""
+        self._wanted.pop(request.request_id, None)
+
+    def close(self) -> None:
+        """What is still queued is not scored."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _score(self, request_id: str) -> None:
+        asked = self._wanted.pop(request_id, None)
+        if asked is None:
+            return
         with COSTS.timed("prompt_s"):
-            self._done.append((request_id, self._predict(prompt_ids, max_tokens)))
+            tokens = self._scorer.tokens([asked])[0]
+        if not math.isnan(tokens):
+            self._done.append((request_id, tokens))
+        elif not self._failed:
+            self._failed = True
+            logger.warning(FAILED, self._scorer.error)
 
-    def _predict(self, prompt_ids: list[int], max_tokens: int) -> float:
-        text = "" if self._text is None else self._text(prompt_ids)
-        return float(self._predictor.lengths([Asked("", prompt_ids, text, max_tokens)]).mean()[0])
+
+class ProcessPredictor(ArrivalPredictor):
+    """The trained prompt predictor in a process of its own, which may go on learning.
+
+    Aborted requests are not learned from: how long they would have been is unknown. For
+    vLLM that includes answers ended by a stop string, which its front end looks for.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def submit(self, request: Any) -> None:
+        """Send the request's prompt for scoring, if there is room."""
+        if request.prompt_token_ids:
+            with COSTS.timed("prompt_s"):
+                self._client.submit(asked_of(request))
+
+    def ready(self) -> list[tuple[str, float]]:
+        """What the process has finished."""
+        before = self._client.seconds
+        found = self._client.ready()
+        COSTS.service_s += self._client.seconds - before
+        return found
+
+    def finished(self, request: Any) -> None:
+        """Learn from it, if it was served to its end."""
+        reason, tokens = str(request.get_finished_reason()), request.num_output_tokens
+        with COSTS.timed("prompt_s"):
+            if reason in ("stop", "length") and tokens > 0:
+                self._client.finished(request.request_id, tokens, reason == "length")
+            else:
+                self._client.forget(request.request_id)
+
+    def stats(self) -> dict[str, float]:
+        """Counters of scoring and of learning."""
+        return self._client.stats()
+
+    def close(self) -> None:
+        """End the process."""
+        self._client.close()
 
 
-def make_arrival_predictor(source: Source, probe: str | None, model: str) -> ArrivalPredictor:
-    """The predictor of new arrivals that a policy with this source needs."""
+def asked_of(request: Any) -> Asked:
+    """A vLLM request as predictors see it; the application is what the client calls it."""
+    hints = getattr(request.sampling_params, "extra_args", None) or {}
+    application = hints.get("template", hints.get("tenant")) or ""
+    prompt_ids = list(request.prompt_token_ids)
+    return Asked(request.request_id, prompt_ids, "", request.max_tokens, str(application))
+
+
+def make_arrival_predictor(source: Source, settings: Settings, model: str) -> ArrivalPredictor:
+    """The predictor of new arrivals that a policy with this source needs.
+
+    Raises:
+        UserError: if the settings contradict each other, or it cannot be loaded.
+    """
     if source == "oracle":
         return OraclePredictor()
-    if source == "none" or probe is None:
+    if source == "none" or settings.probe is None:
         return NoPredictor()
-    from lengthwise.predictors.store import load_prompt_predictor
+    # Loaded here in any case: what is wrong with it is said before serving begins.
+    scorer = Scorer.load(settings.probe, model)
+    if not in_process(settings, scorer):
+        return ThreadPredictor(scorer)
+    learning = Learning.of(settings.learning) if settings.learn else None
+    return ProcessPredictor(
+        Client.of(Start(model, settings.probe, learning), settings.scoring_timeout)
+    )
 
-    predictor = load_prompt_predictor(probe, model)
-    text = PromptText.load(model) if predictor.reads == "text" else None
-    return PromptScorer(predictor, text)
+
+def in_process(settings: Settings, scorer: Scorer) -> bool:
+    """Whether prompts are scored in a process of their own, as the settings say.
+
+    Left to itself, a predictor of token ids (or of nothing) stays on a thread: it takes
+    some ten microseconds, less than sending the prompt. One of text needs a tokenizer
+    and mostly a network, and would hold up the engine's Python code.
+    """
+    if settings.scoring not in ("auto", "thread", "process"):
+        raise UserError(f"scoring is auto, thread or process, not {settings.scoring!r}")
+    if settings.learn and settings.scoring == "thread":
+        raise UserError("learning needs a process of its own: leave out scoring=thread, or learn")
+    if settings.scoring == "auto":
+        return settings.learn or scorer.predictor.reads == "text"
+    return settings.scoring == "process"

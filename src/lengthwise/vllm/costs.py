@@ -14,7 +14,9 @@ class Costs:
 
     ``schedule_s`` is all of schedule(), vLLM's own part included; ``ranking_s`` what
     lengthwise added to it and to the handling of outputs. ``predict_s`` is tap + probe +
-    refinement on the worker's step path, ``prompt_s`` the prompt predictor off it.
+    refinement on the worker's step path, ``prompt_s`` what the prompt predictor takes of
+    the engine's own process, off that path; ``service_s`` is the processor time of its own
+    process, if it has one.
     """
 
     steps: int = 0
@@ -22,6 +24,7 @@ class Costs:
     ranking_s: float = 0.0
     predict_s: float = 0.0
     prompt_s: float = 0.0
+    service_s: float = 0.0
     pauses: int = 0
     evictions: int = 0
     recomputed_tokens: int = 0

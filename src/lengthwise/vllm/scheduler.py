@@ -51,7 +51,7 @@ class Scheduler(StockScheduler):
         engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(engine, self._policy, settings.pause, settings.margin)
         self._arrivals = make_arrival_predictor(
-            self._policy.source, settings.probe, config.model_config.model
+            self._policy.source, settings, config.model_config.model
         )
         self._bins: Any = None
         self._steps_without = 0
@@ -123,7 +123,17 @@ class Scheduler(StockScheduler):
         self._seats.forget(request)
         super()._preempt_request(request, *args, **kwargs)
 
+    def prediction_stats(self) -> dict[str, float]:
+        """Counters of the predictions of new requests, and of learning while serving."""
+        return self._arrivals.stats()
+
+    def shutdown(self) -> None:
+        """The end; a prediction process ends too."""
+        self._arrivals.close()
+        super().shutdown()
+
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self._arrivals.finished(request)
         self._views.pop(request.request_id, None)
         self._seats.forget(request)
         return super()._free_request(request, *args, **kwargs)

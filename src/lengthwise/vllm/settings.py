@@ -26,6 +26,11 @@ class Settings:
             prediction counts down.
         record: layers to record (``lengthwise collect``); empty when serving.
         record_every: sampled positions are this many tokens apart.
+        scoring: where prompts are scored: on a thread of the engine, in a process of its
+            own, or (auto) the former if the predictor is cheap.
+        scoring_timeout: seconds of silence after which that process is given up.
+        learn: go on learning from finished requests (:mod:`lengthwise.online.learner`).
+        learning: options for that (:class:`lengthwise.online.options.Learning`).
     """
 
     policy: str = "trail"
@@ -35,6 +40,10 @@ class Settings:
     interval: int = 1
     record: list[int] = field(default_factory=list)
     record_every: int = 8
+    scoring: str = "auto"
+    scoring_timeout: float = 10.0
+    learn: bool = False
+    learning: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:

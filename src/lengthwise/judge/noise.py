@@ -1,0 +1,58 @@
+"""The noise floor: how far two samples of the same prompt lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lengthwise.answers import Answers
+from lengthwise.collect import finished_ids, read_meta
+from lengthwise.core.bins import Bins
+from lengthwise.errors import UserError
+from lengthwise.judge.court import Court, pick
+from lengthwise.judge.metrics import Table
+from lengthwise.predictors.oracles import AnotherSeed
+from lengthwise.prompts import held_out
+
+
+def noise_floor(
+    fit: Answers, folders: Sequence[Path], b: int, seed: int
+) -> tuple[int, dict[str, Table]]:
+    """How many held-out prompts all folders have, and what one sample says of another.
+
+    A predictor that knows everything but the sampler's dice can do a little better: it
+    may say the median of all samples, where another sample is but one of them. The first
+    folder is predicted by each of the others; figures are means over those.
+
+    Raises:
+        UserError: if the folders are not samples of the same prompts by the same model.
+    """
+    if len(folders) < 2:
+        raise UserError("--samples needs at least two folders: one for each seed")
+    metas = [_meta(folder) for folder in folders]
+    for key in ("model", "cap", "temperature"):
+        if any(meta[key] != metas[0][key] for meta in metas):
+            raise UserError(f"the folders of --samples differ in {key}: only the seed may")
+    shared = set.intersection(*(set(finished_ids(folder)) for folder in folders))
+    sample = Answers.read(folders[:1])
+    chosen = [i for i, each in enumerate(sample.asked) if each.id in shared and held_out(each.id)]
+    if len(chosen) < 2:
+        raise UserError("the folders of --samples share no held-out prompts: collect the same ones")
+    court = Court.of(fit, pick(sample, chosen), b, seed)
+    bins = Bins.log(20, sample.cap).with_overflow()
+    others = [AnotherSeed.read(bins, [folder], sample.model) for folder in folders[1:]]
+    tables = [court.judge(court.hear(other)) for other in others]
+    means = {
+        stage: {name: np.mean([each[stage][name] for each in tables], axis=0) for name in table}
+        for stage, table in tables[0].items()
+    }
+    return len(court.answers), means
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    if not (folder / "meta.json").is_file():
+        raise UserError(f"no collected data in {folder}: run lengthwise collect first")
+    return read_meta(folder)

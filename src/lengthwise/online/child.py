@@ -1,0 +1,129 @@
+"""One life of the prediction process, seen from the engine; no call here ever waits.
+
+A plain subprocess, not ``multiprocessing``: that would import the engine's main module
+again, vLLM and all, and is forbidden to daemonic processes.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from lengthwise.online.messages import Outcome, Start, Stopped, ToEngine, ToService
+from lengthwise.predictors.shape import Asked
+
+PROGRAM = (sys.executable, "-m", "lengthwise.online.service")
+
+_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TQDM_DISABLE": "1",
+}
+
+
+class Child:
+    """The process, and two threads that talk to it.
+
+    Args:
+        start: said first.
+        program: the command; it is given the number of the connection's file.
+    """
+
+    def __init__(self, start: Start, program: tuple[str, ...] = PROGRAM) -> None:
+        self._outbox: queue.SimpleQueue[ToService | None] = queue.SimpleQueue()
+        self._inbox: deque[ToEngine] = deque()
+        self._program = program
+        self._unwanted = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.ended: str | None = None
+        self._outbox.put(start)
+        self._thread = threading.Thread(target=self._live, name="lengthwise-scores", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None before there is one."""
+        return None if self._process is None else self._process.pid
+
+    def send(self, message: Asked | Outcome) -> None:
+        """Goes out when there is room in the pipe; the caller bounds how much is under way."""
+        self._outbox.put(message)
+
+    @property
+    def unsent(self) -> int:
+        """Messages that have not gone out yet."""
+        return self._outbox.qsize()
+
+    def received(self) -> list[ToEngine]:
+        """What came since the last call."""
+        return [self._inbox.popleft() for _ in range(len(self._inbox))]
+
+    def kill(self) -> None:
+        """End it; ``ended`` is set a little later."""
+        self._unwanted.set()
+        if self._process is not None:
+            self._process.kill()
+
+    def join(self) -> None:
+        """Wait for its end, after :meth:`kill`: for tests and shutdown."""
+        self._thread.join()
+
+    def _live(self) -> None:
+        ours, theirs = Pipe()
+        with ours:
+            try:
+                with theirs:
+                    self._process = process = self._spawn(theirs.fileno())
+            except OSError as error:
+                self.ended = f"it cannot be started: {error}"
+                return
+            if self._unwanted.is_set():
+                process.kill()
+            writer = threading.Thread(target=self._write, args=(ours,), daemon=True)
+            writer.start()
+            reason = self._read(ours)
+            process.kill()
+            status = process.wait()
+            self._outbox.put(None)
+            writer.join()
+        self.ended = reason or f"it ended with status {status}"
+
+    def _spawn(self, file: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*self._program, str(file)],
+            pass_fds=[file],
+            stdin=subprocess.DEVNULL,
+            # Whoever started the engine may read its standard output.
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **_ENVIRONMENT},
+            # Ctrl-C is the engine's to handle.
+            start_new_session=True,
+        )
+
+    def _read(self, ours: Connection[Any, Any]) -> str:
+        """Until it is gone; why, if it said so."""
+        reason = ""
+        try:
+            while True:
+                message = ours.recv()
+                if isinstance(message, Stopped):
+                    reason = message.reason
+                else:
+                    self._inbox.append(message)
+        except (EOFError, OSError):
+            return reason
+
+    def _write(self, ours: Connection[Any, Any]) -> None:
+        try:
+            while (message := self._outbox.get()) is not None:
+                ours.send(message)
+        except OSError:
+            return

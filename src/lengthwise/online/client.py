@@ -1,0 +1,187 @@
+"""Predictions from another process, for a loop that must never wait."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from lengthwise.online.child import Child
+from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, ToEngine
+from lengthwise.predictors.shape import Asked
+
+logger = logging.getLogger("vllm.lengthwise")
+
+FAILED = "lengthwise: the predictor failed (%s): such requests keep the order of arrival"
+
+WAITING = 8192
+"""Requests that may wait for a prediction; further ones do without."""
+
+WINDOW = 64
+"""Requests sent and not answered yet; those behind them can still be taken back."""
+
+BACKLOG = 1024
+"""Finished requests not sent yet; further ones are not learned from."""
+
+START_S = 300.0
+"""Time for the process to import and load everything, on a machine that is busy."""
+
+RESTARTS = 3
+"""After that many new starts there are no predictions any more."""
+
+
+class Client:
+    """Sends prompts to the prediction process and hands out what comes back.
+
+    If the process crashes, or is silent for longer than ``timeout`` seconds while it has
+    something to do, it is started again, ``RESTARTS`` times in all. Meanwhile, and after
+    that, requests go without a prediction. Each of this is one line in the log.
+
+    Args:
+        begin: starts a process and says what it serves.
+        learning: whether finished requests are of interest.
+        timeout: seconds.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], Child],
+        learning: bool,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._begin, self._learning, self._timeout, self._clock = begin, learning, timeout, clock
+        self._waiting: dict[str, Asked] = {}
+        self._sent: set[str] = set()
+        self._said: dict[str, float] = {}
+        self._live: dict[str, Asked] = {}
+        self._counters = Counters()
+        self.scored = self.dropped = self.failed = self.unlearned = self.restarts = 0
+        self.seconds = 0.0
+        self.child: Child | None = None
+        self._start()
+
+    @classmethod
+    def of(cls, start: Start, timeout: float) -> Client:
+        """The client of a process that serves this."""
+        return cls(lambda: Child(start), start.learning is not None, timeout)
+
+    def submit(self, asked: Asked) -> None:
+        """A request arrived; it is scored if there is room."""
+        if self.child is None:
+            return
+        if len(self._waiting) >= WAITING:
+            self.dropped += 1
+            return
+        self._waiting[asked.id] = self._live[asked.id] = asked
+
+    def ready(self) -> list[tuple[str, float]]:
+        """Request ids and expected output tokens since the last call; never a gone request's."""
+        found: list[tuple[str, float]] = []
+        if self.child is None:
+            return found
+        for message in self.child.received():
+            found += self._hear(message)
+        self._watch()
+        while self.up and self._waiting and len(self._sent) < WINDOW:
+            self._send(self._waiting.pop(next(iter(self._waiting))))
+        return found
+
+    def finished(self, id: str, tokens: int, cut: bool) -> None:
+        """A request ended by itself (not ``cut``) or at a limit, after so many tokens."""
+        asked, predicted = self._live.get(id), self._said.get(id)
+        self.forget(id)
+        if asked is None or self.child is None or not self._learning:
+            return
+        if not self.up or self.child.unsent >= BACKLOG:
+            self.unlearned += 1
+            return
+        self.child.send(Outcome(asked, tokens, cut, predicted))
+
+    def forget(self, id: str) -> None:
+        """A request is gone: nobody wants its prediction any more."""
+        self._waiting.pop(id, None)
+        self._live.pop(id, None)
+        self._said.pop(id, None)
+
+    def stats(self) -> dict[str, float]:
+        """Counters of scoring, its ``seconds`` included, and of learning as of its last note."""
+        names = ("up", "scored", "dropped", "failed", "unlearned", "restarts", "seconds")
+        return {name: getattr(self, name) for name in names} | asdict(self._counters)
+
+    def close(self) -> None:
+        """End the process."""
+        child, self.child = self.child, None
+        if child is not None:
+            child.kill()
+            child.join()
+
+    def _start(self) -> None:
+        self.child = self._begin()
+        self.up, self._heard = False, self._clock()
+
+    def _send(self, asked: Asked) -> None:
+        assert self.child is not None
+        if not self._sent:
+            # It had nothing to do, so its silence counts from now on.
+            self._heard = self._clock()
+        self._sent.add(asked.id)
+        self.child.send(asked)
+
+    def _hear(self, message: ToEngine) -> list[tuple[str, float]]:
+        self._heard = self._clock()
+        self.up = True
+        if isinstance(message, Scored):
+            return self._take(message)
+        if isinstance(message, Note):
+            self._counters = message.counters
+            logger.info("lengthwise: %s", message.line)
+        return []
+
+    def _take(self, message: Scored) -> list[tuple[str, float]]:
+        if message.error and not self.failed:
+            logger.warning(FAILED, message.error)
+        self._sent.difference_update(message.ids)
+        self.seconds += message.seconds
+        known = {
+            id: tokens
+            for id, tokens in zip(message.ids, message.tokens, strict=True)
+            if not math.isnan(tokens)
+        }
+        self.scored += len(known)
+        self.failed += len(message.ids) - len(known)
+        wanted = {id: tokens for id, tokens in known.items() if id in self._live}
+        self._said |= wanted
+        return list(wanted.items())
+
+    def _watch(self) -> None:
+        """Give up on a process that ended or is stuck."""
+        assert self.child is not None
+        silent = self._clock() - self._heard
+        if self.child.ended is not None:
+            self._lose(self.child.ended)
+        elif silent > (self._timeout if self.up else START_S) and (self._sent or not self.up):
+            self.child.kill()
+            self._lose(f"it was silent for {silent:.0f} s")
+
+    def _lose(self, reason: str) -> None:
+        # What it was at may be what ended it: those requests are not sent again.
+        self._sent.clear()
+        again = self.restarts < RESTARTS
+        logger.warning(
+            "lengthwise: no predictions from prompts, order of arrival instead: the process that "
+            "makes them is gone (%s); %s",
+            reason,
+            "it is started again" if again else "it is not started any more",
+        )
+        if again:
+            self.restarts += 1
+            self._start()
+            return
+        self.child = None
+        self._waiting.clear()
+        self._live.clear()
+        self._said.clear()

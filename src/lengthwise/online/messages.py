@@ -1,0 +1,95 @@
+"""What the engine and its prediction process say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lengthwise.online.options import Learning
+from lengthwise.predictors.shape import Asked
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the process serves, said first.
+
+    Attributes:
+        model: the served model, a folder or hub name.
+        probe: folder of the trained predictors.
+        learning: how to go on learning; None is not to.
+    """
+
+    model: str
+    probe: str
+    learning: Learning | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A request that finished, and what had been said of it.
+
+    Attributes:
+        asked: the request.
+        tokens: that it generated.
+        cut: whether it was cut at a limit: the answer has at least so many tokens.
+        predicted: total tokens predicted at arrival; None if that came too late.
+    """
+
+    asked: Asked
+    tokens: int
+    cut: bool
+    predicted: float | None = None
+
+
+@dataclass
+class Counters:
+    """What learning has done so far.
+
+    Attributes:
+        version: number of the predictor in use; 0 is the one that training made.
+        learned, held_back: finished requests learned from, and kept to judge by.
+        swaps, refusals: new versions put to use, and found no better.
+        drifts: changes for the worse in the errors.
+    """
+
+    version: int = 0
+    learned: int = 0
+    held_back: int = 0
+    swaps: int = 0
+    refusals: int = 0
+    drifts: int = 0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions: total output tokens for each request id that has one.
+
+    Attributes:
+        tokens: NaN where the predictor failed.
+        seconds: of processor and waiting that the process spent on them.
+        error: why it failed, if it did.
+    """
+
+    ids: Sequence[str]
+    tokens: Sequence[float]
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line for the engine's log, and where learning stands."""
+
+    line: str
+    counters: Counters = field(default_factory=Counters)
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The process cannot go on: why."""
+
+    reason: str
+
+
+ToService = Start | Asked | Outcome
+ToEngine = Scored | Note | Stopped

@@ -1,0 +1,134 @@
+"""The prediction process: ``python -m lengthwise.online.service FD``; see ``child.py``.
+
+Scores prompts in the batches that have piled up, and learns on a thread beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from lengthwise.online.learner import Learner
+from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, Stopped, ToEngine
+from lengthwise.online.scorer import Scorer
+from lengthwise.predictors.shape import Asked
+
+BATCH = 16
+"""Most prompts scored at once: the first of them waits for the last."""
+
+NICENESS = 10
+"""A busy engine comes first: of a core that it uses too, this leaves about a tenth."""
+
+
+class Service:
+    """Answers the engine's messages, one after another.
+
+    Args:
+        start: what to serve.
+        send: takes what is to be said; called from two threads.
+
+    Raises:
+        UserError: if the predictor cannot be loaded.
+    """
+
+    def __init__(self, start: Start, send: Callable[[ToEngine], None]) -> None:
+        self._send = send
+        self._scorer = Scorer.load(start.probe, start.model)
+        self._learner = None
+        if start.learning is not None:
+            self._learner = Learner(self._scorer, start.learning, start.model, send)
+            self._learner.resume()
+        self._scorer.warm_up()
+        counters = self._learner.counters if self._learner else Counters()
+        send(Note(f"{self._scorer.predictor.name} scores prompts in its own process", counters))
+
+    def run(self, inbox: queue.SimpleQueue[Asked | Outcome]) -> None:
+        """Serve for ever."""
+        while True:
+            self.turn(inbox)
+
+    def turn(self, inbox: queue.SimpleQueue[Asked | Outcome]) -> None:
+        """Wait for a message, then answer what has piled up, a batch at most."""
+        asked: list[Asked] = []
+        message = inbox.get()
+        while True:
+            if isinstance(message, Asked):
+                asked.append(message)
+            elif self._learner is not None:
+                self._learner.add(message)
+            if len(asked) == BATCH:
+                break
+            try:
+                message = inbox.get_nowait()
+            except queue.Empty:
+                break
+        if asked:
+            self._score(asked)
+        if self._learner is not None and self._learner.due():
+            self._learner.begin()
+
+    def _score(self, asked: list[Asked]) -> None:
+        start = time.thread_time()
+        self._scorer.error = ""
+        tokens = self._scorer.tokens(asked)
+        spent = time.thread_time() - start
+        self._send(Scored([each.id for each in asked], tokens, spent, self._scorer.error))
+
+
+def main() -> None:
+    """Serve the engine at the other end of the connection until it is gone."""
+    connection: Connection[ToEngine, Start | Asked | Outcome] = Connection(int(sys.argv[1]))
+    _step_back()
+    lock = threading.Lock()
+
+    def send(message: ToEngine) -> None:
+        with lock:
+            connection.send(message)
+
+    try:
+        start = connection.recv()
+        assert isinstance(start, Start)
+        inbox: queue.SimpleQueue[Asked | Outcome] = queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
+        Service(start, send).run(inbox)
+    except (EOFError, OSError):
+        os._exit(0)
+    except Exception as error:
+        with suppress(OSError):
+            send(Stopped(f"{type(error).__name__}: {error}".splitlines()[0]))
+        os._exit(1)
+
+
+def _listen(
+    connection: Connection[ToEngine, Start | Asked | Outcome],
+    inbox: queue.SimpleQueue[Asked | Outcome],
+) -> None:
+    """Empties the connection, so that the engine's end never fills up; ends with it."""
+    try:
+        while True:
+            message = connection.recv()
+            assert not isinstance(message, Start)
+            inbox.put(message)
+    except (EOFError, OSError):
+        # The engine is gone; whatever is being computed here is for nobody.
+        os._exit(0)
+
+
+def _step_back() -> None:
+    """One thread, low priority, on any core: the engine may have bound itself to some."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.nice(NICENESS)
+    with suppress(OSError, AttributeError):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Output length from the application alone: what its earlier answers were like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.lengths import Lengths
+from lengthwise.predictors.histogram import histogram, shares
+from lengthwise.predictors.shape import Arrays, Asked, Fitting, PromptPredictor, Reads, limits
+
+if TYPE_CHECKING:
+    from lengthwise.answers import Answers
+
+PULLS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+"""How many answers of its own make a template count as much as all the others, to choose from."""
+
+
+class History(PromptPredictor):
+    """A histogram for each template, shrunk towards the overall one.
+
+    Few answers say little of a template, so its histogram starts as everybody's and
+    becomes its own as they come. An unknown template is everybody's.
+
+    Args:
+        bins: [k] of total output tokens.
+        overall: [k] shares of all answers.
+        templates: t names.
+        shares: [t, k] of each template's answers, shrunk.
+    """
+
+    name: ClassVar[str] = "history"
+    reads: ClassVar[Reads] = "ids"
+
+    def __init__(
+        self, bins: Bins, overall: Floats, templates: Sequence[str], shares: Floats
+    ) -> None:
+        self.bins, self.overall, self.templates, self.shares = bins, overall, templates, shares
+        self._shares = dict(zip(templates, shares, strict=True))
+
+    @classmethod
+    def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
+        """Histograms, shrunk as makes the answers of ``tune`` likeliest."""
+        names, member = np.unique([each.template for each in fit.asked], return_inverse=True)
+        counts = np.stack([histogram(bins, fit.tokens[member == i]) for i in range(len(names))])
+        overall = shares(counts.sum(axis=0))
+        templates = [str(name) for name in names]
+        candidates = [
+            cls(bins, overall, templates, shares(counts, pull, overall)) for pull in PULLS
+        ]
+        found = bins.index(tune.tokens)
+        return max(candidates, key=lambda one: one._likelihood(tune.asked, found))
+
+    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+        """Each template's histogram."""
+        return Lengths.of(self.bins, self._rows(asked), limits(asked))
+
+    def state(self) -> tuple[dict[str, Any], Arrays]:
+        """The templates' names and the histograms."""
+        return {"templates": list(self.templates)}, {
+            "overall": self.overall,
+            "shares": self.shares,
+        }
+
+    @classmethod
+    def restore(cls, bins: Bins, settings: dict[str, Any], arrays: Arrays) -> Self:
+        """The predictor that ``state`` described."""
+        templates = list(settings["templates"])
+        overall, shares = (arrays[name].astype(np.float32) for name in ("overall", "shares"))
+        if overall.shape != (len(bins),) or shares.shape != (len(templates), len(bins)):
+            raise ValueError(f"{len(templates)} templates need histograms over {len(bins)} bins")
+        return cls(bins, overall, templates, shares)
+
+    def _rows(self, asked: Sequence[Asked]) -> Floats:
+        rows = [self._shares.get(each.template, self.overall) for each in asked]
+        return np.array(rows, dtype=np.float32).reshape(-1, len(self.bins))
+
+    def _likelihood(self, asked: Sequence[Asked], found: NDArray[np.int64]) -> float:
+        return float(np.log(self._rows(asked)[np.arange(len(found)), found]).sum())

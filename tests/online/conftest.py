@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lengthwise.core import Bins
+from lengthwise.online.messages import Outcome
+from lengthwise.predictors.fingerprint import fingerprint
+from lengthwise.predictors.ngrams import Ngrams
+from lengthwise.predictors.shape import Asked, Fitting
+from lengthwise.predictors.store import Trained
+
+SHORT, LONG = 11, 22
+
+
+@pytest.fixture(scope="session")
+def bins():
+    return Bins.log(12, 256).with_overflow()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """A served model as far as predictors look at it."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "llama", "num_hidden_layers": 1, "hidden_size": 4})
+    )
+    save_file({"model.norm.weight": torch.ones(4)}, folder / "model.safetensors")
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def outcomes():
+    """``outcomes(n, seed)``: finished requests whose first word says: short or long.
+
+    With ``turned`` it says the opposite; ``predicted`` is what had been said of each.
+    """
+
+    def make(n, seed=0, turned=False, predicted=None, max_tokens=256):
+        draw = np.random.default_rng(seed)
+        found = []
+        for i in range(n):
+            long = bool(draw.integers(2))
+            tokens = int(draw.integers(90, 130) if long else draw.integers(5, 15))
+            word = LONG if long != turned else SHORT
+            ids = [word, *draw.integers(100, 10_000, size=6).tolist()]
+            asked = Asked(f"{seed}-{i}", ids, "", max_tokens)
+            most = min(tokens, max_tokens)
+            found.append(Outcome(asked, most, tokens > max_tokens, predicted))
+        return found
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fitted(outcomes, bins, made_answers):
+    """``fitted(...)``: n-grams learned from such requests."""
+
+    def fit(n=200, seed=100, **changes):
+        answers = made_answers(outcomes(n, seed, **changes))
+        return Ngrams.fit(answers, answers, bins, Fitting())
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def made_answers(bins):
+    from lengthwise.answers import Answers
+
+    def make(outcomes):
+        rows = [
+            ({"output_tokens": each.tokens, "censored": each.cut, "prompt_ids": []}, {})
+            for each in outcomes
+        ]
+        return Answers("made", (), 256.0, [each.asked for each in outcomes], rows)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def saved(served, fitted, tmp_path_factory):
+    """A folder with a trained predictor of the served model."""
+    folder = tmp_path_factory.mktemp("saved")
+    Trained(fingerprint(served), None, fitted(), {}).save(folder)
+    return str(folder)

@@ -1,0 +1,216 @@
+import logging
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from lengthwise.online import client as module
+from lengthwise.online.client import RESTARTS, WINDOW, Client
+from lengthwise.online.messages import Counters, Note, Outcome, Scored
+from lengthwise.predictors.shape import Asked
+
+
+class Process:
+    """A prediction process as the client sees it; tests decide what it does."""
+
+    def __init__(self):
+        self.sent, self.inbox, self.ended, self.unsent = [], [Note("is up")], None, 0
+
+    def send(self, message):
+        self.sent.append(message)
+
+    def received(self):
+        inbox, self.inbox = self.inbox, []
+        return inbox
+
+    def answers(self, **tokens):
+        self.inbox.append(Scored(list(tokens), list(tokens.values()), 0.5))
+
+    def kill(self):
+        self.ended = "killed"
+
+    def join(self):
+        pass
+
+
+@pytest.fixture
+def world():
+    """A client with a clock, and every process it started."""
+    started, clock = [], SimpleNamespace(now=0.0)
+
+    def begin():
+        started.append(Process())
+        return started[-1]
+
+    client = Client(begin, learning=True, timeout=10.0, clock=lambda: clock.now)
+    return SimpleNamespace(client=client, started=started, clock=clock)
+
+
+def asked(id):
+    return Asked(id, [1, 2, 3], "", 100)
+
+
+def test_a_score_comes_back_once(world):
+    world.client.submit(asked("a"))
+    assert world.client.ready() == []
+    assert world.started[0].sent == [asked("a")]
+    world.started[0].answers(a=42.0)
+    assert world.client.ready() == [("a", 42.0)]
+    assert world.client.ready() == []
+    assert world.client.stats()["scored"] == 1
+    assert world.client.stats()["seconds"] == 0.5
+
+
+def test_nothing_is_sent_before_the_process_is_up(world):
+    world.started[0].inbox.clear()
+    world.client.submit(asked("a"))
+    world.client.ready()
+    assert world.started[0].sent == []
+
+
+def test_what_is_under_way_is_bounded_and_the_rest_can_be_taken_back(world):
+    for i in range(WINDOW + 10):
+        world.client.submit(asked(str(i)))
+    world.client.ready()
+    assert len(world.started[0].sent) == WINDOW
+    for i in range(WINDOW, WINDOW + 10):
+        world.client.forget(str(i))
+    world.started[0].answers(**{str(i): 1.0 for i in range(WINDOW)})
+    world.client.ready()
+    assert len(world.started[0].sent) == WINDOW
+
+
+def test_a_full_queue_drops_the_scoring(world, monkeypatch):
+    monkeypatch.setattr(module, "WAITING", 3)
+    for i in range(5):
+        world.client.submit(asked(str(i)))
+    assert world.client.stats()["dropped"] == 2
+
+
+def test_a_gone_requests_score_is_ignored(world):
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.client.forget("a")
+    world.started[0].answers(a=42.0)
+    assert world.client.ready() == []
+
+
+def test_what_failed_gets_no_score(world, caplog):
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.started[0].inbox.append(Scored(["a"], [math.nan], 0.1, "ValueError: no"))
+    assert world.client.ready() == []
+    assert world.client.stats()["failed"] == 1
+    assert "ValueError: no" in caplog.text
+
+
+def test_a_finished_request_is_told_with_what_was_said_of_it(world):
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.started[0].answers(a=42.0)
+    world.client.ready()
+    world.client.finished("a", 40, cut=False)
+    assert world.started[0].sent[-1] == Outcome(asked("a"), 40, False, 42.0)
+
+
+def test_one_finished_before_its_score_came_has_none(world):
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.client.finished("a", 40, cut=True)
+    assert world.started[0].sent[-1] == Outcome(asked("a"), 40, True, None)
+
+
+def test_without_learning_nobody_hears_of_finished_requests():
+    process = Process()
+    client = Client(lambda: process, learning=False, timeout=10.0)
+    client.submit(asked("a"))
+    client.ready()
+    client.finished("a", 40, cut=False)
+    assert process.sent == [asked("a")]
+
+
+def test_a_backlog_of_finished_requests_is_bounded(world):
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.started[0].unsent = module.BACKLOG
+    world.client.finished("a", 40, cut=False)
+    assert len(world.started[0].sent) == 1
+    assert world.client.stats()["unlearned"] == 1
+
+
+def test_nothing_is_kept_of_requests_that_are_gone(world):
+    for i in range(100):
+        world.client.submit(asked(str(i)))
+        world.client.ready()
+        world.started[0].answers(**{str(i): 1.0})
+        world.client.ready()
+        world.client.finished(str(i), 5, cut=False)
+    kept = (world.client._live, world.client._said, world.client._waiting, world.client._sent)
+    assert not any(kept)
+
+
+def test_a_crash_is_one_line_and_a_new_start(world, caplog):
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.started[0].ended = "it ended with status -9"
+    with caplog.at_level(logging.WARNING):
+        world.client.ready()
+    assert len(world.started) == 2
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
+    assert "status -9" in caplog.text
+    world.client.submit(asked("b"))
+    world.client.ready()
+    assert world.started[1].sent == [asked("b")], "what it was at is not sent again"
+
+
+def test_silence_counts_only_while_something_is_asked(world):
+    world.client.ready()
+    world.clock.now = 1000.0
+    world.client.submit(asked("a"))
+    world.client.ready()
+    world.clock.now = 1009.0
+    world.client.ready()
+    assert len(world.started) == 1
+    world.clock.now = 1011.0
+    world.client.ready()
+    assert len(world.started) == 2
+    assert world.started[0].ended == "killed"
+
+
+def test_a_long_queue_is_no_silence(world):
+    for i in range(WINDOW):
+        world.client.submit(asked(str(i)))
+    world.client.ready()
+    for i in range(WINDOW):
+        world.clock.now += 5.0
+        world.started[0].answers(**{str(i): 1.0})
+        world.client.ready()
+    assert len(world.started) == 1
+
+
+def test_a_process_that_never_comes_up_is_given_up(world):
+    world.started[0].inbox.clear()
+    world.clock.now = module.START_S + 1
+    world.client.ready()
+    assert len(world.started) == 2
+
+
+def test_after_some_new_starts_it_is_left_alone_and_requests_go_on(world, caplog):
+    for _ in range(RESTARTS + 1):
+        world.started[-1].ended = "it ended with status 1"
+        world.client.ready()
+    assert len(world.started) == RESTARTS + 1
+    assert "not started any more" in caplog.text
+    world.client.submit(asked("a"))
+    assert world.client.ready() == []
+    world.client.finished("a", 3, cut=False)
+    assert world.client.stats()["restarts"] == RESTARTS
+    world.client.close()
+
+
+def test_where_learning_stands_is_in_the_stats(world, caplog):
+    with caplog.at_level(logging.INFO):
+        world.started[0].inbox.append(Note("version 3 put to use", Counters(version=3, swaps=2)))
+        world.client.ready()
+    assert world.client.stats()["version"] == 3
+    assert "version 3 put to use" in caplog.text

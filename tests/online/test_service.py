@@ -1,0 +1,169 @@
+"""The real process: started, killed, stopped and left alone."""
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lengthwise.errors import UserError
+from lengthwise.online import versions
+from lengthwise.online.child import Child
+from lengthwise.online.client import Client
+from lengthwise.online.messages import Note, Outcome, Scored, Start, Stopped
+from lengthwise.online.options import Learning
+from lengthwise.online.service import BATCH, Service
+from lengthwise.predictors.shape import Asked
+
+
+def asked(id, word=22):
+    return Asked(str(id), [word, 5, 6], "", 256)
+
+
+def until(found, seconds=60.0):
+    """What ``found()`` says once it is true."""
+    end = time.monotonic() + seconds
+    while not (seen := found()):
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+    return seen
+
+
+def wait_for(client, n):
+    found = {}
+    until(lambda: found.update(client.ready()) or len(found) >= n)
+    return found
+
+
+@pytest.fixture(scope="module")
+def start(served, saved):
+    return Start(served, saved)
+
+
+@pytest.fixture
+def client(start):
+    client = Client.of(start, timeout=1.0)
+    until(lambda: client.ready() or client.up)
+    yield client
+    client.close()
+
+
+def alive(pid):
+    """Whether there is such a process; what nobody waits for yet is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_requests_are_scored_and_after_a_crash_or_a_stop_again(client, caplog):
+    for i in range(3 * BATCH):
+        client.submit(asked(i, 11 if i % 2 else 22))
+    found = wait_for(client, 3 * BATCH)
+    assert all(found[str(i + 1)] < found[str(i)] for i in range(0, 3 * BATCH, 2))
+    first = client.child.pid
+    assert os.getpriority(os.PRIO_PROCESS, first) >= 10
+
+    os.kill(first, signal.SIGKILL)
+    until(lambda: client.ready() or client.restarts == 1)
+    assert "status -9" in caplog.text
+    client.submit(asked("after a crash"))
+    assert list(wait_for(client, 1)) == ["after a crash"]
+
+    second = client.child.pid
+    os.kill(second, signal.SIGSTOP)
+    for i in range(200):
+        client.submit(Asked(str(i), list(range(5000)), "", 256))
+    longest = 0.0
+
+    def given_up():
+        nonlocal longest
+        began = time.perf_counter()
+        client.ready()
+        longest = max(longest, time.perf_counter() - began)
+        return client.restarts == 2
+
+    until(given_up)
+    assert longest < 0.5, "the engine's loop waited for a process that was stuck"
+    assert "silent" in caplog.text
+    until(lambda: not alive(second))
+    # What was under way is lost, what was behind it is scored by the next one.
+    assert len(wait_for(client, 136)) == 136
+
+
+def test_it_knows_no_vllm_and_ends_with_the_engine(start):
+    code = (
+        "import sys, time; from lengthwise.online.child import Child\n"
+        "from lengthwise.online.messages import Start\n"
+        f"child = Child(Start({start.model!r}, {start.probe!r}))\n"
+        "while not child.received(): time.sleep(0.02)\n"
+        "import lengthwise.online.service\n"
+        "assert 'vllm' not in sys.modules\n"
+        "print(child.pid, flush=True); time.sleep(100)"
+    )
+    engine = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with engine:
+        pid = int(engine.stdout.readline())
+        assert alive(pid)
+        engine.kill()
+    until(lambda: not alive(pid), 10)
+
+
+def test_what_keeps_it_from_starting_is_said(start):
+    """By a process that says that much and ends."""
+    last_words = pickle.dumps(Stopped("UserError: no trained predictors")).hex()
+    code = (
+        "import sys; from multiprocessing.connection import Connection\n"
+        f"Connection(int(sys.argv[1])).send_bytes(bytes.fromhex('{last_words}'))"
+    )
+    child = Child(start, (sys.executable, "-c", code))
+    assert until(lambda: child.ended) == "UserError: no trained predictors"
+    child.join()
+
+
+def test_a_folder_without_predictors_is_refused_at_once(served, tmp_path):
+    with pytest.raises(UserError, match="no trained predictors"):
+        Service(Start(served, str(tmp_path)), lambda message: None)
+
+
+def test_a_command_that_is_not_there_is_an_end_too(start):
+    child = Child(start, ("/no/such/python",))
+    assert "cannot be started" in until(lambda: child.ended)
+
+
+@pytest.fixture
+def service(start):
+    said = []
+    return Service(start, said.append), said, queue.SimpleQueue()
+
+
+def test_what_piled_up_is_one_batch_but_not_more(service):
+    serving, said, inbox = service
+    for i in range(BATCH + 2):
+        inbox.put(asked(i))
+    serving.turn(inbox)
+    serving.turn(inbox)
+    assert [type(message) for message in said] == [Note, Scored, Scored]
+    assert [len(message.ids) for message in said[1:]] == [BATCH, 2]
+
+
+def test_it_learns_between_scores_and_saves_what_it_learned(start, outcomes, tmp_path):
+    said, inbox = [], queue.SimpleQueue()
+    options = Learning(folder=str(tmp_path), every=100, least=50, judges=10)
+    serving = Service(Start(start.model, start.probe, options), said.append)
+    for each in outcomes(300, turned=True):
+        inbox.put(Outcome(each.asked, each.tokens, each.cut, 1.0))
+        inbox.put(each.asked)
+    while not inbox.empty():
+        serving.turn(inbox)
+    until(lambda: not serving._learner._thread.is_alive())
+    assert serving._learner.counters.swaps >= 1
+    assert versions.numbers(tmp_path)
+    assert sum(len(message.ids) for message in said if isinstance(message, Scored)) == 300
+    again = Service(Start(start.model, start.probe, options), said.append)
+    assert again._learner.counters.version == versions.numbers(tmp_path)[-1]
