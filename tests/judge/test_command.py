@@ -60,7 +60,15 @@ def test_the_board_has_the_names_it_promises(board):
         assert set(it["arrival"]["mae"]) == {"value", "low", "high"}
         for other in ("constant", "trail:paper"):
             assert set(it[f"times_better_than_{other}"]) == {"arrival", "remaining"}
-    assert {"seed", "cap", "prompts", "censored_share", "constant_median", "latency"} <= set(board)
+    assert {
+        "seed",
+        "cap",
+        "prompts",
+        "digest",
+        "censored_share",
+        "constant_median",
+        "latency",
+    } <= set(board)
 
 
 def test_what_could_not_be_fitted_is_named_and_the_others_go_on(board):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,25 @@ def test_held_out_prompts_do_not_matter_to_it(parts, tmp_path, fits):
     fitted("ngrams", parts, tmp_path, HOW)
     fitted("ngrams", module.Split(parts.fit, parts.tune, parts.tune), tmp_path, HOW)
     assert fits == ["ngrams"]
+
+
+def with_texts(answers):
+    asked = [replace(each, text=f"words {each.id}") for each in answers.asked]
+    return replace(answers, asked=asked)
+
+
+def test_texts_only_matter_to_those_that_read_them(parts, tmp_path, fits):
+    """Or one more reader of text in the list would have everything fitted again."""
+    read = module.Split(with_texts(parts.fit), with_texts(parts.tune), parts.test)
+    fitted("ngrams", parts, tmp_path, HOW)
+    fitted("ngrams", read, tmp_path, HOW)
+    assert fits == ["ngrams"]
+    assert module.digest(parts.fit, texts=True) != module.digest(read.fit, texts=True)
+
+
+def test_a_folder_that_grew_has_another_digest(parts):
+    less = parts.test.some(np.arange(len(parts.test)) > 0)
+    assert module.digest(parts.test) != module.digest(less)
 
 
 def test_an_oracle_is_never_kept(parts, tmp_path):

@@ -45,7 +45,8 @@ def fitted(spec: str, parts: Split, folder: Path, how: Fitting) -> Fitted:
     if kind.reads == "truth":
         # An oracle knows the answers beforehand, and lets nobody keep it.
         return Fitted(_fit(kind, parts, how)[0], 0.0, {})
-    key = {"spec": spec, "how": asdict(how), "data": _digest(parts.fit, parts.tune)}
+    learned = [digest(part, kind.reads == "text") for part in (parts.fit, parts.tune)]
+    key = {"spec": spec, "how": asdict(how), "data": learned}
     home = folder / file_name(spec)
     path = home / "fitted.json"
     described = _read(path)
@@ -74,6 +75,18 @@ def file_name(spec: str) -> str:
     return spec.replace(":", "-")
 
 
+def digest(answers: Answers, texts: bool = False) -> str:
+    """What identifies answers in short: folders grow, and then figures are of others.
+
+    With ``texts`` also what decoding made of the prompts: the tokenizer may be another one
+    the next time, which matters to those that read text.
+    """
+    ids = [each.id for each in answers.asked]
+    seen = [answers.model, answers.layers, answers.cap, ids, answers.tokens.tolist()]
+    decoded = [each.text for each in answers.asked] if texts else []
+    return hashlib.sha256(json.dumps([seen, decoded]).encode()).hexdigest()[:16]
+
+
 def _fit(
     kind: type[LengthPredictor], parts: Split, how: Fitting
 ) -> tuple[LengthPredictor, dict[int, float]]:
@@ -90,14 +103,3 @@ def _read(path: Path) -> dict[str, Any]:
     with reading(path, f"delete {path.parent} and run lengthwise evaluate again"):
         described: dict[str, Any] = dict(json.loads(path.read_text()))
     return described
-
-
-def _digest(*parts: Answers) -> str:
-    """What was learned from, in short."""
-    seen = [
-        [part.model, part.layers, part.cap, [each.id for each in part.asked], part.tokens.tolist()]
-        for part in parts
-    ]
-    # Texts come from a tokenizer that may be another one the next time.
-    texts = [[each.text for each in part.asked] for part in parts]
-    return hashlib.sha256(json.dumps([seen, texts]).encode()).hexdigest()[:16]

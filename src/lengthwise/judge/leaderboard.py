@@ -18,7 +18,7 @@ from lengthwise.core.bins import Floats
 from lengthwise.errors import UserError
 from lengthwise.judge import cost, latency, report
 from lengthwise.judge.court import Court
-from lengthwise.judge.fitted import Fitted, file_name, fitted
+from lengthwise.judge.fitted import Fitted, digest, file_name, fitted
 from lengthwise.judge.noise import noise_floor
 from lengthwise.judge.report import Entry
 from lengthwise.predictors import find_predictor
@@ -225,4 +225,8 @@ def _setting(plan: Plan, parts: Split, court: Court) -> dict[str, Any]:
 
 def _answers(court: Court) -> dict[str, Any]:
     censored = float(court.answers.censored.mean())
-    return {"prompts": len(court.answers), "censored_share": round(censored, 4)}
+    return {
+        "prompts": len(court.answers),
+        "digest": digest(court.answers),
+        "censored_share": round(censored, 4),
+    }

@@ -89,6 +89,8 @@ def _by_age(content: Any, predictors: Any, folder: Path) -> Path:
 
 def _by_layer(predictors: Any, folder: Path) -> Path:
     figure, axes = _axes("layer", "MAE of remaining tokens, tuning prompts")
+    collected = {int(layer) for it in predictors.values() for layer in it["layers_mae_tune"]}
+    axes.set_xticks(sorted(collected))
     for number, (name, it) in enumerate(predictors.items()):
         layers = {int(layer): error for layer, error in it["layers_mae_tune"].items()}
         axes.plot(list(layers), list(layers.values()), label=name, **_style(number))

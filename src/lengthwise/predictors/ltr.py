@@ -20,8 +20,8 @@ from lengthwise.predictors.shape import Arrays, Asked, Fitting
 if TYPE_CHECKING:
     from lengthwise.answers import Answers
 
-RECIPE = Recipe(epochs=5, batch=32, rate=1e-4)
-"""The paper has 2e-5, on ten times as many prompts."""
+RECIPE = Recipe(epochs=5, batch=32, rate=2e-4)
+"""The paper has a rate of 2e-5, on ten times as many prompts; 1e-4 is worse here."""
 
 BUCKET = 10
 """Tokens that make no difference to a ranking."""
