@@ -20,7 +20,6 @@ from lengthwise.predictors.shape import Fitting, LengthPredictor, PromptPredicto
 from lengthwise.predictors.store import Trained
 from lengthwise.predictors.text import PromptText
 from lengthwise.predictors.trail import Trail
-from lengthwise.predictors.trail_fit import fit_probe, options_of
 from lengthwise.train_errors import held_out_tracks, probe_errors, prompt_confusion
 
 
@@ -59,12 +58,10 @@ def train(plan: Plan) -> Trained:
     start = time.perf_counter()
     bins = Bins.log(20, parts.fit.cap).with_overflow()
     trail = None
-    layers: dict[int, float] = {}
     if kind is Trail:
-        probe, layers = fit_probe(parts.fit, parts.tune, options_of(how))
-        trail = Trail(probe, parts.fit.layers)
+        trail = Trail.fit(parts.fit, parts.tune, bins, how)
         # Both speak of the same bins.
-        bins = probe.bins
+        bins = trail.bins
     prompt = early.fit(parts.fit, parts.tune, bins, early_how)
     report = {
         "predictor": plan.name,
@@ -75,9 +72,11 @@ def train(plan: Plan) -> Trained:
         },
         "data": [folder.name for folder in plan.folders],
         "trained_in_s": round(time.perf_counter() - start, 1),
-        **({"layers_mae_tune": {k: round(v, 2) for k, v in layers.items()}} if layers else {}),
         **measure(prompt, trail, parts.fit, parts.test),
     }
+    if trail is not None:
+        layers = {layer: round(error, 2) for layer, error in trail.layer_errors.items()}
+        report["layers_mae_tune"] = layers
     saved = Trained(parts.fit.model, trail, prompt, report)
     return _with_errors(saved, parts.test)
 

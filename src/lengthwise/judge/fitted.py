@@ -16,7 +16,6 @@ from lengthwise.predictors import find_predictor
 from lengthwise.predictors.shape import Fitting, LengthPredictor
 from lengthwise.predictors.store import load_predictor, save_predictor
 from lengthwise.predictors.trail import Trail
-from lengthwise.predictors.trail_fit import fit_probe, options_of
 
 _ROLE = "predictor"
 
@@ -44,7 +43,7 @@ def fitted(spec: str, parts: Split, folder: Path, how: Fitting) -> Fitted:
     kind, how = find_predictor(spec, how)
     if kind.reads == "truth":
         # An oracle knows the answers beforehand, and lets nobody keep it.
-        return Fitted(_fit(kind, parts, how)[0], 0.0, {})
+        return Fitted(_fit(kind, parts, how), 0.0, {})
     learned = [digest(part, kind.reads == "text") for part in (parts.fit, parts.tune)]
     key = {"spec": spec, "how": asdict(how), "data": learned}
     home = folder / file_name(spec)
@@ -52,14 +51,14 @@ def fitted(spec: str, parts: Split, folder: Path, how: Fitting) -> Fitted:
     described = _read(path)
     if described.get("key") != key:
         start = time.perf_counter()
-        predictor, layers = _fit(kind, parts, how)
+        predictor = _fit(kind, parts, how)
         fit_s = time.perf_counter() - start
         home.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         described = {
             "key": key,
             "fit_s": fit_s,
-            "layers": layers,
+            "layers": predictor.layer_errors if isinstance(predictor, Trail) else {},
             _ROLE: save_predictor(predictor, home / f"{_ROLE}.safetensors"),
         }
         path.write_text(json.dumps(described, indent=1) + "\n")
@@ -87,14 +86,9 @@ def digest(answers: Answers, texts: bool = False) -> str:
     return hashlib.sha256(json.dumps([seen, decoded]).encode()).hexdigest()[:16]
 
 
-def _fit(
-    kind: type[LengthPredictor], parts: Split, how: Fitting
-) -> tuple[LengthPredictor, dict[int, float]]:
-    if issubclass(kind, Trail):
-        probe, layers = fit_probe(parts.fit, parts.tune, options_of(how))
-        return kind(probe, parts.fit.layers), layers
+def _fit(kind: type[LengthPredictor], parts: Split, how: Fitting) -> LengthPredictor:
     bins = Bins.log(20, parts.fit.cap).with_overflow()
-    return kind.fit(parts.fit, parts.tune, bins, how), {}
+    return kind.fit(parts.fit, parts.tune, bins, how)
 
 
 def _read(path: Path) -> dict[str, Any]:

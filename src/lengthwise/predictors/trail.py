@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -27,22 +26,22 @@ class Trail(LengthPredictor):
 
     Args:
         probe: trained on one of the collected layers.
-        layers: that were collected.
+        layer_errors: of each layer that was tried, the error in tokens on the prompts that
+            it was chosen by.
     """
 
     name: ClassVar[str] = "trail"
     reads: ClassVar[Reads] = "states"
     variants: ClassVar[tuple[str, ...]] = tuple(trail_fit.VARIANTS)
 
-    def __init__(self, probe: Probe, layers: Sequence[int] = ()) -> None:
+    def __init__(self, probe: Probe, layer_errors: dict[int, float] | None = None) -> None:
         self.probe, self.bins = probe, probe.bins
-        self._layers = tuple(layers) or (probe.layer,)
+        self.layer_errors = layer_errors or {}
 
     @classmethod
     def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
         """The best layer's probe. The variant chooses the bins, which ``bins`` does not."""
-        options = trail_fit.options_of(how)
-        return cls(trail_fit.fit_probe(fit, tune, options)[0], fit.layers)
+        return cls(*trail_fit.fit_probe(fit, tune, trail_fit.options_of(how)))
 
     def first(self, answers: Answers) -> Lengths:
         """After the prefill: the probe at the prompt's end."""
