@@ -57,10 +57,10 @@ def test_compiled_model_gives_the_same_predictions(drive: Any, prompts: list[lis
     compiled = drive("trail", requests, enforce_eager=False, **small)
     assert compiled["answers"] == eager["answers"]
     assert len(eager["predictions"]) >= 12
-    assert [p[:2] for p in compiled["predictions"]] == [p[:2] for p in eager["predictions"]]
-    np.testing.assert_allclose(
-        [p[2] for p in compiled["predictions"]], [p[2] for p in eager["predictions"]], rtol=0.02
-    )
+    # Who sits first in the batch depends on whose prompt was scored first.
+    one, other = sorted(compiled["predictions"]), sorted(eager["predictions"])
+    assert [p[:2] for p in one] == [p[:2] for p in other]
+    np.testing.assert_allclose([p[2] for p in one], [p[2] for p in other], rtol=0.02)
 
 
 def test_predictions_survive_preemption_and_prefix_hits(drive: Any, mixed: Any) -> None:
