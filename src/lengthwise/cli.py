@@ -146,7 +146,9 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it = commands.add_parser("bench", help="compare policies on the real engine")
     it.add_argument("model", help="folder of the model")
     it.add_argument(
-        "--policies", default="stock,trail", help="comma separated; stock is vLLM's own"
+        "--policies",
+        default="stock,trail",
+        help="comma separated; stock is vLLM's own; policy@FOLDER has its own predictors",
     )
     it.add_argument("--prompts", default="builtin", help="JSONL file, or builtin")
     it.add_argument("--held-out", action="store_true", help="only prompts never trained on")

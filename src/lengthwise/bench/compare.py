@@ -28,7 +28,9 @@ class Plan:
     """What to compare.
 
     Attributes:
-        policies: names, ``stock`` for vLLM's own scheduler.
+        policies: names, ``stock`` for vLLM's own scheduler; ``policy@FOLDER`` uses the
+            predictors of that folder.
+        probe: folder of the predictors where a policy names none.
         rates: requests per second; None is a burst.
         loads: rates as shares of the capacity: what the burst under the first policy
             finishes while every seat is taken.
@@ -72,7 +74,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
     lengths: dict[str, int] = {}
     answers: dict[str, list[int]] = {}
 
-    if any(policy != STOCK and make_policy(policy).source == "oracle" for policy in plan.policies):
+    if any(_source(spec) == "oracle" for spec in plan.policies):
         measured = execute([replace(base, policy=STOCK, requests=_requests(base, plan, None))])
         lengths = {life["id"]: life["tokens"] for life in measured[0]["lives"]}
 
@@ -80,18 +82,24 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
         requests = _requests(base, plan, rate, lengths)
         results = execute(
             [
-                replace(base, policy=policy, rate=rate, requests=requests, position=i)
-                for i, policy in enumerate(plan.policies)
+                replace(
+                    base,
+                    **_with_predictors(plan, spec),
+                    rate=rate,
+                    requests=requests,
+                    position=i,
+                )
+                for i, spec in enumerate(plan.policies)
             ]
         )
-        for policy, result in zip(plan.policies, results, strict=True):
+        for spec, result in zip(plan.policies, results, strict=True):
             lives, windows = result.pop("lives"), result.pop("windows", None)
             if not result["finished"]:
-                raise UserError(f"policy {policy} finished no request at all")
+                raise UserError(f"policy {spec} finished no request at all")
             for life in lives:
                 answers.setdefault(life["id"], life["answer"])
             result["other_answers"] = sum(life["answer"] != answers[life["id"]] for life in lives)
-            runs.append({**_labels(plan, policy, rate, load), **result})
+            runs.append({**_labels(plan, spec, rate, load), **result})
             _write(out, plan, runs)
             _write_requests(out, len(runs) - 1, requests, lives)
             if windows is not None:
@@ -144,7 +152,7 @@ def show(runs: list[dict[str, Any]]) -> None:
         rate = "burst" if run["rate"] is None else f"{run['rate']:.2f}/s"
         cost = run["ranking_ms_per_step"] + run["predictor_ms_per_step"]
         table.add_row(
-            run["policy"],
+            _shown(run, runs),
             rate,
             *(f"{run[f'{name}_latency_s']:.2f}s" for name in ("mean", "p50", "p99")),
             f"{run['mean_ttft_s']:.2f}s",
@@ -158,13 +166,29 @@ def show(runs: list[dict[str, Any]]) -> None:
     Console(width=140).print(table)
 
 
+def _shown(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
+    """The policy, and its predictors where the runs have several."""
+    folders = {each["predictors"] for each in runs} - {None}
+    if len(folders) < 2 or run["predictors"] is None:
+        return str(run["policy"])
+    return f"{run['policy']}@{Path(run['predictors']).name}"
+
+
 def _check(plan: Plan) -> None:
-    for policy in plan.policies:
-        if policy == STOCK:
-            continue
-        source = make_policy(policy).source
-        if source in ("prompt", "probe") and plan.probe is None:
-            raise UserError(f"policy {policy} predicts: give it --probe (see lengthwise train)")
+    for spec in plan.policies:
+        if _source(spec) in ("prompt", "probe") and _with_predictors(plan, spec)["probe"] is None:
+            raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
+
+
+def _source(spec: str) -> str:
+    name = spec.partition("@")[0]
+    return "none" if name == STOCK else make_policy(name).source
+
+
+def _with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
+    """Policy and predictors' folder of ``policy`` or ``policy@FOLDER``."""
+    name, at, folder = spec.partition("@")
+    return {"policy": name, "probe": folder if at else plan.probe}
 
 
 def _base_run(plan: Plan) -> Run:
@@ -208,9 +232,11 @@ def _arrivals(plan: Plan, rate: float | None) -> list[float]:
     return arrivals.burst(n) if rate is None else arrivals.gamma(n, rate, plan.cv, plan.seed)
 
 
-def _labels(plan: Plan, policy: str, rate: float | None, load: float | None) -> dict[str, Any]:
+def _labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dict[str, Any]:
+    given = _with_predictors(plan, spec)
     return {
-        "policy": policy,
+        "policy": given["policy"],
+        "predictors": None if _source(spec) == "none" else given["probe"],
         "engine": engine_name(),
         "model": plan.model.name,
         "rate": rate,

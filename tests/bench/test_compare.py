@@ -1,0 +1,94 @@
+import json
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from lengthwise.bench.compare import Plan, compare
+from lengthwise.bench.measure import Life, figures
+from lengthwise.errors import UserError
+from lengthwise.prompts import Prompt
+
+COSTS = dict.fromkeys(
+    (
+        *("steps", "schedule_s", "ranking_s", "predict_s", "prompt_s", "service_s"),
+        *("pauses", "evictions", "recomputed_tokens"),
+    ),
+    1,
+)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A folder with a tokenizer: all that the command itself reads of a model."""
+    words = Tokenizer(models.WordLevel({"[unk]": 0, "hi": 1}, "[unk]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    PreTrainedTokenizerFast(
+        tokenizer_object=words, unk_token="[unk]", chat_template=template
+    ).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def plan(model, *policies, **more):
+    prompts = [Prompt(f"p:{i}", "hi") for i in range(3)]
+    return Plan(model, prompts, list(policies), more.pop("probe", None), **more)
+
+
+class Engines:
+    """Serves the runs at a token a second, one request after another."""
+
+    def __init__(self):
+        self.runs = []
+
+    def __call__(self, runs):
+        self.runs.append(runs)
+        return [self._serve(run) for run in runs]
+
+    def _serve(self, run):
+        lives, now = [], 0.0
+        for i, request in enumerate(run.requests):
+            life = Life(request["id"], request["arrival"])
+            for tokens in range(1, i + 3):
+                now = max(now, life.arrival) + 1.0
+                life.saw(now, [7] * tokens, tokens == i + 2)
+            lives.append(life)
+        raw = [{**life.__dict__} for life in lives]
+        return {**figures(lives, COSTS, now), "lives": raw, "windows": [[0.0, 1, 2, 3, 4, 5.0]]}
+
+
+def test_a_policy_may_bring_its_own_predictors(model, tmp_path):
+    engines = Engines()
+    compare(
+        plan(model, "stock", "trail", "trail@other", "sjf@third", probe="one"), tmp_path, engines
+    )
+    assert [(run.policy, run.probe) for run in engines.runs[0]] == [
+        ("stock", "one"),
+        ("trail", "one"),
+        ("trail", "other"),
+        ("sjf", "third"),
+    ]
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert [run["predictors"] for run in runs] == [None, "one", "other", "third"]
+    assert [run["policy"] for run in runs] == ["stock", "trail", "trail", "sjf"]
+
+
+def test_a_policy_that_predicts_wants_predictors(model, tmp_path):
+    with pytest.raises(UserError, match="policy sjf predicts: give it --probe"):
+        compare(plan(model, "stock", "trail@here", "sjf"), tmp_path, Engines())
+
+
+def test_only_the_oracle_is_told_the_lengths_of_a_run_before(model, tmp_path):
+    engines = Engines()
+    compare(plan(model, "stock", "oracle"), tmp_path, engines)
+    measured, compared = engines.runs
+    assert [run.policy for run in measured] == ["stock"]
+    assert all(request["tokens"] is None for request in measured[0].requests)
+    assert [request["tokens"] for request in compared[1].requests] == [2, 3, 4]
+
+
+def test_what_the_steps_took_is_kept_beside_the_requests(model, tmp_path):
+    compare(plan(model, "stock", "fcfs"), tmp_path, Engines())
+    for number in (0, 1):
+        assert json.loads((tmp_path / f"steps-{number}.json").read_text()) == [[0, 1, 2, 3, 4, 5]]
+        assert len((tmp_path / f"requests-{number}.jsonl").read_text().splitlines()) == 3
