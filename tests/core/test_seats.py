@@ -43,8 +43,13 @@ class SmallEngine:
             lambda job: policy.rank(self.views[job.id]), lambda job: self.views[job.id].seq
         )
         self.seating: Seats[Job] = Seats(self, policy, pause, margin)
+        self.step_count = 0
         self.evicted = 0
         self.victims_beside_paused = 0
+
+    @property
+    def step(self) -> int:
+        return self.step_count
 
     def view(self, job: Job) -> Request:
         view = self.views[job.id]
@@ -69,14 +74,17 @@ class SmallEngine:
         job.blocks = 0
         self.evicted += 1
         self.waiting.push(job)
+        self.seating.idle(job)
 
     def arrive(self, i: int, predicted: float | None, prompt: int, name: str = "r") -> None:
         view = Request(f"{name}{i}", float(i), i, prompt)
         view.predict(predicted)
         self.views[view.id] = view
-        self.waiting.push(Job(view.id, prompt))
+        job = Job(view.id, prompt)
+        self.waiting.push(job)
+        self.seating.idle(job)
 
-    def step(self) -> None:
+    def serve(self) -> None:
         """Blocks for those who sit, victims from the tail, then admission, as in vLLM."""
         for job in list(self.running):
             while job in self.running and self.lacks(job) > self.free_blocks():
@@ -98,6 +106,7 @@ class SmallEngine:
             self.views[job.id].started = True
         for job in skipped:
             self.waiting.push(job)
+        self.step_count += 1
         for job in self.running:
             job.tokens += 1
             job.generated += 1
@@ -133,17 +142,21 @@ def play(engine: SmallEngine, plan: list[Any]) -> Any:
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
             before = {job.id for job in engine.running}
+            engine.seating.promote()
             engine.seating.arrange()
             yield before
-            engine.step()
+            engine.serve()
 
 
 def ids(jobs: Any) -> set[str]:
     return {job.id for job in jobs}
 
 
-@settings(max_examples=150, deadline=None)
-@given(arrivals, st.sampled_from(["sprpt", "trail:0", "trail:0.5", "trail:1"]))
+POLICIES = ["sprpt", "trail:0", "trail:0.5", "trail:1", "trail+bound:4:2", "sprpt+bound:2:1"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrivals, st.sampled_from(POLICIES))
 def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
     policy = make_policy(name)
     engine = SmallEngine(10_000, policy)
@@ -168,11 +181,11 @@ def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(arrivals, st.integers(14, 40), st.booleans())
+@given(arrivals, st.integers(14, 40), st.booleans(), st.sampled_from(["trail", POLICIES[-2]]))
 def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
-    plan: Any, blocks: int, pause: bool
+    plan: Any, blocks: int, pause: bool, name: str
 ) -> None:
-    engine = SmallEngine(blocks, make_policy("trail"), pause, margin=8.0)
+    engine = SmallEngine(blocks, make_policy(name), pause, margin=8.0)
     for _ in play(engine, plan):
         paused = ids(engine.seating.paused)
         assert engine.free_blocks() >= 0
@@ -183,7 +196,7 @@ def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
         assert len(known) + len(finished) == len(engine.views)
     for _ in range(LENGTH * len(plan) + LENGTH):
         engine.seating.arrange()
-        engine.step()
+        engine.serve()
     assert not engine.running
     assert not engine.waiting
     assert not engine.victims_beside_paused, "an active request fell while a paused one kept its"
@@ -211,7 +224,7 @@ def test_a_request_that_cannot_be_admitted_now_blocks_nobody() -> None:
         engine.arrive(i, 100.0 + i, 4)
     for _ in range(3):
         engine.seating.arrange()
-        engine.step()
+        engine.serve()
     assert ids(engine.running) == {"r1", "r2", "r3"}
     assert ids(engine.waiting) == {"blocked0", "r4"}
 
@@ -231,7 +244,7 @@ def test_looking_now_and_then_leaves_no_seat_empty(plan: Any) -> None:
                 outside = len(engine.waiting) + len(engine.seating.paused)
                 everybody = len(engine.running) + outside
                 assert len(engine.running) + admitted == min(SEATS, everybody)
-            engine.step()
+            engine.serve()
     assert not engine.running
     assert not engine.waiting
 
@@ -244,7 +257,7 @@ def test_looking_now_and_then_lets_nobody_fall_beside_a_paused_one(plan: Any, bl
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
             engine.seating.look(news=False)
-            engine.step()
+            engine.serve()
     assert not engine.victims_beside_paused
 
 
@@ -254,16 +267,36 @@ def test_a_better_request_is_seated_at_once_if_it_is_news_else_at_the_next_look(
         for i in range(SEATS):
             engine.arrive(i, 300.0, 4)
         engine.seating.look(news=True)
-        engine.step()
+        engine.serve()
         engine.seating.look(news=False)
-        engine.step()
+        engine.serve()
         engine.arrive(9, 5.0, 4)
         for step in range(1, 10):
             engine.seating.look(news=news)
-            engine.step()
+            engine.serve()
             if "r9" in ids(engine.running):
                 return step
         return 99
 
     assert steps_until_seated(news=True) == 1
     assert 1 < steps_until_seated(news=False) <= LOOK_EVERY
+
+
+def test_who_is_paused_for_the_threshold_gets_a_seat_back_for_its_quantum() -> None:
+    engine = SmallEngine(10_000, make_policy("sprpt+bound:6:3"))
+    engine.arrive(0, 400.0, 4)
+    for _ in range(2):
+        engine.seating.look(news=engine.seating.promote())
+        engine.serve()
+    for i in range(1, 2 * SEATS + 1):
+        engine.arrive(i, 100.0, 4)
+    seated = []
+    for _ in range(20):
+        engine.seating.look(news=engine.seating.promote() or not seated)
+        seated.append("r0" in ids(engine.running))
+        engine.serve()
+    assert seated[:6] == [False] * 6
+    first = seated.index(True)
+    assert first <= 7
+    assert all(seated[first : first + 3])
+    assert not all(seated[first:])

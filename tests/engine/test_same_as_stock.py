@@ -18,7 +18,7 @@ def test_fcfs_takes_stock_decisions_step_for_step(drive: Any, mixed: Any) -> Non
     assert ours["answers"] == stock["answers"]
 
 
-@pytest.mark.parametrize("policy", ["trail", "trail-early", "sprpt", "sjf"])
+@pytest.mark.parametrize("policy", ["trail", "trail-early", "sprpt", "sjf", "trail+bound:6:3"])
 def test_answers_do_not_change(drive: Any, mixed: Any, stock_answers: Any, policy: str) -> None:
     ours = drive(policy, mixed)
     assert ours["answers"] == stock_answers

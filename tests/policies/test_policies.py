@@ -188,6 +188,7 @@ def test_a_request_holds_no_true_length():
     assert {field.name for field in dataclasses.fields(Request)} == {
         *("id", "arrival", "seq", "prompt_tokens", "generated", "started", "preemptions"),
         *("tenant", "deadline", "initial", "probed", "_remaining", "_predicted_at"),
+        *("idle_since", "promoted_at", "_promoted_until"),
     }
     with pytest.raises(AttributeError):
         request().true_tokens = 5

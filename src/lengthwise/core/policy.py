@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Literal
 
 from lengthwise.core.request import Request
 
@@ -30,12 +30,17 @@ class Policy(ABC):
         paused_per_seat: most requests to a seat that may be paused with their KV cache.
             Among thousands waiting some prompt always promises to be shorter than what
             runs; without a bound each would be prefilled, found longer, and paused in turn.
+        threshold: engine steps without a token after which a request has starved and is
+            promoted; infinite for never.
+        quantum: tokens for which it then goes first.
     """
 
-    name: ClassVar[str]
-    source: ClassVar[Source]
-    preemptive: ClassVar[bool]
-    paused_per_seat: ClassVar[float] = 2
+    name: str
+    source: Source
+    preemptive: bool
+    paused_per_seat: float = 2
+    threshold: float = math.inf
+    quantum: int = 1
 
     @abstractmethod
     def rank(self, request: Request) -> float:

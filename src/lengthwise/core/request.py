@@ -25,6 +25,8 @@ class Request:
         deadline: the client's latest useful finish time in seconds, if any.
         initial: predicted output length in tokens, first known (TRAIL's ``r``).
         probed: True once the prediction comes from the model's hidden states.
+        idle_since: engine step since which it has had no token; -1 if that is not watched.
+        promoted_at: engine step of its latest promotion (see :meth:`promote`).
     """
 
     id: str
@@ -38,6 +40,9 @@ class Request:
     deadline: float | None = None
     initial: float | None = None
     probed: bool = False
+    idle_since: int = -1
+    promoted_at: int = -1
+    _promoted_until: int = -1
     _remaining: float = math.nan
     _predicted_at: int = 0
 
@@ -78,6 +83,16 @@ class Request:
         """
         left = self._remaining - (self.generated - self._predicted_at)
         return left if not left < 1.0 else 1.0
+
+    def promote(self, step: int, tokens: int) -> None:
+        """It has starved: until it has so many tokens more it goes first."""
+        self.promoted_at = step
+        self._promoted_until = self.generated + tokens
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it goes first for having starved."""
+        return self.generated < self._promoted_until
 
     def waiting(self, now: float) -> float:
         """Seconds since arrival at time ``now``."""

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
+from lengthwise.core.patience import Patience
 from lengthwise.core.policy import Policy
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
@@ -30,6 +31,7 @@ class Engine(Protocol[R]):
         running: who sits now; the tail falls first when memory runs out.
         waiting: who has no KV cache, in the policy's order.
         step_blocks: more blocks of KV memory than one step can take.
+        step: how many steps there have been.
         reserve: blocks that must stay free when a request is admitted.
     """
 
@@ -42,6 +44,10 @@ class Engine(Protocol[R]):
     @property
     def waiting(self) -> RankQueue[R]:
         """The queue of waiting requests."""
+
+    @property
+    def step(self) -> int:
+        """Steps so far."""
 
     @property
     def taken_seats(self) -> int:
@@ -98,6 +104,9 @@ class Seats(Generic[R]):
         # Who keeps a KV cache without a seat, best rank first.
         self.paused: list[R] = []
         self._unlooked = 0
+        self._patience: Patience[R] | None = None
+        if policy.threshold < math.inf:
+            self._patience = Patience(policy.threshold, engine.view)
         self.pauses = 0
         # The worst rank that arrange() left in a seat, waiting winners not counted;
         # infinite if it did not look.
@@ -127,6 +136,34 @@ class Seats(Generic[R]):
             if paused is request:
                 del self.paused[i], self._paused_ranks[i]
                 return
+
+    def idle(self, request: R) -> None:
+        """From now on the request waits without a token: it arrived, or lost its memory."""
+        if self._patience is not None:
+            self._patience.watch(request, self._engine.step)
+
+    @property
+    def next_promotion(self) -> float:
+        """The step at which somebody may have starved."""
+        return math.inf if self._patience is None else self._patience.next
+
+    def promote(self) -> bool:
+        """Promote whoever has starved by now; whether anybody has."""
+        if self.next_promotion > self._engine.step:
+            return False
+        assert self._patience is not None
+        engine = self._engine
+        starved = self._patience.starved(
+            engine.step, lambda request: request in engine.waiting or request in self.paused
+        )
+        for request in starved:
+            engine.view(request).promote(engine.step, self._policy.quantum)
+            if request in engine.waiting:
+                engine.waiting.update(request)
+            else:
+                self.forget(request)
+                self._pause((self._policy.rank(engine.view(request)), request))
+        return bool(starved)
 
     def look(self, news: bool) -> None:
         """:meth:`arrange` if it may change anything, else every few steps.
@@ -244,6 +281,10 @@ class Seats(Generic[R]):
             engine.evict(pair[1])
             return
         self.pauses += 1
+        self._pause(pair)
+        self.idle(pair[1])
+
+    def _pause(self, pair: tuple[float, R]) -> None:
         at = bisect_right(self._paused_ranks, pair[0])
         self._paused_ranks.insert(at, pair[0])
         self.paused.insert(at, pair[1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from lengthwise.core.policy import Policy, Source
 from lengthwise.core.request import Request
 
@@ -12,7 +10,7 @@ class FCFS(Policy):
     """Every rank is equal, so the order of arrival decides."""
 
     name = "fcfs"
-    source: ClassVar[Source] = "none"
+    source: Source = "none"
     preemptive = False
 
     def rank(self, request: Request) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from lengthwise.core.policy import Source
 from lengthwise.policies.sprpt import SPRPT
 
@@ -12,4 +10,4 @@ class Oracle(SPRPT):
     """SPRPT whose predictions come from the oracle predictor, and from nowhere else."""
 
     name = "oracle"
-    source: ClassVar[Source] = "oracle"
+    source: Source = "oracle"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
 from lengthwise.core.request import Request
 
@@ -12,7 +10,7 @@ class SJF(Policy):
     """Waiting requests by predicted output length; whoever started runs to the end."""
 
     name = "sjf"
-    source: ClassVar[Source] = "prompt"
+    source: Source = "prompt"
     preemptive = False
 
     def rank(self, request: Request) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from lengthwise.core.policy import UNPREDICTED, Policy, Source
 from lengthwise.core.request import Request
 
@@ -12,7 +10,7 @@ class SPRPT(Policy):
     """Everybody by predicted remaining tokens, at any time (Mitzenmacher 2019)."""
 
     name = "sprpt"
-    source: ClassVar[Source] = "probe"
+    source: Source = "probe"
     preemptive = True
 
     def rank(self, request: Request) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
 from lengthwise.core.request import Request
 
@@ -23,7 +21,7 @@ class Trail(Policy):
     """
 
     name = "trail"
-    source: ClassVar[Source] = "probe"
+    source: Source = "probe"
     preemptive = True
 
     def __init__(self, c: float = 0.8) -> None:

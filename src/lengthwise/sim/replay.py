@@ -148,7 +148,7 @@ def compare(
     rows = []
     weathers: dict[Any, Weather] = {}
     for run in read_runs(folder):
-        if run.figures["policy"].partition(":")[0] not in {*POLICIES, "stock"}:
+        if run.figures["policy"].partition(":")[0].partition("+")[0] not in {*POLICIES, "stock"}:
             continue
         rate = run.figures["rate"]
         if rate not in weathers:

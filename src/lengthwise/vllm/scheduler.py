@@ -77,6 +77,7 @@ class Scheduler(StockScheduler):
             )
             self._arrived += 1
             self._arrivals.submit(request)
+            self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
@@ -85,10 +86,11 @@ class Scheduler(StockScheduler):
         ready = self._arrivals.ready()
         for request_id, tokens in ready:
             self._predict(request_id, tokens)
+        news = self._seats.promote() or bool(ready)
         if self._policy.preemptive:
             before = self._seats.pauses
             self._seats.leave()
-            self._seats.look(news=bool(ready))
+            self._seats.look(news)
             COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
         COSTS.ranking_s += spent
@@ -122,6 +124,7 @@ class Scheduler(StockScheduler):
         view.generated = request.num_output_tokens
         self._seats.forget(request)
         super()._preempt_request(request, *args, **kwargs)
+        self._seats.idle(request)
 
     def prediction_stats(self) -> dict[str, float]:
         """Counters of the predictions of new requests, and of learning while serving."""

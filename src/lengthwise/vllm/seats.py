@@ -42,6 +42,11 @@ class VllmEngine:
         return ranked
 
     @property
+    def step(self) -> int:
+        """vLLM's own count."""
+        return int(self._scheduler.current_step)
+
+    @property
     def taken_seats(self) -> int:
         """Requests with a KV cache from elsewhere, which vLLM admits before all others."""
         return len(self._scheduler.kv_holding_waiting)
