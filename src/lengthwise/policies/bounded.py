@@ -25,7 +25,7 @@ class Bounded(Policy):
         ValueError: if either is below 1.
     """
 
-    def __init__(self, policy: Policy, threshold: int = 1000, quantum: int = 20) -> None:
+    def __init__(self, policy: Policy, threshold: int = 500, quantum: int = 20) -> None:
         if min(threshold, quantum) < 1:
             raise ValueError("threshold and quantum of a bound are at least 1 step and token")
         self._policy = policy
