@@ -300,3 +300,17 @@ def test_who_is_paused_for_the_threshold_gets_a_seat_back_for_its_quantum() -> N
     assert first <= 7
     assert all(seated[first : first + 3])
     assert not all(seated[first:])
+
+
+def test_the_next_look_is_announced() -> None:
+    """Predictions are asked for in the step before: they must be there in time."""
+    engine = SmallEngine(10_000, make_policy("trail"))
+    for i in range(SEATS + 2):
+        engine.arrive(i, 300.0 + i, 4)
+    for _ in range(3 * LOOK_EVERY):
+        announced = engine.seating.looks_next
+        arranged = engine.seating.worst
+        engine.seating.worst = math.nan
+        engine.seating.look(news=False)
+        assert announced <= (not math.isnan(engine.seating.worst)), arranged
+        engine.serve()

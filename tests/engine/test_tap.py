@@ -53,8 +53,9 @@ def test_compiled_model_gives_the_same_predictions(drive: Any, prompts: list[lis
     requests = one_at_a_time(prompts, 3)
     # As many seats as requests: always full, so every token is predicted.
     small = {"max_num_batched_tokens": 512, "max_model_len": 512, "seats": 3}
-    eager = drive("trail", requests, **small)
-    compiled = drive("trail", requests, enforce_eager=False, **small)
+    often = {"look_every": 1}
+    eager = drive("trail", requests, settings=often, **small)
+    compiled = drive("trail", requests, settings=often, enforce_eager=False, **small)
     assert compiled["answers"] == eager["answers"]
     assert len(eager["predictions"]) >= 12
     # Who sits first in the batch depends on whose prompt was scored first.
@@ -67,7 +68,7 @@ def test_predictions_survive_preemption_and_prefix_hits(drive: Any, mixed: Any) 
     """Token by token, each predicted once, evicted or not, until seats are to spare."""
     requests = [{**r, "prompt_ids": mixed[i % 6]["prompt_ids"]} for i, r in enumerate(mixed)]
     scarce = {"num_gpu_blocks_override": 9, "max_model_len": 240, "max_num_batched_tokens": 240}
-    got = drive("trail", requests, **scarce)
+    got = drive("trail", requests, settings={"look_every": 1}, **scarce)
     assert got["costs"]["evictions"] > 0
     seen: dict[str, list[int]] = {}
     whole = 0

@@ -83,6 +83,7 @@ class Seats(Generic[R]):
         pause: False to discard the KV cache at once instead.
         margin: how much better a rank must be to take a seat.
         paused_per_seat: the policy's bound on paused requests, or another.
+        look_every: steps between two looks of :meth:`look` if nothing is new.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Seats(Generic[R]):
         pause: bool,
         margin: float,
         paused_per_seat: float | None = None,
+        look_every: int = LOOK_EVERY,
     ) -> None:
         self._engine = engine
         self._policy = policy
@@ -103,6 +105,7 @@ class Seats(Generic[R]):
         self._paused_ranks: list[float] = []
         # Who keeps a KV cache without a seat, best rank first.
         self.paused: list[R] = []
+        self._look_every = look_every
         self._unlooked = 0
         self._patience: Patience[R] | None = None
         if policy.threshold < math.inf:
@@ -174,12 +177,17 @@ class Seats(Generic[R]):
         self._unlooked += 1
         if (
             news
-            or self._unlooked >= LOOK_EVERY
+            or self._unlooked >= self._look_every
             or len(engine.running) < engine.seats
             or engine.free_blocks() < engine.step_blocks
         ):
             self._unlooked = 0
             self.arrange()
+
+    @property
+    def looks_next(self) -> bool:
+        """Whether the next :meth:`look` reads all ranks, whatever happens."""
+        return self._unlooked + 1 >= self._look_every
 
     def arrange(self) -> None:
         """Give the seats to the best ranks; leaves only their holders in ``running``.

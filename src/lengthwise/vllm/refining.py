@@ -38,7 +38,7 @@ class Refining:
 
     Args:
         probe: on the worker's device.
-        interval: run it for a request every this many of its tokens.
+        interval: run it for a request again after this many of its tokens.
     """
 
     def __init__(self, probe: Probe, interval: int = 1) -> None:
@@ -50,7 +50,8 @@ class Refining:
 
     def observe(self, observation: Observation) -> None:
         """Launch the probe on this step's states."""
-        due = np.flatnonzero(observation.generated % self._interval == 0)
+        rows_due = [i for i, id_ in enumerate(observation.ids) if self._due(id_, observation, i)]
+        due = np.array(rows_due, dtype=np.int64)
         current = observation.current[:, 0]
         mean, last = observation.prompt_mean[:, 0], observation.prompt_end[:, 0]
         if len(due) < len(observation.ids):
@@ -75,6 +76,10 @@ class Refining:
             copied.record()
         ids = [observation.ids[i] for i in due]
         self._pending = _Pending(ids, generated, probabilities, copied)
+
+    def _due(self, request_id: str, observation: Observation, i: int) -> bool:
+        belief = self._beliefs.get(request_id)
+        return belief is None or observation.generated[i] - belief[0] >= self._interval
 
     def output(self, output: Any) -> Any:
         """Attach predictions now, or when an asynchronous output is fetched."""

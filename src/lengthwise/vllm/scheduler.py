@@ -49,7 +49,13 @@ class Scheduler(StockScheduler):
         self._arrived = 0
         self.waiting = RankedRequestQueue(self._rank, self._seq)
         engine = VllmEngine(self, self._views)
-        self._seats: Seats[Any] = Seats(engine, self._policy, settings.pause, settings.margin)
+        self._seats: Seats[Any] = Seats(
+            engine,
+            self._policy,
+            settings.pause,
+            settings.margin,
+            look_every=settings.look_every,
+        )
         self._arrivals = make_arrival_predictor(
             self._policy.source, settings, config.model_config.model
         )
@@ -98,7 +104,9 @@ class Scheduler(StockScheduler):
         output = super().schedule(*args, **kwargs)
         if self._bins is not None:
             # With a seat for everybody ranks decide nothing: the worker need not predict.
-            setattr(output, WANTED, self._seats.contested)
+            # Else it does before ranks are read, and for who is new: TRAIL's r is its first word.
+            due = self._seats.looks_next or bool(output.scheduled_new_reqs)
+            setattr(output, WANTED, due and self._seats.contested)
         self._seats.rejoin()
         for new in output.scheduled_new_reqs:
             self._views[new.req_id].started = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from lengthwise.core.seats import LOOK_EVERY
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 
@@ -24,6 +25,8 @@ class Settings:
             better than the running one's.
         interval: the probe runs every this many tokens of a request; in between the
             prediction counts down.
+        look_every: where seats are full, ranks are read every so many steps, and the probe
+            runs just before, and when a prompt is done; in between predictions count down.
         record: layers to record (``lengthwise collect``); empty when serving.
         record_every: sampled positions are this many tokens apart.
         scoring: where prompts are scored: on a thread of the engine, in a process of its
@@ -38,6 +41,7 @@ class Settings:
     pause: bool = True
     margin: float = 8.0
     interval: int = 1
+    look_every: int = LOOK_EVERY
     record: list[int] = field(default_factory=list)
     record_every: int = 8
     scoring: str = "auto"
