@@ -95,10 +95,17 @@ def test_a_gone_requests_score_is_ignored(world):
     assert world.client.ready() == []
 
 
+def unscored(found):
+    """Ids that will get no score: told once, as NaN."""
+    assert all(math.isnan(tokens) for _, tokens in found)
+    return {id for id, _ in found}
+
+
 def test_what_failed_gets_no_score(world, caplog):
     world.client.submit(asked("a"))
     world.client.ready()
     world.started[0].inbox.append(Scored(["a"], [math.nan], 0.1, "ValueError: no"))
+    assert unscored(world.client.ready()) == {"a"}
     assert world.client.ready() == []
     assert world.client.stats()["failed"] == 1
     assert "ValueError: no" in caplog.text
@@ -161,6 +168,25 @@ def test_a_crash_is_one_line_and_a_new_start(world, caplog):
     world.client.submit(asked("b"))
     world.client.ready()
     assert world.started[1].sent == [asked("b")], "what it was at is not sent again"
+
+
+def test_whom_a_crash_took_with_it_is_told(world):
+    for id in "ab":
+        world.client.submit(asked(id))
+    world.client.ready()
+    world.client.forget("b")
+    world.started[0].ended = "it ended with status -9"
+    world.client.submit(asked("c"))
+    assert unscored(world.client.ready()) == {"a"}, "c is still to be scored, b is gone"
+
+
+def test_when_it_is_given_up_nobody_waits_for_a_score_any_more(world):
+    for start in range(RESTARTS + 1):
+        assert world.client.submit(asked(str(start)))
+        world.started[-1].ended = "it ended with status 1"
+        lost = unscored(world.client.ready())
+    assert lost == {str(start) for start in range(RESTARTS + 1)}
+    assert not world.client.submit(asked("later"))
 
 
 def test_silence_counts_only_while_something_is_asked(world):

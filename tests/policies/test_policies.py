@@ -188,7 +188,7 @@ def test_a_request_holds_no_true_length():
     assert {field.name for field in dataclasses.fields(Request)} == {
         *("id", "arrival", "seq", "prompt_tokens", "generated", "started", "preemptions"),
         *("tenant", "deadline", "initial", "probed", "_remaining", "_predicted_at"),
-        *("idle_since", "promoted_at", "_promoted_until"),
+        *("awaited", "idle_since", "promoted_at", "_promoted_until"),
     }
     with pytest.raises(AttributeError):
         request().true_tokens = 5
@@ -202,3 +202,17 @@ def test_no_policy_asks_for_more_than_the_request(name):
             "request",
         ]
     assert set(inspect.signature(POLICIES[name]).parameters) <= {"c"}
+
+
+@pytest.mark.parametrize("name", ["sjf", "sprpt", "trail"])
+def test_who_will_be_predicted_soon_waits_behind_the_predicted(name):
+    """In a burst those scored last would have all the seats before anybody is scored."""
+    policy = make_policy(name)
+    early, late, scored = (request(seq=seq, predicted=None) for seq in range(3))
+    early.awaited = late.awaited = True
+    scored.predict(400.0)
+    assert policy.rank(scored) < policy.rank(early) == policy.rank(late)
+    early.predict(float("nan"))
+    assert policy.rank(early) == UNPREDICTED
+    late.predict(20.0)
+    assert policy.rank(late) < policy.rank(scored)

@@ -15,7 +15,16 @@ UNPREDICTED = 0.0
 """Rank of a request without a prediction: in order of arrival, before the predicted
 (whose ranks are at least 1), so that a failing predictor degrades to FCFS."""
 
+AWAITED = 1e12
+"""Rank of a request whose prediction is on its way: after the predicted, in order of arrival.
+Were it before them, whoever is scored last would take the seats in a burst."""
+
 Source = Literal["none", "prompt", "probe", "oracle"]
+
+
+def unpredicted(request: Request) -> float:
+    """Rank of a request without a prediction."""
+    return AWAITED if request.awaited else UNPREDICTED
 
 
 class Policy(ABC):

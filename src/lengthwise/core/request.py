@@ -25,6 +25,7 @@ class Request:
         deadline: the client's latest useful finish time in seconds, if any.
         initial: predicted output length in tokens, first known (TRAIL's ``r``).
         probed: True once the prediction comes from the model's hidden states.
+        awaited: True while a first prediction is on its way.
         idle_since: engine step since which it has had no token; -1 if that is not watched.
         promoted_at: engine step of its latest promotion (see :meth:`promote`).
     """
@@ -40,6 +41,7 @@ class Request:
     deadline: float | None = None
     initial: float | None = None
     probed: bool = False
+    awaited: bool = False
     idle_since: int = -1
     promoted_at: int = -1
     _promoted_until: int = -1
@@ -48,6 +50,7 @@ class Request:
 
     def predict(self, total: float | None) -> None:
         """Set the predicted output length in tokens; None or NaN means unknown."""
+        self.awaited = False
         if total is None or math.isnan(total):
             self.initial = None
             self._remaining = math.nan

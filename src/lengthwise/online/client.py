@@ -58,6 +58,7 @@ class Client:
         self._sent: set[str] = set()
         self._said: dict[str, float] = {}
         self._live: dict[str, Asked] = {}
+        self._lost: list[str] = []
         self._counters = Counters()
         self.scored = self.dropped = self.failed = self.unlearned = self.restarts = 0
         self.seconds = 0.0
@@ -69,23 +70,29 @@ class Client:
         """The client of a process that serves this."""
         return cls(lambda: Child(start), start.learning is not None, timeout)
 
-    def submit(self, asked: Asked) -> None:
-        """A request arrived; it is scored if there is room."""
+    def submit(self, asked: Asked) -> bool:
+        """A request arrived; it is scored if there is room: whether there is."""
         if self.child is None:
-            return
+            return False
         if len(self._waiting) >= WAITING:
             self.dropped += 1
-            return
+            return False
         self._waiting[asked.id] = self._live[asked.id] = asked
+        return True
 
     def ready(self) -> list[tuple[str, float]]:
-        """Request ids and expected output tokens since the last call; never a gone request's."""
+        """Request ids and expected output tokens since the last call; never a gone request's.
+
+        NaN says that there will be none.
+        """
         found: list[tuple[str, float]] = []
         if self.child is None:
             return found
         for message in self.child.received():
             found += self._hear(message)
         self._watch()
+        found += [(id, math.nan) for id in self._lost]
+        self._lost.clear()
         while self.up and self._waiting and len(self._sent) < WINDOW:
             self._send(self._waiting.pop(next(iter(self._waiting))))
         return found
@@ -153,6 +160,7 @@ class Client:
         }
         self.scored += len(known)
         self.failed += len(message.ids) - len(known)
+        self._lost += [id for id in message.ids if id not in known and id in self._live]
         wanted = {id: tokens for id, tokens in known.items() if id in self._live}
         self._said |= wanted
         return list(wanted.items())
@@ -169,6 +177,7 @@ class Client:
 
     def _lose(self, reason: str) -> None:
         # What it was at may be what ended it: those requests are not sent again.
+        self._lost += [id for id in self._sent if id in self._live]
         self._sent.clear()
         again = self.restarts < RESTARTS
         logger.warning(
@@ -182,6 +191,7 @@ class Client:
             self._start()
             return
         self.child = None
+        self._lost += self._waiting
         self._waiting.clear()
         self._live.clear()
         self._said.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
+from lengthwise.core.policy import COMMITTED, Policy, Source, unpredicted
 from lengthwise.core.request import Request
 
 
@@ -16,4 +16,4 @@ class SJF(Policy):
     def rank(self, request: Request) -> float:
         if request.started:
             return COMMITTED
-        return UNPREDICTED if request.initial is None else request.initial
+        return unpredicted(request) if request.initial is None else request.initial

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lengthwise.core.policy import UNPREDICTED, Policy, Source
+from lengthwise.core.policy import Policy, Source, unpredicted
 from lengthwise.core.request import Request
 
 
@@ -14,7 +14,7 @@ class SPRPT(Policy):
     preemptive = True
 
     def rank(self, request: Request) -> float:
-        return request.remaining if request.predicted else UNPREDICTED
+        return request.remaining if request.predicted else unpredicted(request)
 
     def preemptible(self, request: Request) -> bool:
         return request.predicted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy, Source
+from lengthwise.core.policy import COMMITTED, Policy, Source, unpredicted
 from lengthwise.core.request import Request
 
 
@@ -31,7 +31,7 @@ class Trail(Policy):
 
     def rank(self, request: Request) -> float:
         if request.initial is None:
-            return UNPREDICTED
+            return unpredicted(request)
         if request.started and request.generated >= self.c * request.initial:
             return COMMITTED
         return request.remaining

@@ -24,11 +24,12 @@ ORACLE_HINT = "lengthwise_true_tokens"
 class ArrivalPredictor:
     """Scores arrivals; the scheduler asks what is ready before each step. This one never."""
 
-    def submit(self, request: Any) -> None:
-        """A vLLM request arrived."""
+    def submit(self, request: Any) -> bool:
+        """A vLLM request arrived; whether :meth:`ready` will say something of it."""
+        return False
 
     def ready(self) -> list[tuple[str, float]]:
-        """Request ids and predicted output tokens finished since the last call."""
+        """Ids and predicted output tokens since the last call; NaN if there will be none."""
         return []
 
     def finished(self, request: Any) -> None:
@@ -52,11 +53,12 @@ class OraclePredictor(ArrivalPredictor):
     def __init__(self) -> None:
         self._ready: list[tuple[str, float]] = []
 
-    def submit(self, request: Any) -> None:
+    def submit(self, request: Any) -> bool:
         """Reads the hint; a request without it stays unpredicted."""
         hints = getattr(request.sampling_params, "extra_args", None) or {}
         if ORACLE_HINT in hints:
             self._ready.append((request.request_id, float(hints[ORACLE_HINT])))
+        return ORACLE_HINT in hints
 
     def ready(self) -> list[tuple[str, float]]:
         """All submitted since the last call."""
@@ -77,11 +79,13 @@ class ThreadPredictor(ArrivalPredictor):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lengthwise-prompt")
         self._pool.submit(scorer.warm_up)
 
-    def submit(self, request: Any) -> None:
+    def submit(self, request: Any) -> bool:
         """Queue the request's prompt for scoring, if there is room."""
-        if request.prompt_token_ids and len(self._wanted) < WAITING:
-            self._wanted[request.request_id] = asked_of(request)
-            self._pool.submit(self._score, request.request_id)
+        if not request.prompt_token_ids or len(self._wanted) >= WAITING:
+            return False
+        self._wanted[request.request_id] = asked_of(request)
+        self._pool.submit(self._score, request.request_id)
+        return True
 
     def ready(self) -> list[tuple[str, float]]:
         """What the thread has finished."""
@@ -101,9 +105,8 @@ class ThreadPredictor(ArrivalPredictor):
             return
         with COSTS.timed("prompt_s"):
             tokens = self._scorer.tokens([asked])[0]
-        if not math.isnan(tokens):
-            self._done.append((request_id, tokens))
-        elif not self._failed:
+        self._done.append((request_id, tokens))
+        if math.isnan(tokens) and not self._failed:
             self._failed = True
             logger.warning(FAILED, self._scorer.error)
 
@@ -118,11 +121,12 @@ class ProcessPredictor(ArrivalPredictor):
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def submit(self, request: Any) -> None:
+    def submit(self, request: Any) -> bool:
         """Send the request's prompt for scoring, if there is room."""
-        if request.prompt_token_ids:
-            with COSTS.timed("prompt_s"):
-                self._client.submit(asked_of(request))
+        if not request.prompt_token_ids:
+            return False
+        with COSTS.timed("prompt_s"):
+            return self._client.submit(asked_of(request))
 
     def ready(self) -> list[tuple[str, float]]:
         """What the process has finished."""

@@ -82,7 +82,7 @@ class Scheduler(StockScheduler):
                 deadline=hints.get("deadline"),
             )
             self._arrived += 1
-            self._arrivals.submit(request)
+            self._views[request.request_id].awaited = self._arrivals.submit(request)
             self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
 
