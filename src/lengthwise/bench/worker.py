@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,9 @@ from lengthwise.errors import UserError
 from lengthwise.vllm.arrivals import ORACLE_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
+
+_LOADING_S = 120.0
+"""Patience with a prediction process before the run begins without it."""
 
 STOCK = "stock"
 """The run that uses vLLM's own scheduler."""
@@ -78,14 +84,22 @@ def _scheduling(run: Run) -> dict[str, Any]:
 
 
 def _warm_up(engine: Any) -> None:
-    """Two short requests, so that first-time costs hit no policy; then a clean slate."""
+    """Short requests, so that first-time costs hit no policy; then a clean slate.
+
+    They go on until a predictor in a process of its own has loaded and scored one.
+    """
     from vllm import SamplingParams
 
-    for i in range(2):
+    scheduler: Any = engine.engine_core.engine_core.scheduler
+    predictions: Callable[[], dict[str, float]] = getattr(scheduler, "prediction_stats", dict)
+    end = time.monotonic() + _LOADING_S
+    for i in count():
         params = SamplingParams(temperature=0, max_tokens=4)
         engine.add_request(f"warm-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
-    while engine.has_unfinished_requests():
-        engine.step()
+        while engine.has_unfinished_requests():
+            engine.step()
+        if i and (predictions().get("scored", 1) or time.monotonic() > end):
+            break
     engine.reset_prefix_cache()
     COSTS.reset()
 

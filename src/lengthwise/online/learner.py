@@ -6,6 +6,7 @@ states along whole answers, which serving does not keep; collect and train again
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -25,6 +26,10 @@ from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.shape import Fitting, PromptPredictor
+
+NICENESS = 10
+"""Of the learning thread: of a core that others use too, this leaves about a tenth. Scoring
+has none of it: whoever waits for a score waits in the order of arrival."""
 
 _TUNE = 0.2
 """Share of what is learned from that a predictor chooses by."""
@@ -107,10 +112,15 @@ class Learner:
         self.judges.clear()
         self._since, self._last = 0, self._clock()
         self._thread = threading.Thread(
-            target=self.learn, args=(learned, judges), name="lengthwise-learner", daemon=True
+            target=self._learn_aside, args=(learned, judges), name="lengthwise-learner", daemon=True
         )
         self._thread.start()
         return self._thread
+
+    def _learn_aside(self, outcomes: Sequence[Outcome], judges: Sequence[Outcome]) -> None:
+        # Linux counts niceness by the thread.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        self.learn(outcomes, judges)
 
     def learn(self, outcomes: Sequence[Outcome], judges: Sequence[Outcome]) -> None:
         """Fit to the outcomes; put to use if better on the judges, which it never saw."""

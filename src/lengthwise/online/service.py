@@ -22,9 +22,6 @@ from lengthwise.predictors.shape import Asked
 BATCH = 16
 """Most prompts scored at once: the first of them waits for the last."""
 
-NICENESS = 10
-"""A busy engine comes first: of a core that it uses too, this leaves about a tenth."""
-
 
 class Service:
     """Answers the engine's messages, one after another.
@@ -121,11 +118,10 @@ def _listen(
 
 
 def _step_back() -> None:
-    """One thread, low priority, on any core: the engine may have bound itself to some."""
+    """One thread, on any core: the engine may have bound itself to some."""
     import torch
 
     torch.set_num_threads(1)
-    os.nice(NICENESS)
     with suppress(OSError, AttributeError):
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
