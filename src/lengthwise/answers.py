@@ -101,8 +101,6 @@ class Answers:
         """
         metas, rows = [], []
         for folder in folders:
-            if not (folder / "meta.json").is_file():
-                raise UserError(f"no collected data in {folder}: run lengthwise collect first")
             metas.append(read_meta(folder))
             rows += read_shards(folder)
         for key in ("model", "layers", "cap"):

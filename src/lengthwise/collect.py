@@ -83,7 +83,13 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """What the folder's data was collected with."""
+    """What the folder's data was collected with.
+
+    Raises:
+        UserError: if there is no such data, or it is damaged.
+    """
+    if not (folder / "meta.json").is_file():
+        raise UserError(f"no collected data in {folder}: run lengthwise collect first")
     with reading(folder / "meta.json", _DAMAGED):
         meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
     return meta

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -12,6 +14,15 @@ from safetensors import SafetensorError
 class UserError(Exception):
     """Bad input. The message says what is wrong and what to do; the command prints it
     as one line and exits with status 2."""
+
+
+def refuse_unknown(given: Iterable[str], kind: Any, what: str) -> None:
+    """Raises UserError if a name is no field of the dataclass ``kind``: an unknown ``what``."""
+    known = {each.name for each in fields(kind)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        choices = ", ".join(sorted(known))
+        raise UserError(f"unknown {what} {unknown[0]!r}: choose from {choices}")
 
 
 @contextmanager

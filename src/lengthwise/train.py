@@ -16,11 +16,15 @@ from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.errors import UserError
 from lengthwise.predictors import find_predictor
-from lengthwise.predictors.shape import Fitting, LengthPredictor, PromptPredictor
+from lengthwise.predictors.shape import Fitting, PromptPredictor
 from lengthwise.predictors.store import Trained
 from lengthwise.predictors.text import PromptText
 from lengthwise.predictors.trail import Trail
+from lengthwise.sim.predictors import ErrorModel
 from lengthwise.train_errors import held_out_tracks, probe_errors, prompt_confusion
+
+Said = dict[str, tuple[Lengths, Lengths]]
+"""What predictors said of answers, by name: first words [n] and remaining tokens [rows]."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ def train(plan: Plan) -> Trained:
         # Both speak of the same bins.
         bins = trail.bins
     prompt = early.fit(parts.fit, parts.tune, bins, early_how)
+    said = {"prompt_only": prompt.both(parts.test)}
+    if trail is not None:
+        said["probe_refined"] = trail.both(parts.test)
     report = {
         "predictor": plan.name,
         "prompts": {
@@ -72,13 +79,12 @@ def train(plan: Plan) -> Trained:
         },
         "data": [folder.name for folder in plan.folders],
         "trained_in_s": round(time.perf_counter() - start, 1),
-        **measure(prompt, trail, parts.fit, parts.test),
+        **measure(said, parts.fit, parts.test),
     }
     if trail is not None:
         layers = {layer: round(error, 2) for layer, error in trail.layer_errors.items()}
         report["layers_mae_tune"] = layers
-    saved = Trained(parts.fit.model, trail, prompt, report)
-    return _with_errors(saved, parts.test)
+    return Trained(parts.fit.model, trail, prompt, report, *_errors(said, parts.test))
 
 
 def prompt_text(plan: Plan) -> PromptText:
@@ -92,9 +98,7 @@ def prompt_text(plan: Plan) -> PromptText:
     return PromptText.load(model)
 
 
-def measure(
-    prompt: PromptPredictor, trail: Trail | None, fit: Answers, test: Answers
-) -> dict[str, Any]:
+def measure(said: Said, fit: Answers, test: Answers) -> dict[str, Any]:
     """Mean absolute errors in tokens on held-out prompts, on a uniform grid of positions.
 
     ``served`` counts an answer cut at the cap as ending there, which is what a
@@ -103,20 +107,14 @@ def measure(
     at = test.positions
     median = float(np.median(fit.positions.left[fit.positions.grid]))
     guesses = {"constant_median": np.full_like(at.left, median)}
-    first: dict[str, Lengths] = {}
-    readers: dict[str, LengthPredictor] = {"prompt_only": prompt}
-    if trail is not None:
-        readers["probe_refined"] = trail
-    for name, predictor in readers.items():
-        first[name] = predictor.first(test)
-        remaining = predictor.remaining(test)
+    for name, (_, remaining) in said.items():
         guesses[name] = remaining.mean()
         guesses[f"{name}_median"] = remaining.median()
     total = test.tokens.astype(np.float32)
     found: dict[str, Any] = {
         "censored_share": round(float(test.censored.mean()), 3),
     }
-    best = "prompt_only" if trail is None else "probe_refined"
+    best = "probe_refined" if "probe_refined" in said else "prompt_only"
     for kind, mask in (("served", at.grid), ("uncensored", at.grid & ~at.censored)):
         if not mask.any():
             continue
@@ -128,30 +126,29 @@ def measure(
             ratio = errors["constant_median"] / errors[readout]
             found[f"mae_{kind}"][f"ratio_to_constant{name}"] = round(ratio, 3)
     arrival = {"mae_constant_median": float(np.abs(total - np.median(total)).mean())}
-    for name, lengths in first.items():
-        arrival[f"mae_{name}"] = float(np.abs(lengths.mean() - total).mean())
-        arrival[f"tau_{name}"] = float(kendalltau(lengths.mean(), total).statistic)
+    for name, (first, _) in said.items():
+        arrival[f"mae_{name}"] = float(np.abs(first.mean() - total).mean())
+        arrival[f"tau_{name}"] = float(kendalltau(first.mean(), total).statistic)
     found["at_arrival"] = {name: round(value, 3) for name, value in arrival.items()}
     return found
 
 
-def _with_errors(trained: Trained, test: Answers) -> Trained:
-    """With what the simulator needs to err as these predictors do on held-out prompts."""
+def _errors(
+    said: Said, test: Answers
+) -> tuple[ErrorModel | None, dict[str, Any], list[dict[str, Any]]]:
+    """What the simulator needs to err as the predictors do on held-out prompts."""
     at = test.positions
-    said = trained.prompt.first(test).mean()
-    refined, age = np.zeros(0, np.float32), at.age
+    first = said["prompt_only"][0].mean()
+    refined = np.zeros(0, np.float32)
     errors = None
-    if trained.probe is not None:
-        refined = trained.probe.remaining(test).mean()
-        errors = probe_errors(at.left, refined, age, at.request)
+    if "probe_refined" in said:
+        refined = said["probe_refined"][1].mean()
+        errors = probe_errors(at.left, refined, at.age, at.request)
     tracks = held_out_tracks(
         [row for row, _ in test.rows],
-        said,
+        first,
         refined,
-        age[: len(refined)],
+        at.age[: len(refined)],
         at.request[: len(refined)],
     )
-    confusion = prompt_confusion(test.tokens, said, test.cap)
-    return Trained(
-        trained.model, trained.probe, trained.prompt, trained.report, errors, confusion, tracks
-    )
+    return errors, prompt_confusion(test.tokens, first, test.cap), tracks

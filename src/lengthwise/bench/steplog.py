@@ -26,16 +26,10 @@ def composition(scheduler: Any, output: Any) -> tuple[int, int, int]:
     return prefill, decodes, context
 
 
-class StepLog:
-    """Sums over the steps of a vLLM scheduler.
-
-    Attributes:
-        windows: for each its start on the run's clock, steps, prefill tokens, decodes,
-            context tokens, and the seconds the steps took.
-    """
+class Compositions:
+    """Notes what a vLLM scheduler puts into each step."""
 
     def __init__(self, scheduler: Any) -> None:
-        self.windows: list[list[float]] = []
         self._made = (0, 0, 0)
         original = scheduler.schedule
 
@@ -46,9 +40,27 @@ class StepLog:
 
         scheduler.schedule = schedule
 
+    def take(self) -> tuple[int, int, int]:
+        """The latest step's composition, once; zeros if there was none since."""
+        made, self._made = self._made, (0, 0, 0)
+        return made
+
+
+class StepLog:
+    """Sums over the steps of a vLLM scheduler.
+
+    Attributes:
+        windows: for each its start on the run's clock, steps, prefill tokens, decodes,
+            context tokens, and the seconds the steps took.
+    """
+
+    def __init__(self, scheduler: Any) -> None:
+        self.windows: list[list[float]] = []
+        self._steps = Compositions(scheduler)
+
     def saw(self, start: float, seconds: float) -> None:
         """The step that began at ``start`` took so long."""
-        made, self._made = self._made, (0, 0, 0)
+        made = self._steps.take()
         if not any(made[:2]):
             return
         begin = start - start % WINDOW_S

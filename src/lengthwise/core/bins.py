@@ -78,14 +78,3 @@ class Bins:
         cut = np.minimum(self.values, np.asarray(limit, dtype=np.float32)[:, None])
         limited: Floats = np.einsum("nk,nk->n", probabilities, cut)
         return limited
-
-    def quantile(self, probabilities: Floats, level: float = 0.5) -> Floats:
-        """A quantile in tokens for each row, linear inside a bin: [n, k] -> [n]."""
-        cumulative = np.cumsum(probabilities, axis=1)
-        bin_ = np.minimum((cumulative < level).sum(axis=1), len(self) - 1)
-        rows = np.arange(len(probabilities))
-        inside = probabilities[rows, bin_]
-        before = cumulative[rows, bin_] - inside
-        share = np.clip((level - before) / np.maximum(inside, 1e-9), 0.0, 1.0)
-        tokens: Floats = (self.edges[bin_] + share * self.widths[bin_]).astype(np.float32)
-        return tokens

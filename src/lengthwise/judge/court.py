@@ -33,7 +33,7 @@ class Court:
 
     def hear(self, predictor: LengthPredictor) -> Said:
         """What it says of the answers."""
-        return Said(predictor.first(self.answers), predictor.remaining(self.answers))
+        return Said(*predictor.both(self.answers))
 
     def judge(self, said: Said) -> dict[str, Table]:
         """All figures, by stage."""

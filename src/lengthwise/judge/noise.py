@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,7 @@ def noise_floor(
     """
     if len(folders) < 2:
         raise UserError("--samples needs at least two folders: one for each seed")
-    metas = [_meta(folder) for folder in folders]
+    metas = [read_meta(folder) for folder in folders]
     for key in ("model", "cap", "temperature"):
         if any(meta[key] != metas[0][key] for meta in metas):
             raise UserError(f"the folders of --samples differ in {key}: only the seed may")
@@ -50,9 +49,3 @@ def noise_floor(
         for stage, table in tables[0].items()
     }
     return len(court.answers), means
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    if not (folder / "meta.json").is_file():
-        raise UserError(f"no collected data in {folder}: run lengthwise collect first")
-    return read_meta(folder)

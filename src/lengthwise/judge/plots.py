@@ -12,6 +12,10 @@ from matplotlib.figure import Figure
 from lengthwise.judge.leaderboard import Board
 from lengthwise.judge.metrics import DECILES, buckets
 from lengthwise.judge.table import ranked
+from lengthwise.plotting import labelled, save
+
+SIZE = (7.0, 4.5)
+"""Of a figure with one plot, in inches."""
 
 COLUMNS = 4
 """Panels side by side."""
@@ -45,7 +49,7 @@ def _bars(content: Any, predictors: Any, folder: Path) -> Path:
         _horizontal(axes, {row: it[stage][name] for row, it in rows.items()}, label)
         axes.tick_params(labelleft=shared is None)
         shared = shared or axes
-    return _save(figure, folder / "leaderboard.png")
+    return save(figure, folder / "leaderboard.png")
 
 
 def _horizontal(axes: Axes, rows: dict[str, Any], label: str) -> None:
@@ -66,16 +70,16 @@ def _around(found: list[Any]) -> Any:
 
 
 def _calibration(predictors: Any, folder: Path) -> Path:
-    figure, axes = _axes("predicted probability", "share of answers that were shorter")
+    figure, axes = labelled("predicted probability", "share of answers that were shorter", SIZE)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
     for number, (name, it) in enumerate(predictors.items()):
         seen = [it["arrival"][f"below_{level}"]["value"] for level in DECILES]
         axes.plot(DECILES, seen, label=name, **_style(number))
-    return _save(figure, folder / "calibration.png", axes)
+    return save(figure, folder / "calibration.png", axes)
 
 
 def _by_age(content: Any, predictors: Any, folder: Path) -> Path:
-    figure, axes = _axes("generated tokens", "MAE of remaining tokens")
+    figure, axes = labelled("generated tokens", "MAE of remaining tokens", SIZE)
     names = [name for name, _, _ in buckets()]
     rows = {"constant median": content["constant_median"]} | predictors
     for number, (row, it) in enumerate(rows.items()):
@@ -84,17 +88,17 @@ def _by_age(content: Any, predictors: Any, folder: Path) -> Path:
         values = [np.nan if each["value"] is None else each["value"] for each in found]
         axes.errorbar(at, values, yerr=_around(found), label=row, capsize=2, **_style(number))
     axes.set_xticks(range(len(names)), names)
-    return _save(figure, folder / "mae_by_generated.png", axes)
+    return save(figure, folder / "mae_by_generated.png", axes)
 
 
 def _by_layer(predictors: Any, folder: Path) -> Path:
-    figure, axes = _axes("layer", "MAE of remaining tokens, tuning prompts")
+    figure, axes = labelled("layer", "MAE of remaining tokens, tuning prompts", SIZE)
     collected = {int(layer) for it in predictors.values() for layer in it["layers_mae_tune"]}
     axes.set_xticks(sorted(collected))
     for number, (name, it) in enumerate(predictors.items()):
         layers = {int(layer): error for layer, error in it["layers_mae_tune"].items()}
         axes.plot(list(layers), list(layers.values()), label=name, **_style(number))
-    return _save(figure, folder / "mae_by_layer.png", axes)
+    return save(figure, folder / "mae_by_layer.png", axes)
 
 
 def _predicted_true(board: Board, names: list[str], folder: Path) -> Path:
@@ -109,7 +113,7 @@ def _predicted_true(board: Board, names: list[str], folder: Path) -> Path:
         axes.set(title=name, xlim=(1, top), ylim=(1, top))
     figure.supxlabel("predicted tokens at arrival")
     figure.supylabel("tokens")
-    return _save(figure, folder / "predicted_true.png")
+    return save(figure, folder / "predicted_true.png")
 
 
 def _gain_kept(scenarios: Any, folder: Path) -> Path:
@@ -120,27 +124,10 @@ def _gain_kept(scenarios: Any, folder: Path) -> Path:
         rows = {name: found[name]["gain_kept"] for name in reversed(names)}
         _horizontal(axes, rows, f"{scenario}: share of SRPT's gain")
         axes.tick_params(labelleft=number == 1)
-    return _save(figure, folder / "gain_kept.png")
+    return save(figure, folder / "gain_kept.png")
 
 
 def _style(number: int) -> dict[str, Any]:
     """Ten colours, then the same ones dashed."""
     line = ("-", "--", ":")[number // 10 % 3]
     return {"color": f"C{number % 10}", "linestyle": line, "marker": "o", "markersize": 3}
-
-
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
-    # A Figure without pyplot draws with Agg: no display, no state shared between figures.
-    figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Figure, path: Path, legend: Axes | None = None) -> Path:
-    if legend is not None:
-        legend.legend(fontsize="small")
-    figure.savefig(path, dpi=150)
-    return path

@@ -24,6 +24,7 @@ from lengthwise.online.messages import Counters, Note, Outcome
 from lengthwise.online.options import Learning
 from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
 from lengthwise.online.scorer import Scorer
+from lengthwise.predictors import magnus
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.shape import Fitting, PromptPredictor
 
@@ -36,11 +37,10 @@ _TUNE = 0.2
 
 
 def mispredicted(outcome: Outcome) -> bool:
-    """Magnus's rule: by more than 10 tokens and more than 10 % (arXiv 2406.04785)."""
+    """Magnus's rule; what was not predicted at all counts as missed."""
     if outcome.predicted is None:
         return True
-    off = abs(outcome.predicted - outcome.tokens)
-    return off > 10 and off > 0.1 * outcome.tokens
+    return bool(magnus.mispredicted(np.array(outcome.predicted), np.array(outcome.tokens)))
 
 
 class Learner:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,7 @@ class Learning:
         Raises:
             UserError: for an unknown name or a value that cannot be meant.
         """
-        known = {each.name for each in fields(cls)}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise UserError(
-                f"unknown learning option {unknown[0]!r}: choose from {', '.join(sorted(known))}"
-            )
+        refuse_unknown(given, cls, "learning option")
         try:
             return cls(**given)
         except TypeError as error:

@@ -38,11 +38,6 @@ class _Knowing(LengthPredictor):
         """All mass at what it expects."""
         return points(self.totals(answers), limits(answers.asked))
 
-    def remaining(self, answers: Answers) -> Lengths:
-        """What it expects less what was generated; once that is over, the end at once."""
-        at = answers.positions
-        return self.first(answers).rows(at.request).after(at.age)
-
     def state(self) -> NoReturn:
         """Never.
 
@@ -136,8 +131,6 @@ class AnotherSeed(_Knowing):
 
         tokens: dict[str, int] = {}
         for folder in folders:
-            if not (folder / "meta.json").is_file():
-                raise UserError(f"no collected data in {folder}: run lengthwise collect first")
             other = read_meta(folder)["model"]
             if other != model:
                 raise UserError(f"{folder} holds answers of {other}, not of {model}")

@@ -85,7 +85,7 @@ class Scored(PromptPredictor):
         return Lengths.of(self.bins, self.curve.probabilities(self.scores(asked)), limits(asked))
 
 
-def ranks(tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+def ranks(tokens: NDArray[np.number]) -> NDArray[np.float64]:
     """Each length's rank as a share, 0 shortest to 1 longest: lengths are too skewed for L2."""
     shares: NDArray[np.float64] = np.searchsorted(np.sort(tokens), tokens, side="right") / len(
         tokens

@@ -85,9 +85,17 @@ class LengthPredictor(ABC):
     def first(self, answers: Answers) -> Lengths:
         """Its first word on each answer: distributions of total output tokens, n."""
 
-    @abstractmethod
+    def both(self, answers: Answers) -> tuple[Lengths, Lengths]:
+        """First words and remaining tokens, [n] and [rows], for the price of one.
+
+        By default what is left is what it said first, given that the answer has not ended.
+        """
+        first, at = self.first(answers), answers.positions
+        return first, first.rows(at.request).after(at.age)
+
     def remaining(self, answers: Answers) -> Lengths:
         """Distributions of remaining tokens at each of the answers' positions, rows."""
+        return self.both(answers)[1]
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], Arrays]:
@@ -119,11 +127,6 @@ class PromptPredictor(LengthPredictor):
     def first(self, answers: Answers) -> Lengths:
         """What it says of the prompts."""
         return self.lengths(answers.asked)
-
-    def remaining(self, answers: Answers) -> Lengths:
-        """What it said of the prompts, given that the answers have not ended yet."""
-        at = answers.positions
-        return self.first(answers).rows(at.request).after(at.age)
 
 
 def limits(asked: Sequence[Asked]) -> NDArray[np.float64]:

@@ -45,15 +45,15 @@ class Trail(LengthPredictor):
 
     def first(self, answers: Answers) -> Lengths:
         """After the prefill: the probe at the prompt's end."""
-        starts = np.flatnonzero(answers.positions.age == 0)
-        return self.remaining(answers).rows(starts)
+        return self.both(answers)[0]
 
-    def remaining(self, answers: Answers) -> Lengths:
-        """The refined probe at each position."""
+    def both(self, answers: Answers) -> tuple[Lengths, Lengths]:
+        """The refined probe at each position, and at the prompts' ends."""
         at = answers.positions
         raw = probabilities(self.probe, at, answers.layers.index(self.probe.layer))
         refined = refine_positions(self.probe.refiner(), at, raw)
-        return Lengths.of(self.bins, refined, at.limit)
+        remaining = Lengths.of(self.bins, refined, at.limit)
+        return remaining.rows(np.flatnonzero(at.age == 0)), remaining
 
     def state(self) -> tuple[dict[str, Any], Arrays]:
         """The probe's arguments and weights; large matrices are rounded."""

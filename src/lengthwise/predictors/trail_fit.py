@@ -14,9 +14,10 @@ from tqdm import tqdm
 from lengthwise.core.bins import Bins
 from lengthwise.core.refine import Refiner
 from lengthwise.errors import UserError
-from lengthwise.predictors.along import features, refine_positions
+from lengthwise.predictors.along import features, probabilities, refine_positions
 from lengthwise.predictors.descend import descend
 from lengthwise.predictors.probe import Head, Inputs, Probe
+from lengthwise.predictors.scored import ranks
 from lengthwise.predictors.shape import Fitting
 
 if TYPE_CHECKING:
@@ -160,10 +161,9 @@ def likelihood_loss(
 def _fit(
     probe: Probe, fit: Positions, tune: Positions, number: int, options: Options, bar: Any
 ) -> float:
+    outlook = _fit_outlook(probe, fit, number) if probe.inputs == "full" else None
     seen = features(probe, fit, number)
-    if probe.inputs == "full":
-        outlook = _fit_outlook(probe, fit, number)
-        seen = features(probe, fit, number)
+    if outlook is not None:
         seen[:, -1] = outlook
     held = features(probe, tune, number)
     probe.shift.copy_(seen.mean(dim=0))
@@ -216,8 +216,7 @@ def _fit_outlook(probe: Probe, fit: Positions, number: int) -> torch.Tensor:
     starts = np.flatnonzero(fit.age == 0)
     states = fit.first[starts, number].astype(np.float64)
     scale = np.maximum(states.std(axis=0), 1e-3)
-    total = fit.left[starts]
-    rank = np.searchsorted(np.sort(total), total, side="right") / len(total)
+    rank = ranks(fit.left[starts])
     states = (states - states.mean(axis=0)) / scale
     ridge = RidgeCV(np.logspace(1, 5, 9)).fit(states, rank)
     weights = ridge.coef_ / scale
@@ -247,9 +246,7 @@ def _refinement(probe: Probe, fit: Answers, tune: Answers, kind: Refinement) -> 
         "tuned": [*none, *paper, *prior, *tempers, *both, *keeps],
     }[kind]
     at = tune.positions
-    with torch.inference_mode():
-        inputs = features(probe, at, fit.layers.index(probe.layer))
-        raw = probe(inputs).softmax(dim=1).numpy()
+    raw = probabilities(probe, at, fit.layers.index(probe.layer))
 
     def error(choice: dict[str, Any]) -> float:
         refined = refine_positions(Refiner(probe.bins, **choice), at, raw)

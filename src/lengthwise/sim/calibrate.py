@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lengthwise.bench.steplog import composition
+from lengthwise.bench.steplog import Compositions
 from lengthwise.engine import build_engine, engine_name
 from lengthwise.errors import UserError
 from lengthwise.sim.steps import Linear
@@ -41,15 +41,7 @@ def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.flo
         enable_prefix_caching=False,
     )
     scheduler = engine.engine_core.engine_core.scheduler
-    made: list[tuple[int, int, int]] = []
-    original = scheduler.schedule
-
-    def schedule(*args: Any, **kwargs: Any) -> Any:
-        output = original(*args, **kwargs)
-        made.append(composition(scheduler, output))
-        return output
-
-    scheduler.schedule = schedule
+    steps = Compositions(scheduler)
     rng = np.random.default_rng(seed)
     rows: list[tuple[float, ...]] = []
     served = 0
@@ -60,12 +52,12 @@ def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.flo
             _add(engine, str(i), rng)
         served += wave
         while engine.has_unfinished_requests():
-            made.clear()
             start = time.perf_counter()
             outputs = engine.step()
             seconds = time.perf_counter() - start
-            if made and any(made[0][:2]):
-                rows.append((*made[0], seconds))
+            made = steps.take()
+            if any(made[:2]):
+                rows.append((*made, seconds))
             bar.update(sum(output.finished for output in outputs))
     bar.close()
     # The first steps pay for warming up, not for their tokens.

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from lengthwise.plotting import labelled, save
 from lengthwise.theory.joint import Joint
 from lengthwise.theory.mg1 import FCFS, LimitedSPRPT, Means
 from lengthwise.theory.single_server import Estimate, Measured
+
+SIZE = (6.0, 4.0)
+"""Of a figure, in inches."""
 
 CURVE = 13
 """Points on a curve."""
@@ -54,17 +57,17 @@ def _against_c(
     label: str,
     folder: Path,
 ) -> Path:
-    figure, axes = _axes("C", label)
+    figure, axes = labelled("C", label, SIZE)
     for number, (load, curve) in enumerate(curves.items()):
         values = [getattr(means, what) for means in curve.values()]
         axes.plot(list(curve), values, color=f"C{number}", label=f"load {load:g}")
         here = [point for point in points if point.load == load]
         _errorbars(axes, here, lambda point: point.c, what, number)
-    return _save(figure, axes, folder / f"{what}_against_c.png")
+    return save(figure, folder / f"{what}_against_c.png", axes)
 
 
 def _against_load(joint: Joint, points: Sequence[Point], folder: Path) -> Path:
-    figure, axes = _axes("load", "mean response time")
+    figure, axes = labelled("load", "mean response time", SIZE)
     low, high = min(point.load for point in points), max(point.load for point in points)
     # The free share 1 - load shrinks by one factor: response grows fastest near saturation.
     first, last = 1 - min(0.1, low), 1 - high
@@ -78,7 +81,7 @@ def _against_load(joint: Joint, points: Sequence[Point], folder: Path) -> Path:
         here = [point for point in points if point.c == c]
         _errorbars(axes, here, lambda point: point.load, "response", number)
     axes.set_yscale("log")
-    return _save(figure, axes, folder / "response_against_load.png")
+    return save(figure, folder / "response_against_load.png", axes)
 
 
 def _errorbars(
@@ -100,19 +103,3 @@ def _errorbars(
                 capsize=3,
                 color=f"C{number}",
             )
-
-
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
-    # A Figure without pyplot draws with Agg: no display, no state shared between figures.
-    figure = Figure(figsize=(6.0, 4.0), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Figure, axes: Axes, path: Path) -> Path:
-    axes.legend(fontsize="small")
-    figure.savefig(path, dpi=150)
-    return path

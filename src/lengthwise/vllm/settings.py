@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lengthwise.core.seats import LOOK_EVERY
-from lengthwise.errors import UserError
+from lengthwise.errors import refuse_unknown
 from lengthwise.policies import make_policy
 
 KEY = "lengthwise"
@@ -57,12 +57,7 @@ class Settings:
             UserError: for an unknown name.
         """
         given = additional_config.get(KEY, {}) if isinstance(additional_config, dict) else {}
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise UserError(
-                f"unknown lengthwise setting {unknown[0]!r}: choose from {', '.join(sorted(known))}"
-            )
+        refuse_unknown(given, cls, "lengthwise setting")
         return cls(**given)
 
     @property

@@ -81,11 +81,12 @@ class ErrorModel:
         """
         names = ("bias", "slope", "spread", "rho")
         with reading(f"error model {path}", f"expected JSON with ages, {', '.join(names)}"):
-            ages, *values = arrays(path, "ages", *names)
+            given = json.loads(path.read_text())
+            ages, *values = arrays(given, "ages", *names)
             if any(each.ndim != 1 for each in (ages, *values)):
                 raise ValueError("not lists of numbers")
             whole = tuple(int(age) for age in ages)
-            every = json.loads(path.read_text()).get("every", 1)
+            every = given.get("every", 1)
             if not isinstance(every, int):
                 raise ValueError("every is not a number of tokens")
             bias, slope, spread, rho = (tuple(each.tolist()) for each in values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from lengthwise.sim.predictors.shape import Floats
 from lengthwise.sim.workload.records import Record, records
 
 
-def arrays(path: Path, *names: str) -> list[Floats]:
+def arrays(given: Any, *names: str) -> list[Floats]:
     """The finite arrays of these names in a JSON object. Anything else is a ValueError."""
-    given: Any = json.loads(path.read_text())
     try:
         found = [np.array(given[name], dtype=np.float64) for name in names]
     except KeyError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +47,7 @@ def _exponential(argument: str) -> Rule:
 def _confusion(argument: str) -> Rule:
     advice = 'expected {"edges": [k + 1], "matrix": [[k] * k]}'
     with reading(f"confusion matrix {argument}", advice):
-        edges, matrix = arrays(Path(argument), "edges", "matrix")
+        edges, matrix = arrays(json.loads(Path(argument).read_text()), "edges", "matrix")
         bins = Bins.of(edges)
         if matrix.shape != (len(bins), len(bins)):
             raise ValueError(f"{len(bins)} bins need a matrix of {len(bins)} rows and columns")
