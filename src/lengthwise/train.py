@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,9 @@ def train(plan: Plan) -> Trained:
         UserError: if there is no data, too little, or of different models, or no such
             predictor.
     """
-    kind, how = find_predictor(plan.name, plan.how)
-    early, early_how = find_predictor(plan.arrival, plan.how) if kind is Trail else (kind, how)
+    told = replace(plan.how, model=served_model(plan))
+    kind, how = find_predictor(plan.name, told)
+    early, early_how = find_predictor(plan.arrival, told) if kind is Trail else (kind, how)
     if not issubclass(early, PromptPredictor):
         raise UserError(f"{plan.arrival} does not read prompts: it cannot rank new requests")
     parts = split(Answers.read(plan.folders, prompt_text(plan) if early.reads == "text" else None))
@@ -87,12 +88,18 @@ def train(plan: Plan) -> Trained:
     return Trained(parts.fit.model, trail, prompt, report, *_errors(said, parts.test))
 
 
-def prompt_text(plan: Plan) -> PromptText:
-    """What gives the users' texts back from the collected token ids."""
+def served_model(plan: Plan) -> str | None:
+    """The model whose answers were collected, as far as the plan or the folders tell."""
     model = plan.model
     for folder in plan.folders:
         if model is None and (folder / "meta.json").is_file():
             model = read_meta(folder).get("path")
+    return model
+
+
+def prompt_text(plan: Plan) -> PromptText:
+    """What gives the users' texts back from the collected token ids."""
+    model = served_model(plan)
     if model is None:
         raise UserError(f"{plan.name} reads text: say by --model which model was served")
     return PromptText.load(model)

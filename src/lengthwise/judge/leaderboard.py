@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +198,8 @@ def _entry(
 def _fitted(plan: Plan, spec: str, parts: Split, texts: Texts) -> Fitted:
     if texts.problem is not None and find_predictor(spec)[0].reads == "text":
         raise texts.problem
-    return fitted(spec, parts, plan.out / "predictors", plan.how)
+    model = train.served_model(train.Plan(spec, plan.folders, model=plan.model))
+    return fitted(spec, parts, plan.out / "predictors", replace(plan.how, model=model))
 
 
 def _write_tracks(path: Path, court: Court, first: Floats, remaining: Floats) -> None:

@@ -152,6 +152,7 @@ class Learner:
             str(settings.get("variant", old.variants[0])),
             self._options.epochs,
             settings.get("backbone"),
+            self._model,
             seed=self.counters.version + 1,
         )
         answers = answers_of(outcomes, self._scorer, self._known_as)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from lengthwise.errors import UserError
 from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
 from lengthwise.predictors.bert import Bert
+from lengthwise.predictors.embeddings import Embeddings
 from lengthwise.predictors.history import History
 from lengthwise.predictors.ltr import LTR
 from lengthwise.predictors.magnus import Magnus
@@ -23,6 +24,7 @@ PREDICTORS: dict[str, type[LengthPredictor]] = {
         SSJF,
         Bert,
         Constant,
+        Embeddings,
         History,
         Magnus,
         MaxTokens,

@@ -67,7 +67,7 @@ class Ngrams(Scored):
 
         An answer cut at the cap counts with the cap: for the rank that is all that matters.
         """
-        grams = _matrix([each.prompt_ids for each in fit.asked])
+        grams = matrix([each.prompt_ids for each in fit.asked])
         tfidf = TfidfTransformer().fit(grams)
         features, rank = tfidf.transform(grams), ranks(fit.tokens)
         ridge = Ridge(ALPHA).fit(features, rank)
@@ -82,10 +82,7 @@ class Ngrams(Scored):
 
     def score(self, prompt_ids: list[int]) -> float:
         """Estimated rank of the prompt's output length, about 0 to 1."""
-        found = buckets(prompt_ids)
-        idf = self.idf[found]
-        norm = float(np.sqrt(np.square(idf).sum())) or 1.0
-        return float((idf * self.weight[found]).sum()) / norm + self.intercept
+        return weigh(prompt_ids, self.idf, self.weight) + self.intercept
 
     def scores(self, asked: Sequence[Asked]) -> Floats:
         """Estimated ranks, [n]."""
@@ -107,7 +104,16 @@ class Ngrams(Scored):
         return cls(bins, curve, idf, weight, float(settings["intercept"]))
 
 
-def _matrix(prompts: list[list[int]]) -> csr_matrix:
+def weigh(prompt_ids: list[int], idf: Floats, weight: Floats) -> float:
+    """A ridge's word on the tf-idf n-grams of a prompt, its intercept aside."""
+    found = buckets(prompt_ids)
+    shares = idf[found]
+    norm = float(np.sqrt(np.square(shares).sum())) or 1.0
+    return float((shares * weight[found]).sum()) / norm
+
+
+def matrix(prompts: list[list[int]]) -> csr_matrix:
+    """Which bucket each prompt has: [n, BUCKETS] ones."""
     found = [buckets(prompt) for prompt in prompts]
     rows = np.repeat(np.arange(len(prompts)), [len(one) for one in found])
     columns = np.concatenate(found)

