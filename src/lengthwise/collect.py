@@ -57,6 +57,8 @@ def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) 
             options.seats,
             additional_config=settings.additional_config(),
             enable_prefix_caching=False,
+            # On a CPU vLLM cannot take back what a seeded request drew for half a prompt.
+            enable_chunked_prefill=options.temperature == 0,
         )
         _run(engine, todo, folder, options, bar)
     bar.close()

@@ -81,6 +81,23 @@ def test_collect_refuses_other_options(
     assert "cap=32" in done.stderr
 
 
+def test_collect_samples_more_prompts_than_one_step_can_read(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Seeded requests whose prompts together exceed a step's budget of 2,048 tokens."""
+    words = " ".join(f"thing{i}" for i in range(150))
+    lines = [json.dumps({"prompt": f"{i}: shorten {words}"}) for i in range(6)]
+    (tmp_path / "long.jsonl").write_text("\n".join(lines))
+    done = lengthwise(
+        *(environment, "collect", model, "--prompts", tmp_path / "long.jsonl", "--cap", 4),
+        *("--temperature", 1.0, "--seed", 3, "--layers", 10, "--out", tmp_path / "data"),
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [row for row, _ in read_shards(tmp_path / "data")]
+    assert len(rows) == 6
+    assert sum(len(row["prompt_ids"]) for row in rows) > 2048
+
+
 def test_train_then_serve_a_burst(
     model: Path,
     short_prompts: Path,
