@@ -127,7 +127,7 @@ def test_shift_is_a_second_table_of_the_same_predictors(board):
 
 
 def test_samples_give_a_noise_floor(board):
-    floor = board["noise_floor"]
+    (floor,) = board["noise_floor"].values()
     assert floor["arrival"]["mae"]["value"] > 0
     assert 0 < floor["arrival"]["tau"]["value"] < 1
 

@@ -4,7 +4,7 @@ from scipy.stats import kendalltau
 
 from lengthwise.answers import Answers
 from lengthwise.errors import UserError
-from lengthwise.judge.noise import noise_floor
+from lengthwise.judge.noise import noise_floor, noise_floors
 from lengthwise.prompts import held_out
 
 
@@ -46,8 +46,16 @@ def test_what_are_not_samples_of_the_same_is_said(answers, samples, collected, t
             noise_floor(answers, folders, 20, 0)
         return str(error.value)
 
-    assert "at least two folders" in refused(samples[0])
+    assert "two folders of each" in refused(samples[0])
     assert "no collected data" in refused(samples[0], tmp_path)
     assert "differ in temperature" in refused(samples[0], collected(tmp_path / "cold"))
     other = collected(tmp_path / "other", name="other", temperature=1.0)
     assert "share no held-out prompts" in refused(samples[0], other)
+
+
+def test_each_temperature_has_its_floor(answers, samples, collected, tmp_path):
+    cool = [collected(tmp_path / str(seed), seed=seed, temperature=0.5) for seed in (4, 5)]
+    floors = noise_floors(answers, [samples[0], *cool, samples[1]], 20, 0)
+    assert list(floors) == [0.5, 1.0]
+    alone = noise_floor(answers, samples[:2], 20, 0)[1]["arrival"]["mae"]
+    assert np.array_equal(floors[1.0][1]["arrival"]["mae"], alone)

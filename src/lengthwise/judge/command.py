@@ -15,7 +15,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     it.add_argument("--predictors", help="comma separated, e.g. trail,ltr:pairwise; default: all")
     it.add_argument("--shift", type=Path, nargs="+", default=[], help="folders of other prompts")
     it.add_argument(
-        "--samples", type=Path, nargs="+", default=[], help="the same prompts, one folder a seed"
+        "--samples",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="the same prompts sampled: a folder for each seed, two or more a temperature",
     )
     it.add_argument("--model", help="the served model, for predictors that read text")
     it.add_argument("--arrival", default="ngrams", help="ranks before hidden states are there")

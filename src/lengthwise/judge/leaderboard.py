@@ -19,7 +19,7 @@ from lengthwise.errors import UserError
 from lengthwise.judge import cost, latency, report
 from lengthwise.judge.court import Court
 from lengthwise.judge.fitted import Fitted, digest, file_name, fitted
-from lengthwise.judge.noise import noise_floor
+from lengthwise.judge.noise import noise_floors
 from lengthwise.judge.report import Entry
 from lengthwise.predictors import find_predictor
 from lengthwise.predictors.shape import Fitting
@@ -37,7 +37,7 @@ class Plan:
         predictors: specs, ``name`` or ``name:variant``.
         out: folder for everything that comes of it.
         shift: collected answers of other prompts, for the same fitted predictors.
-        samples: folders of the same prompts answered with other seeds.
+        samples: folders of the same prompts, two or more seeds at each temperature.
         model: the served model, for predictors that read text; None is where the answers
             were collected from.
         arrival: ranks requests until a predictor of hidden states has seen them.
@@ -113,7 +113,7 @@ def evaluate(plan: Plan) -> Board:
     b, seed = plan.resamples, plan.how.seed
     court = Court.of(parts.fit, parts.test, b, seed)
     shift = _shift(plan, parts.fit, texts) if plan.shift else None
-    floor = noise_floor(parts.fit, plan.samples, b, seed) if plan.samples else None
+    floors = noise_floors(parts.fit, plan.samples, b, seed)
     entries, failed = _entries(plan, parts, texts, court, shift)
     if not entries:
         raise UserError(f"no predictor could be judged: {next(iter(failed.values()))}")
@@ -130,8 +130,11 @@ def evaluate(plan: Plan) -> Board:
             "constant_median": report.intervals(shift.constant),
             "predictors": report.shifted(entries, shift.constant),
         }
-    if floor is not None:
-        content["noise_floor"] = {"prompts": floor[0], **report.intervals(floor[1])}
+    if floors:
+        content["noise_floor"] = {
+            f"{temperature:g}": {"prompts": prompts, **report.intervals(floor)}
+            for temperature, (prompts, floor) in floors.items()
+        }
     tracks = {name: track_file(plan.out, name) for name in entries}
     once = [name for name in entries if find_predictor(name)[0].reads != "states"]
     content["latency"] = latency.worth(tracks, once, court.answers, plan.trial)

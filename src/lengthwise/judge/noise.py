@@ -17,6 +17,23 @@ from lengthwise.predictors.oracles import AnotherSeed
 from lengthwise.prompts import held_out
 
 
+def noise_floors(
+    fit: Answers, folders: Sequence[Path], b: int, seed: int
+) -> dict[float, tuple[int, dict[str, Table]]]:
+    """:func:`noise_floor` at each temperature that the folders were sampled at.
+
+    Raises:
+        UserError: as there.
+    """
+    by_temperature: dict[float, list[Path]] = {}
+    for folder in folders:
+        by_temperature.setdefault(float(read_meta(folder)["temperature"]), []).append(folder)
+    return {
+        temperature: noise_floor(fit, by_temperature[temperature], b, seed)
+        for temperature in sorted(by_temperature)
+    }
+
+
 def noise_floor(
     fit: Answers, folders: Sequence[Path], b: int, seed: int
 ) -> tuple[int, dict[str, Table]]:
@@ -30,7 +47,7 @@ def noise_floor(
         UserError: if the folders are not samples of the same prompts by the same model.
     """
     if len(folders) < 2:
-        raise UserError("--samples needs at least two folders: one for each seed")
+        raise UserError("--samples needs two folders of each temperature: one for each seed")
     metas = [read_meta(folder) for folder in folders]
     for key in ("model", "cap", "temperature"):
         if any(meta[key] != metas[0][key] for meta in metas):

@@ -14,16 +14,16 @@ def show(board: Board) -> None:
     """Held-out prompts, then the shifted ones, then what the predictors are worth."""
     console = Console(width=160)
     title = f"{board['prompts']} held-out prompts of {', '.join(board['data'])}"
-    console.print(_errors(title, board, board.get("noise_floor")))
+    console.print(_errors(title, board, board.get("noise_floor", {})))
     if "shift" in board:
         shift = board["shift"]
         title = f"the same predictors on {shift['prompts']} prompts of {', '.join(shift['data'])}"
-        console.print(_errors(title, shift, None))
+        console.print(_errors(title, shift, {}))
     console.print(_costs(board))
     console.print(_worth(board["latency"]))
 
 
-def _errors(title: str, board: Board, floor: Any) -> Table:
+def _errors(title: str, board: Board, floors: Any) -> Table:
     table = _table(
         title + ", MAE in tokens ± half of the 95 % interval",
         ("arrival MAE", "by median", "τ-b", "pairs", "calib. error"),
@@ -35,8 +35,8 @@ def _errors(title: str, board: Board, floor: Any) -> Table:
         paper = it.get("times_better_than_trail:paper")
         beside = cell(paper["remaining"]["mae"], 2) if paper else ""
         table.add_row(name, *_error_cells(it), cell(better, 2), beside)
-    if floor is not None:
-        table.add_row("another sample", *_error_cells(floor), "", "")
+    for temperature, floor in floors.items():
+        table.add_row(f"another sample at {temperature}", *_error_cells(floor), "", "")
     return table
 
 
