@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.core.policy import Policy
-from lengthwise.core.queue import RankQueue
+from lengthwise.core.lanes import waiting_queue
+from lengthwise.core.policy import FIRST, LAST, Policy, behind
 from lengthwise.core.request import Request
 from lengthwise.core.seats import UNLIMITED, Seats
 from lengthwise.errors import UserError
@@ -156,6 +156,8 @@ class Simulator:
         self._prompt = workload.prompt.tolist()
         self._output = workload.output.tolist()
         self._prefix = workload.prefix.tolist()
+        self._tenant = workload.tenant or (None,) * len(workload)
+        self._priority = workload.priority.tolist()
         self._n = len(self._arrival)
         self._predictor = predictor
         self._refining = policy.source == "probe" and predictor.refines
@@ -165,16 +167,14 @@ class Simulator:
         self._errors = predictor.start(workload, self._rng) if self._refining else None
 
         self.running: list[Job] = []
-        self.waiting: RankQueue[Job] = RankQueue(
-            lambda job: policy.rank(self.view(job)), lambda job: job.index
-        )
+        self.waiting = waiting_queue(policy, self.view)
         self._seating: Seats[Job] = Seats(
             self, policy, setup.pause, setup.margin, setup.paused_per_seat
         )
         # Whether an arrival or a new prediction may change who sits, and a bound on the
-        # seated ranks: without a new prediction they only fall.
+        # seated keys: without a new prediction they only fall, if the policy is steady.
         self._unsettled = False
-        self._worst = -math.inf
+        self._worst = FIRST
 
         self.now = self._busy = 0.0
         self._next = 0
@@ -204,6 +204,7 @@ class Simulator:
                     break
                 self.now = self._arrival[self._next]
                 continue
+            self._seating.observe()
             if self._seating.promote():
                 self._unsettled = True
             if self._policy.preemptive:
@@ -294,6 +295,7 @@ class Simulator:
             self._rejected += 1
             return None
         view = Request(str(i), self._arrival[i], i, prompt)
+        view.tenant, view.priority = self._tenant[i], self._priority[i]
         if self._initial is not None:
             view.predict(self._initial[i])
         job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
@@ -303,9 +305,11 @@ class Simulator:
         return job
 
     def _beats(self, job: Job) -> bool:
-        """Whether an arrival may take somebody's seat: seated ranks only ever improve."""
+        """Whether an arrival may take somebody's seat."""
         policy, view = self._policy, job.view
-        return policy.may_preempt(view) and policy.rank(view) + self.setup.margin < self._worst
+        if not policy.may_preempt(view):
+            return False
+        return behind(policy.key(view), self.setup.margin) < self._worst
 
     # Seats.
 
@@ -331,7 +335,7 @@ class Simulator:
         for job in self.running:
             if not job.seated:
                 self._sit_down(job)
-                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+                self._worst = max(self._worst, self._policy.key(self.view(job)))
 
     def _sit_down(self, job: Job) -> None:
         job.seated = True
@@ -397,6 +401,8 @@ class Simulator:
         self._retire()
         if self._refining and self._seating.contested:
             self._refine()
+        if not self._policy.steady:
+            self._reconsider()
 
     def _make_room(self) -> bool:
         """Evict from the tail until every decoding job has a block for its next token."""
@@ -445,7 +451,7 @@ class Simulator:
             job.held = need
             self._sit_down(job)
             if self._policy.preemptive:
-                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+                self._worst = max(self._worst, self._policy.key(self.view(job)))
             if not job.decoding:
                 budget -= chunk
                 chunks.append((job, chunk))
@@ -490,8 +496,10 @@ class Simulator:
         steps = finishing[0][0] - self._tick
         if self._refining and self._seating.contested:
             steps = min(steps, self.setup.interval)
-        if self._seating.next_promotion < self._steps + steps:
-            steps = max(int(self._seating.next_promotion) - self._steps, 1)
+        if not self._policy.steady and self._seating.contested:
+            holds = min(self._policy.holds(self.view(job)) for job in self.running)
+            steps = max(int(min(holds, steps)), 1)
+        steps = self._until_promotion(steps)
         steps = min(steps, self._memory_lasts(steps))
         if self._next == self._n:
             return steps
@@ -511,6 +519,16 @@ class Simulator:
             left = (arrival - self.now) / slowness
             return steps_within(time, left, steps, decoding, context) or 1
         return steps
+
+    def _until_promotion(self, steps: int) -> int:
+        """Decode steps after which somebody may have starved, at most ``steps``."""
+        due = self._seating.next_promotion
+        if not self._policy.threshold.seconds:
+            return max(int(min(due - self._steps, steps)), 1)
+        if due == math.inf:
+            return steps
+        left = (due - self.now) / self._slowness(self.now)
+        return steps_within(self._time, left, steps, self._decoding, self._context) or 1
 
     def _memory_lasts(self, steps: int) -> int:
         """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
@@ -557,6 +575,7 @@ class Simulator:
         job.held = 0
         job.seated = False
         self.running.remove(job)
+        self._seating.gone(job)
         self._in_system -= 1
 
     def _refine(self) -> None:
@@ -577,5 +596,9 @@ class Simulator:
         found = self._errors.remaining(index, true, np.array(ages), self._rng).tolist()
         for job, left, age in zip(due, found, ages, strict=True):
             job.view.refine(left, age)
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        """Seated keys may have got worse."""
         self._unsettled = bool(self.waiting) or bool(self._seating.paused)
-        self._worst = math.inf
+        self._worst = LAST
