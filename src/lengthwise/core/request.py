@@ -96,6 +96,11 @@ class Request:
         self._promoted_until = self.generated + tokens
 
     @property
+    def promoted_for(self) -> int:
+        """Tokens for which it still goes first, for having starved."""
+        return max(self._promoted_until - self.generated, 0)
+
+    @property
     def promoted(self) -> bool:
         """Whether it goes first for having starved."""
         return self.generated < self._promoted_until

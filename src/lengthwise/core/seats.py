@@ -109,15 +109,20 @@ class Seats(Generic[R]):
                 del self.paused[i], self._paused_keys[i]
                 return
 
-    def idle(self, request: R) -> None:
-        """From now on the request waits without a token: it arrived, or lost its memory."""
+    def idle(self, request: R, since: float | None = None) -> None:
+        """From now on (or so) it waits without a token: it arrived, or lost its memory."""
         if self._patience is not None:
-            self._patience.watch(request, self._clock)
+            self._patience.watch(request, self._clock if since is None else since)
 
     @property
     def _clock(self) -> float:
         """What the policy's threshold counts: steps, or seconds."""
         return self._engine.now if self._policy.threshold.seconds else self._engine.step
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anybody is ever promoted."""
+        return self._patience is not None
 
     @property
     def next_promotion(self) -> float:

@@ -37,6 +37,8 @@ class Bounded(Wrapper):
         if quantum < 1:
             raise ValueError(f"the quantum of a bound is at least 1 token, not {quantum}")
         super().__init__(policy)
+        # Where seats can be taken, a promotion's end is to be noticed.
+        self.steady = policy.steady and not policy.preemptive
         self.threshold, self.quantum = threshold, quantum
 
     def key(self, request: Request) -> Key:
@@ -58,5 +60,4 @@ class Bounded(Wrapper):
         return self.preemptive and (request.promoted or self._policy.may_preempt(request))
 
     def holds(self, request: Request) -> float:
-        # When the promotion ends, what came before it counts again.
-        return 1 if request.promoted else self._policy.holds(request)
+        return request.promoted_for or self._policy.holds(request)

@@ -53,6 +53,8 @@ class Fair(Wrapper):
         self._prompt, self._output = prompt_weight, output_weight
         self._waiting: Counter[Tenant] = Counter()
         self._queued: set[str] = set()
+        # Tenants that came back since the last look, in that order.
+        self._back: list[Tenant] = []
         # Generated tokens that were charged, of everybody in the system.
         self._charged: dict[str, int] = {}
         self._last: Tenant = None
@@ -68,17 +70,19 @@ class Fair(Wrapper):
         return 1
 
     def observe(self, now: float, running: Iterable[Request]) -> None:
-        """Charge what was generated since the last time."""
+        """Charge what was generated since the last time, then lift who came back."""
         seated = list(running)
         for request in seated:
             self._charge(request)
+        while self._back:
+            self._lift(self._back.pop(0))
         super().observe(now, seated)
 
     def enters(self, request: Request) -> None:
         if request.id not in self._charged:
             self._charged[request.id] = 0
-            if not self._waiting[request.tenant]:
-                self._lift(request.tenant)
+            if request.tenant not in self._waiting:
+                self._back.append(request.tenant)
         elif not request.started:
             self.counters[request.tenant] -= self._prompt * request.prompt_tokens
         self._waiting[request.tenant] += 1
@@ -112,6 +116,7 @@ class Fair(Wrapper):
         self.counters[request.tenant] += self._output * new
 
     def _lift(self, tenant: Tenant) -> None:
-        waiting = (self.counters[each] for each in self._waiting)
+        others = self._waiting.keys() - {tenant, *self._back}
+        waiting = (self.counters[each] for each in others)
         least = min(waiting, default=self.counters[self._last])
         self.counters[tenant] = max(self.counters[tenant], least)

@@ -278,7 +278,10 @@ class Simulator:
     def _deliver(self) -> None:
         while self._next < self._n and self._arrival[self._next] <= self.now:
             job = self._arrive()
-            if job is not None and self._policy.preemptive and self._beats(job):
+            if job is None:
+                continue
+            self._seating.idle(job)
+            if self._policy.preemptive and self._beats(job):
                 self._unsettled = True
 
     def _arrive(self) -> Job | None:
@@ -301,7 +304,6 @@ class Simulator:
         job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
         self._in_system += 1
         self.waiting.push(job)
-        self._seating.idle(job)
         return job
 
     def _beats(self, job: Job) -> bool:
@@ -501,23 +503,41 @@ class Simulator:
             steps = max(int(min(holds, steps)), 1)
         steps = self._until_promotion(steps)
         steps = min(steps, self._memory_lasts(steps))
-        if self._next == self._n:
-            return steps
         full = len(self.running) >= self.seats
-        if full and not self._policy.preemptive:
+        bounded = self._seating.bounded
+        # Arrivals are nobody's business until a seat is free, or can be taken; but a timed
+        # policy sees them come, and patience counts from then.
+        heeded = not full or self._policy.preemptive or self._policy.timed or bounded
+        if self._next == self._n or not heeded:
             return steps
-        # An arrival is admitted, or compared, at the end of the step it falls into.
+        return self._until_arrival(steps, full, bounded)
+
+    def _until_arrival(self, steps: int, full: bool, bounded: bool) -> int:
+        """Take in who arrives in so many steps, up to the first that may change who sits.
+
+        An arrival is admitted, or compared, at the end of the step it falls into.
+        """
         time, decoding, context = self._time, self._decoding, self._context
         slowness = self._slowness(self.now)
         end = self.now + slowness * time.stretch(steps, decoding, context)
         while self._next < self._n and self._arrival[self._next] <= end:
-            arrival = self._arrival[self._next]
+            left = (self._arrival[self._next] - self.now) / slowness
             job = self._arrive()
-            if job is None or (full and not self._beats(job)):
+            if job is None:
                 continue
-            self._unsettled = full
-            left = (arrival - self.now) / slowness
-            return steps_within(time, left, steps, decoding, context) or 1
+            decisive = not full or self._policy.timed or self._beats(job)
+            if decisive or bounded:
+                after = steps_within(time, left, steps, decoding, context) or 1
+                seconds = slowness * time.stretch(after, decoding, context)
+                by_seconds = self._policy.threshold.seconds
+                since = self.now + seconds if by_seconds else self._steps + after
+                self._seating.idle(job, since)
+            if decisive:
+                self._unsettled = full
+                return after
+            if bounded:
+                steps = self._until_promotion(steps)
+                end = self.now + slowness * time.stretch(steps, decoding, context)
         return steps
 
     def _until_promotion(self, steps: int) -> int:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lengthwise.clients import client_of
 from lengthwise.errors import UserError
 from lengthwise.sim.workload.core import Workload, first_bad
 from lengthwise.sim.workload.layouts import FORMATS, LAYOUTS, Layout, Row, RowOf, layout_of
-from lengthwise.sim.workload.records import Record, client_of, records
+from lengthwise.sim.workload.records import Record, records
 
 _ADVICE = f"give a file, or FORMAT:file with a format of {', '.join(FORMATS)}"
 

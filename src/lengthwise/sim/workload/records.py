@@ -90,18 +90,3 @@ def tokens(record: Record, name: str) -> int:
     if not value.is_integer() or abs(value) > _MOST:
         raise ValueError(f"{name} is not a number of tokens: {str(record[name])[:40]!r}")
     return int(value)
-
-
-def client_of(record: Record) -> tuple[str | None, int]:
-    """Whose request a record is and its priority class; None and 0 where it does not say.
-
-    Raises:
-        ValueError: if the priority is not a whole number.
-    """
-    priority = record.get("priority")
-    if priority is None or priority == "":
-        priority = 0
-    elif isinstance(priority, bool) or not float(number(record, "priority")).is_integer():
-        raise ValueError(f"priority is not a whole number: {str(priority)[:40]!r}")
-    tenant = record.get("tenant")
-    return (None if tenant in (None, "") else str(tenant)), int(float(priority))
