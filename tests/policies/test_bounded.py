@@ -13,8 +13,8 @@ from lengthwise.policies import Bounded, Trail, make_policy
 from lengthwise.sim.engine import Setup, Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import synthetic, with_arrivals
+from lengthwise.sim.steps import Linear, load_profile
+from lengthwise.sim.workload import Workload, synthetic, with_arrivals
 
 
 def request(seq=0, predicted=100.0, generated=0, started=True):
@@ -141,3 +141,24 @@ def test_every_request_is_served_under_every_bound(threshold, quantum, seed):
         setup,
     ).run()
     assert np.isfinite(outcome.finish).sum() == 60 - outcome.rejected
+
+
+@pytest.mark.parametrize(("text", "amount", "seconds"), [("500", 500, False), ("2.5s", 2.5, True)])
+def test_a_threshold_is_in_steps_or_in_seconds(text, amount, seconds):
+    assert Threshold.of(text) == Threshold(amount, seconds)
+
+
+def test_seconds_without_a_token_promote_whatever_steps_take():
+    """One seat and a long answer: the second request waits 3 s at most, then gets 5 tokens."""
+    workload = Workload(np.zeros(2), np.array([1, 1]), np.array([900, 800]))
+    for token in (0.01, 0.1):
+        outcome = Simulator(
+            workload,
+            make_policy("sprpt+bound:3s:5"),
+            make_predictor("oracle"),
+            Linear("token", "test", base=token, prefill=0.0, decode=0.0, context=0.0),
+            Setup(seats=1),
+        ).run()
+        # The shorter, 1, is served first.
+        assert outcome.first[0] == pytest.approx(3.0 + token, abs=2 * token)
+        assert outcome.gap[0] == pytest.approx(3.0 + token, abs=2 * token)

@@ -423,7 +423,11 @@ class Simulator:
         for job in list(self._prefilling):
             chunk = min(job.prompt + job.generated - job.computed, budget)
             need = -(-(job.computed + chunk) // self.setup.block_size) - job.held
-            while need > spare and (self._seating.paused or self.running[-1] is not job):
+            while (
+                job.seated
+                and need > spare
+                and (self._seating.paused or self.running[-1] is not job)
+            ):
                 self._fall()
                 spare = self._free - self._growth(1)
                 fell = True
@@ -472,6 +476,9 @@ class Simulator:
     def _fall(self) -> None:
         """Somebody loses its memory: the worst paused one, else the tail of ``running``."""
         paused = self._seating.paused
+        if not paused and self._policy.preemptive:
+            # As the seating leaves it before every step in which memory is short.
+            self.running.sort(key=lambda job: self._policy.key(self.view(job)))
         self.evict(paused[-1] if paused else self.running.pop())
 
     def _sample(self, job: Job) -> None:

@@ -97,7 +97,7 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "seats": plan.setup.seats,
         "seed": case.seed,
         **found,
-        "overloaded": workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats),
+        "overloaded": bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats),
         "simulated_in_s": time.perf_counter() - start,
     }
 
