@@ -165,6 +165,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--recompute", action="store_true", help="discard the KV cache on preemption")
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two probe calls")
+    it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
     it.add_argument("--seed", type=int, default=0)
     it.add_argument("--out", type=Path, default=Path("results/bench"))
     it.set_defaults(run=_bench)
@@ -193,6 +194,7 @@ def _bench(args: argparse.Namespace) -> None:
         args.kv_blocks,
         args.block_size,
         {"pause": not args.recompute, "margin": args.margin, "interval": args.interval},
+        args.until,
     )
     compare(plan, args.out)
 

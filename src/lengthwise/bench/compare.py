@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.bench import arrivals
+from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import STOCK, Run
 from lengthwise.collect import chat_ids
@@ -36,6 +37,7 @@ class Plan:
             finishes while every seat is taken.
         cv: coefficient of variation of the gaps; 1 is Poisson.
         trace: file with arrival times instead of random ones.
+        until: also say when so many requests had finished.
     """
 
     model: Path
@@ -52,6 +54,7 @@ class Plan:
     kv_blocks: int | None = None
     block_size: int = 32
     settings: dict[str, Any] = field(default_factory=dict)
+    until: int | None = None
 
 
 Execute = Callable[[list[Run]], list[dict[str, Any]]]
@@ -164,6 +167,7 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{speed_up:.2f}x",
         )
     Console(width=140).print(table)
+    show_tenants(runs)
 
 
 def _shown(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
@@ -196,7 +200,13 @@ def _base_run(plan: Plan) -> Run:
 
     tokenizer = AutoTokenizer.from_pretrained(plan.model)
     requests = [
-        {"id": prompt.id, "prompt_ids": chat_ids(tokenizer, prompt.text)} for prompt in plan.prompts
+        {
+            "id": prompt.id,
+            "prompt_ids": chat_ids(tokenizer, prompt.text),
+            "tenant": prompt.tenant,
+            "priority": prompt.priority,
+        }
+        for prompt in plan.prompts
     ]
     engine: dict[str, Any] = {"block_size": plan.block_size}
     if plan.kv_blocks is not None:
@@ -212,6 +222,7 @@ def _base_run(plan: Plan) -> Run:
         requests=requests,
         engine=engine,
         settings=plan.settings,
+        until=plan.until,
     )
 
 
@@ -251,11 +262,14 @@ def _write_requests(
     out: Path, number: int, requests: list[dict[str, Any]], lives: list[dict[str, Any]]
 ) -> None:
     """Every request of a run, a line each: what ``lengthwise simulate --replay`` reads."""
-    prompts = {request["id"]: len(request["prompt_ids"]) for request in requests}
+    given = {request["id"]: request for request in requests}
     kept = ("id", "arrival", "first", "finish", "longest_gap", "tokens")
     with (out / f"requests-{number}.jsonl").open("w") as lines:
         for life in lives:
-            row = {name: life[name] for name in kept} | {"prompt_tokens": prompts[life["id"]]}
+            request = given[life["id"]]
+            row = {name: life[name] for name in kept}
+            row |= {name: request[name] for name in ("tenant", "priority")}
+            row["prompt_tokens"] = len(request["prompt_ids"])
             lines.write(json.dumps(row) + "\n")
 
 

@@ -34,6 +34,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("--cached", type=float, default=0.0, help="share that prefix caching saves")
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
+    it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
     it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
     it.add_argument("--out", type=Path, default=Path("results/simulate"))
     it.set_defaults(run=_simulate)
@@ -91,6 +92,7 @@ def _simulate(args: argparse.Namespace) -> None:
         requests,
         args.seeds,
         args.workers,
+        args.until,
     )
     show(sweep(plan, args.out))
     print(f"saved in {args.out / 'results.json'}")

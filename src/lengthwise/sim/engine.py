@@ -17,8 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.core.policy import Policy
-from lengthwise.core.queue import RankQueue
+from lengthwise.core.lanes import waiting_queue
+from lengthwise.core.policy import FIRST, LAST, Policy, behind
 from lengthwise.core.request import Request
 from lengthwise.core.seats import UNLIMITED, Seats
 from lengthwise.errors import UserError
@@ -156,6 +156,8 @@ class Simulator:
         self._prompt = workload.prompt.tolist()
         self._output = workload.output.tolist()
         self._prefix = workload.prefix.tolist()
+        self._tenant = workload.tenant or (None,) * len(workload)
+        self._priority = workload.priority.tolist()
         self._n = len(self._arrival)
         self._predictor = predictor
         self._refining = policy.source == "probe" and predictor.refines
@@ -165,16 +167,14 @@ class Simulator:
         self._errors = predictor.start(workload, self._rng) if self._refining else None
 
         self.running: list[Job] = []
-        self.waiting: RankQueue[Job] = RankQueue(
-            lambda job: policy.rank(self.view(job)), lambda job: job.index
-        )
+        self.waiting = waiting_queue(policy, self.view)
         self._seating: Seats[Job] = Seats(
             self, policy, setup.pause, setup.margin, setup.paused_per_seat
         )
         # Whether an arrival or a new prediction may change who sits, and a bound on the
-        # seated ranks: without a new prediction they only fall.
+        # seated keys: without a new prediction they only fall, if the policy is steady.
         self._unsettled = False
-        self._worst = -math.inf
+        self._worst = FIRST
 
         self.now = self._busy = 0.0
         self._next = 0
@@ -204,6 +204,7 @@ class Simulator:
                     break
                 self.now = self._arrival[self._next]
                 continue
+            self._seating.observe()
             if self._seating.promote():
                 self._unsettled = True
             if self._policy.preemptive:
@@ -277,7 +278,10 @@ class Simulator:
     def _deliver(self) -> None:
         while self._next < self._n and self._arrival[self._next] <= self.now:
             job = self._arrive()
-            if job is not None and self._policy.preemptive and self._beats(job):
+            if job is None:
+                continue
+            self._seating.idle(job)
+            if self._policy.preemptive and self._beats(job):
                 self._unsettled = True
 
     def _arrive(self) -> Job | None:
@@ -294,18 +298,20 @@ class Simulator:
             self._rejected += 1
             return None
         view = Request(str(i), self._arrival[i], i, prompt)
+        view.tenant, view.priority = self._tenant[i], self._priority[i]
         if self._initial is not None:
             view.predict(self._initial[i])
         job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
         self._in_system += 1
         self.waiting.push(job)
-        self._seating.idle(job)
         return job
 
     def _beats(self, job: Job) -> bool:
-        """Whether an arrival may take somebody's seat: seated ranks only ever improve."""
+        """Whether an arrival may take somebody's seat."""
         policy, view = self._policy, job.view
-        return policy.may_preempt(view) and policy.rank(view) + self.setup.margin < self._worst
+        if not policy.may_preempt(view):
+            return False
+        return behind(policy.key(view), self.setup.margin) < self._worst
 
     # Seats.
 
@@ -331,7 +337,7 @@ class Simulator:
         for job in self.running:
             if not job.seated:
                 self._sit_down(job)
-                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+                self._worst = max(self._worst, self._policy.key(self.view(job)))
 
     def _sit_down(self, job: Job) -> None:
         job.seated = True
@@ -397,6 +403,8 @@ class Simulator:
         self._retire()
         if self._refining and self._seating.contested:
             self._refine()
+        if not self._policy.steady:
+            self._reconsider()
 
     def _make_room(self) -> bool:
         """Evict from the tail until every decoding job has a block for its next token."""
@@ -415,7 +423,11 @@ class Simulator:
         for job in list(self._prefilling):
             chunk = min(job.prompt + job.generated - job.computed, budget)
             need = -(-(job.computed + chunk) // self.setup.block_size) - job.held
-            while need > spare and (self._seating.paused or self.running[-1] is not job):
+            while (
+                job.seated
+                and need > spare
+                and (self._seating.paused or self.running[-1] is not job)
+            ):
                 self._fall()
                 spare = self._free - self._growth(1)
                 fell = True
@@ -445,7 +457,7 @@ class Simulator:
             job.held = need
             self._sit_down(job)
             if self._policy.preemptive:
-                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+                self._worst = max(self._worst, self._policy.key(self.view(job)))
             if not job.decoding:
                 budget -= chunk
                 chunks.append((job, chunk))
@@ -464,6 +476,9 @@ class Simulator:
     def _fall(self) -> None:
         """Somebody loses its memory: the worst paused one, else the tail of ``running``."""
         paused = self._seating.paused
+        if not paused and self._policy.preemptive:
+            # As the seating leaves it before every step in which memory is short.
+            self.running.sort(key=lambda job: self._policy.key(self.view(job)))
         self.evict(paused[-1] if paused else self.running.pop())
 
     def _sample(self, job: Job) -> None:
@@ -490,27 +505,57 @@ class Simulator:
         steps = finishing[0][0] - self._tick
         if self._refining and self._seating.contested:
             steps = min(steps, self.setup.interval)
-        if self._seating.next_promotion < self._steps + steps:
-            steps = max(int(self._seating.next_promotion) - self._steps, 1)
+        if not self._policy.steady and self._seating.contested:
+            holds = min(self._policy.holds(self.view(job)) for job in self.running)
+            steps = max(int(min(holds, steps)), 1)
+        steps = self._until_promotion(steps)
         steps = min(steps, self._memory_lasts(steps))
-        if self._next == self._n:
-            return steps
         full = len(self.running) >= self.seats
-        if full and not self._policy.preemptive:
+        bounded = self._seating.bounded
+        # Arrivals are nobody's business until a seat is free, or can be taken; but a timed
+        # policy sees them come, and patience counts from then.
+        heeded = not full or self._policy.preemptive or self._policy.timed or bounded
+        if self._next == self._n or not heeded:
             return steps
-        # An arrival is admitted, or compared, at the end of the step it falls into.
+        return self._until_arrival(steps, full, bounded)
+
+    def _until_arrival(self, steps: int, full: bool, bounded: bool) -> int:
+        """Take in who arrives in so many steps, up to the first that may change who sits.
+
+        An arrival is admitted, or compared, at the end of the step it falls into.
+        """
         time, decoding, context = self._time, self._decoding, self._context
         slowness = self._slowness(self.now)
         end = self.now + slowness * time.stretch(steps, decoding, context)
         while self._next < self._n and self._arrival[self._next] <= end:
-            arrival = self._arrival[self._next]
+            left = (self._arrival[self._next] - self.now) / slowness
             job = self._arrive()
-            if job is None or (full and not self._beats(job)):
+            if job is None:
                 continue
-            self._unsettled = full
-            left = (arrival - self.now) / slowness
-            return steps_within(time, left, steps, decoding, context) or 1
+            decisive = not full or self._policy.timed or self._beats(job)
+            if decisive or bounded:
+                after = steps_within(time, left, steps, decoding, context) or 1
+                seconds = slowness * time.stretch(after, decoding, context)
+                by_seconds = self._policy.threshold.seconds
+                since = self.now + seconds if by_seconds else self._steps + after
+                self._seating.idle(job, since)
+            if decisive:
+                self._unsettled = full
+                return after
+            if bounded:
+                steps = self._until_promotion(steps)
+                end = self.now + slowness * time.stretch(steps, decoding, context)
         return steps
+
+    def _until_promotion(self, steps: int) -> int:
+        """Decode steps after which somebody may have starved, at most ``steps``."""
+        due = self._seating.next_promotion
+        if not self._policy.threshold.seconds:
+            return max(int(min(due - self._steps, steps)), 1)
+        if due == math.inf:
+            return steps
+        left = (due - self.now) / self._slowness(self.now)
+        return steps_within(self._time, left, steps, self._decoding, self._context) or 1
 
     def _memory_lasts(self, steps: int) -> int:
         """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
@@ -557,6 +602,7 @@ class Simulator:
         job.held = 0
         job.seated = False
         self.running.remove(job)
+        self._seating.gone(job)
         self._in_system -= 1
 
     def _refine(self) -> None:
@@ -577,5 +623,9 @@ class Simulator:
         found = self._errors.remaining(index, true, np.array(ages), self._rng).tolist()
         for job, left, age in zip(due, found, ages, strict=True):
             job.view.refine(left, age)
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        """Seated keys may have got worse."""
         self._unsettled = bool(self.waiting) or bool(self._seating.paused)
-        self._worst = math.inf
+        self._worst = LAST

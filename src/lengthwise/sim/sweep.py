@@ -18,6 +18,7 @@ from rich.table import Table
 from scipy import stats
 from tqdm import tqdm
 
+from lengthwise.bench.tenants import show_tenants
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Setup, Simulator
@@ -40,6 +41,7 @@ class Plan:
         process: arrival process for the rates (see ``with_arrivals``).
         requests: how many to resample from the workload; None serves it as it is.
         seeds: independent repetitions, for the confidence intervals.
+        until: also say when so many requests had finished.
     """
 
     workload: Workload
@@ -52,6 +54,7 @@ class Plan:
     requests: int | None = None
     seeds: int = 1
     workers: int = 0
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         case.seed,
     )
     outcome = simulator.run()
-    found = figures(workload, outcome)
+    found = figures(workload, outcome, plan.until)
     return {
         "policy": name,
         "predictor": predictor,
@@ -94,7 +97,7 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "seats": plan.setup.seats,
         "seed": case.seed,
         **found,
-        "overloaded": workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats),
+        "overloaded": bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats),
         "simulated_in_s": time.perf_counter() - start,
     }
 
@@ -185,7 +188,8 @@ def show(runs: list[dict[str, Any]]) -> None:
     """A line for each policy and rate; ± is a 95 % confidence interval over the seeds."""
     table = Table(title="lengthwise simulate (times in simulated seconds)")
     heads = "policy predictor rate mean p50 p99 TTFT maxwait tok/s preempt speed-up TTFT-ratio"
-    for head in heads.split():
+    until = runs[0].get("until")
+    for head in [*heads.split(), *([f"first {until}"] if until else [])]:
         table.add_column(head, justify="left" if head in ("policy", "predictor") else "right")
     groups: dict[tuple[Any, str, str], list[dict[str, Any]]] = {}
     for run in runs:
@@ -209,9 +213,11 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{_mean(group, 'preemptions'):.0f}",
             f"{_mean(first, 'mean_latency_s') / mean:.2f}x",
             f"{_mean(first, 'mean_ttft_s') / _mean(group, 'mean_ttft_s'):.2f}x",
+            *([_until(group)] if until else []),
         )
     console = Console(width=150)
     console.print(table)
+    show_tenants(runs)
     for rate in dict.fromkeys(run["rate"] for run in runs):
         if any(run.get("overloaded") for run in runs if run["rate"] == rate):
             what = "the trace's own rate" if rate is None else f"{rate:g} requests/s"
@@ -221,6 +227,11 @@ def show(runs: list[dict[str, Any]]) -> None:
     rejected = max(run["rejected"] for run in runs)
     if rejected:
         console.print(f"{rejected} requests are larger than the KV memory: rejected")
+
+
+def _until(group: list[dict[str, Any]]) -> str:
+    reached = all(run["until_s"] is not None for run in group)
+    return f"{_mean(group, 'until_s'):.3g}s" if reached else "never"
 
 
 def _mean(group: list[dict[str, Any]], name: str) -> float:

@@ -21,6 +21,21 @@ ORACLE_HINT = "lengthwise_true_tokens"
 """Key in a request's ``extra_args`` that the oracle predictor reads; only it does."""
 
 
+TENANT_HINT = "lengthwise_tenant"
+"""Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): whose request it is."""
+
+
+def hints_of(request: Any) -> dict[str, Any]:
+    """What the client of a vLLM request said beside its sampling parameters."""
+    return getattr(request.sampling_params, "extra_args", None) or {}
+
+
+def tenant_of(request: Any) -> str | None:
+    """Whose request it is, as the client said."""
+    tenant = hints_of(request).get(TENANT_HINT)
+    return None if tenant is None else str(tenant)
+
+
 class ArrivalPredictor:
     """Scores arrivals; the scheduler asks what is ready before each step. This one never."""
 
@@ -55,7 +70,7 @@ class OraclePredictor(ArrivalPredictor):
 
     def submit(self, request: Any) -> bool:
         """Reads the hint; a request without it stays unpredicted."""
-        hints = getattr(request.sampling_params, "extra_args", None) or {}
+        hints = hints_of(request)
         if ORACLE_HINT in hints:
             self._ready.append((request.request_id, float(hints[ORACLE_HINT])))
         return ORACLE_HINT in hints
@@ -155,8 +170,7 @@ class ProcessPredictor(ArrivalPredictor):
 
 def asked_of(request: Any) -> Asked:
     """A vLLM request as predictors see it; the application is what the client calls it."""
-    hints = getattr(request.sampling_params, "extra_args", None) or {}
-    application = hints.get("template", hints.get("tenant")) or ""
+    application = hints_of(request).get("template", tenant_of(request)) or ""
     prompt_ids = list(request.prompt_token_ids)
     return Asked(request.request_id, prompt_ids, "", request.max_tokens, str(application))
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import vllm
 from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
 
+from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.vllm import surface
-from lengthwise.vllm.arrivals import make_arrival_predictor
+from lengthwise.vllm.arrivals import hints_of, make_arrival_predictor, tenant_of
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine
@@ -35,6 +37,9 @@ class Scheduler(StockScheduler):
 
     Only the order of things is ours: who is admitted next, who keeps a seat, who is
     the victim when memory runs out. Tokens, blocks and outputs stay vLLM's.
+
+    Attributes:
+        clock: seconds, by which policies count waiting; a benchmark has its own.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,9 +50,10 @@ class Scheduler(StockScheduler):
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
         self._policy = make_policy(settings.policy)
+        self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
-        self.waiting = RankedRequestQueue(self._rank, self._seq)
+        self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view))
         engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(
             engine,
@@ -72,14 +78,14 @@ class Scheduler(StockScheduler):
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """A request arrives; its prediction follows when it is ready."""
         if request.request_id not in self._views:
-            hints = getattr(request.sampling_params, "extra_args", None) or {}
             self._views[request.request_id] = Request(
                 request.request_id,
-                request.arrival_time,
+                self.clock(),
                 self._arrived,
                 request.num_prompt_tokens,
-                tenant=hints.get("tenant"),
-                deadline=hints.get("deadline"),
+                tenant=tenant_of(request),
+                priority=request.priority,
+                deadline=hints_of(request).get("deadline"),
             )
             self._arrived += 1
             self._views[request.request_id].awaited = self._arrivals.submit(request)
@@ -92,10 +98,11 @@ class Scheduler(StockScheduler):
         ready = self._arrivals.ready()
         for request_id, tokens in ready:
             self._predict(request_id, tokens)
+        self._seats.leave()
+        self._seats.observe()
         news = self._seats.promote() or bool(ready)
         if self._policy.preemptive:
             before = self._seats.pauses
-            self._seats.leave()
             self._seats.look(news)
             COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
@@ -145,15 +152,12 @@ class Scheduler(StockScheduler):
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         self._arrivals.finished(request)
-        self._views.pop(request.request_id, None)
-        self._seats.forget(request)
+        self._seats.gone(request)
+        del self._views[request.request_id]
         return super()._free_request(request, *args, **kwargs)
 
-    def _rank(self, request: Any) -> float:
-        return self._policy.rank(self._views[request.request_id])
-
-    def _seq(self, request: Any) -> int:
-        return self._views[request.request_id].seq
+    def _view(self, request: Any) -> Request:
+        return self._views[request.request_id]
 
     def _predict(self, request_id: str, tokens: float) -> None:
         view = self._views.get(request_id)
