@@ -42,6 +42,8 @@ class Policy(ABC):
         threshold: engine steps without a token after which a request has starved and is
             promoted; infinite for never.
         quantum: tokens for which it then goes first.
+        slice: most tokens served at a time, after which a request goes back to the pool and
+            is ranked anew (:mod:`lengthwise.slices`); infinite for to its end.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Policy(ABC):
     paused_per_seat: float = 2
     threshold: float = math.inf
     quantum: int = 1
+    slice: float = math.inf
 
     @abstractmethod
     def rank(self, request: Request) -> float:

@@ -32,6 +32,7 @@ class Bounded(Policy):
         self.name = f"{policy.name}+bound"
         self.source, self.preemptive = policy.source, policy.preemptive
         self.paused_per_seat = policy.paused_per_seat
+        self.slice = policy.slice
         self.threshold, self.quantum = threshold, quantum
 
     def rank(self, request: Request) -> float:

@@ -1,0 +1,34 @@
+"""Any policy at slice boundaries only (SCLS, arXiv 2406.13511, section 4.1)."""
+
+from __future__ import annotations
+
+from lengthwise.core.policy import Policy
+from lengthwise.core.request import Request
+
+
+class Sliced(Policy):
+    """A request is served ``most`` tokens at a time and ranked anew with what it has then.
+
+    Nobody loses a seat within a slice: its end is the only point of preemption.
+
+    Args:
+        policy: what orders the requests that wait for a slice.
+        most: SCLS's S in tokens (its scripts: 128).
+
+    Raises:
+        ValueError: if it is below 1.
+    """
+
+    preemptive = False
+
+    def __init__(self, policy: Policy, most: int = 128) -> None:
+        if most < 1:
+            raise ValueError("a slice has at least 1 token")
+        self._policy = policy
+        self.name = f"{policy.name}+slice"
+        self.source = policy.source
+        self.threshold, self.quantum = policy.threshold, policy.quantum
+        self.slice = most
+
+    def rank(self, request: Request) -> float:
+        return self._policy.rank(request)
