@@ -59,7 +59,9 @@ def test_slices_and_a_bound_on_starvation_go_together():
     assert policy.rank(starved) < policy.rank(request())
 
 
-@pytest.mark.parametrize("spec", ["scls:0", "scls:x", "fcfs+slice:0", "fcfs+slice:1:2", "fcfs+cut"])
+@pytest.mark.parametrize(
+    "spec", ["scls:0", "scls:x", "fcfs+slice:0", "fcfs+slice:1:2", "fcfs+cut", "scls+slice"]
+)
 def test_a_wrong_slice_is_one_line(spec):
     with pytest.raises(UserError) as caught:
         make_policy(spec)

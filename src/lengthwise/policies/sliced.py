@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from lengthwise.core.policy import Policy
 from lengthwise.core.request import Request
 
@@ -16,7 +18,7 @@ class Sliced(Policy):
         most: SCLS's S in tokens (its scripts: 128).
 
     Raises:
-        ValueError: if it is below 1.
+        ValueError: if it is below 1, or the policy has slices of its own.
     """
 
     preemptive = False
@@ -24,6 +26,8 @@ class Sliced(Policy):
     def __init__(self, policy: Policy, most: int = 128) -> None:
         if most < 1:
             raise ValueError("a slice has at least 1 token")
+        if policy.slice < math.inf:
+            raise ValueError("it serves in slices already")
         self._policy = policy
         self.name = f"{policy.name}+slice"
         self.source = policy.source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from lengthwise.errors import UserError
@@ -10,6 +11,10 @@ from lengthwise.slices.stitch import Stitcher
 from lengthwise.vllm.settings import KEY, Settings
 
 _FACTORIES = ("make_client", "make_async_mp_client")
+_REFUSED = (
+    *("--no-enable-prefix-caching", "--speculative-config"),
+    *("--kv-transfer-config", "--scheduler-cls"),
+)
 
 
 def install() -> None:
@@ -61,15 +66,24 @@ def check(config: Any) -> None:
     Raises:
         UserError: one line that says what to leave out.
     """
-    obstacles = {
-        "--no-enable-prefix-caching": not config.cache_config.enable_prefix_caching,
-        "--speculative-config": config.speculative_config is not None,
-        "--kv-transfer-config": config.kv_transfer_config is not None,
-        "--scheduler-cls": "lengthwise" not in str(config.scheduler_config.scheduler_cls),
-    }
-    for flag, present in obstacles.items():
-        if present:
-            raise UserError(f"requests cannot be served in slices: leave out {flag} or the slices")
+    present = (
+        not config.cache_config.enable_prefix_caching,
+        config.speculative_config is not None,
+        config.kv_transfer_config is not None,
+        "lengthwise" not in str(config.scheduler_config.scheduler_cls),
+    )
+    refuse(flag for flag, found in zip(_REFUSED, present, strict=True) if found)
+
+
+def refuse(flags: Iterable[str]) -> None:
+    """Refuse the flags of ``vllm serve`` that slices do not go with; others pass.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for flag in flags:
+        if flag in _REFUSED:
+            raise UserError(f"{flag} and slices do not go together: leave one of them out")
 
 
 class Front:
