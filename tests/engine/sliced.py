@@ -31,7 +31,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     front = {name: client.__dict__.pop(name) for name in METHODS}
     requests = job["requests"]
     whole = answers(engine, requests)
-    stopped = [stop_across(whole[request["id"]], request, job["most"]) for request in requests[:2]]
+    stopped = [
+        stop_across(whole[request["id"]], request, job["most"], shown)
+        for request, shown in zip(requests, (False, True), strict=False)
+    ]
     whole |= answers(engine, stopped)
     client.__dict__.update(front)
     engine.reset_prefix_cache()
@@ -47,13 +50,13 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def stop_across(
-    outputs: list[dict[str, Any]], request: dict[str, Any], most: int
+    outputs: list[dict[str, Any]], request: dict[str, Any], most: int, shown: bool
 ) -> dict[str, Any]:
     """A request to be stopped by a string that begins in its first slice and ends in the next."""
     end = slice_end(len(request["prompt_ids"]), 0, most, 32)
     texts = [output["samples"][0]["text"] for output in outputs]
     stop = texts[end - 1][-12:] + texts[end + 1][len(texts[end - 1]) :]
-    params = {**request["params"], "stop": [stop], "include_stop_str_in_output": end % 2 == 0}
+    params = {**request["params"], "stop": [stop], "include_stop_str_in_output": shown}
     return {**request, "id": f"{request['id']} stopped", "params": params}
 
 

@@ -92,9 +92,11 @@ def test_the_clients_own_parameters_are_never_changed():
 
 
 def test_prompt_logprobs_are_asked_of_the_first_slice_only():
-    asked = request(max_tokens=60, prompt_logprobs=2)
+    asked = request(max_tokens=60, prompt_logprobs=2, skip_reading_prefix_cache=True)
     _, slices = served(Stitcher(16, 1, lambda: 500), Engine(90, 500), asked)
-    assert [piece.sampling_params.prompt_logprobs for piece in slices] == [2, None, None, None]
+    params = [piece.sampling_params for piece in slices]
+    assert [each.prompt_logprobs for each in params] == [2, None, None, None]
+    assert [each.skip_reading_prefix_cache for each in params] == [True, None, None, None]
 
 
 def test_only_the_first_slices_events_are_the_requests():

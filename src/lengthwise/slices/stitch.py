@@ -74,8 +74,10 @@ class Stitcher:
         piece.sampling_params.max_tokens = min(end, params.max_tokens)
         facts = Slice(list(it.generated), params.max_tokens)
         piece.sampling_params.extra_args = facts.extra_args(params.extra_args)
-        if done:
+        if done and params.prompt_logprobs is not None:
+            # They were the first slice's; for their sake vLLM left out the prefix cache.
             piece.sampling_params.prompt_logprobs = None
+            piece.sampling_params.skip_reading_prefix_cache = None
         return piece
 
     def take(self, outputs: Iterable[Any]) -> list[str]:
