@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -165,3 +165,14 @@ def test_memory_stays_linear_when_items_come_and_leave_behind_the_first():
         queue.remove(item)
     assert list(queue) == [-1]
     assert entries(queue) < 200
+
+
+@given(st.lists(st.integers(0, 9), max_size=30), st.lists(st.integers(0, 9), max_size=30))
+def test_a_refreshed_queue_is_in_the_order_of_the_ranks_now(before, after):
+    ranks = dict(enumerate(before))
+    queue = RankQueue(ranks.__getitem__, lambda item: item)
+    for item in ranks:
+        queue.push(item)
+    ranks.update(zip(range(len(before)), after, strict=False))
+    queue.refresh()
+    assert [queue.pop() for _ in range(len(queue))] == sorted(ranks, key=lambda i: (ranks[i], i))

@@ -201,7 +201,7 @@ def test_no_policy_asks_for_more_than_the_request(name):
             "self",
             "request",
         ]
-    assert set(inspect.signature(POLICIES[name]).parameters) <= {"c", "most"}
+    assert set(inspect.signature(POLICIES[name]).parameters) <= {"c", "most", "width"}
 
 
 @pytest.mark.parametrize("name", ["sjf", "sprpt", "trail"])

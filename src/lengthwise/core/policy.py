@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Literal
 
 from lengthwise.core.request import Request
@@ -36,6 +37,7 @@ class Policy(ABC):
             (with the prompt-only one until prefill), or the oracle's.
         preemptive: whether a seat may be taken from a running request at all.
             Engines skip the comparison for policies that never preempt.
+        grouped: whether it admits in groups, and so must be asked for its :meth:`turn`.
         paused_per_seat: most requests to a seat that may be paused with their KV cache.
             Among thousands waiting some prompt always promises to be shorter than what
             runs; without a bound each would be prefilled, found longer, and paused in turn.
@@ -49,6 +51,7 @@ class Policy(ABC):
     name: str
     source: Source
     preemptive: bool
+    grouped: bool = False
     paused_per_seat: float = 2
     threshold: float = math.inf
     quantum: int = 1
@@ -57,6 +60,13 @@ class Policy(ABC):
     @abstractmethod
     def rank(self, request: Request) -> float:
         """The request's rank now; the smaller goes first, ties go by arrival."""
+
+    def turn(self, now: float, best: Request, waiting: Iterable[Request]) -> bool:
+        """Before admissions, at a time in seconds: whether it ranks the waiting anew.
+
+        ``best`` is the first of them; who looks at it only costs nothing at most steps.
+        """
+        return False
 
     def preemptible(self, request: Request) -> bool:
         """Whether a running request may lose its seat to a better rank now."""

@@ -49,6 +49,13 @@ class RankQueue(Generic[T]):
         self._forget(item)
         self._insert(item)
 
+    def refresh(self) -> None:
+        """Read every item's rank again; O(n log n)."""
+        items = list(self._live)
+        self._heap, self._live, self._items = [], {}, {}
+        for item in items:
+            self._insert(item)
+
     def remove(self, item: T) -> None:
         """Take an item out; raises KeyError if it is not queued."""
         self._forget(item)

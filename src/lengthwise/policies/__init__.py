@@ -9,6 +9,7 @@ from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.policies.bounded import Bounded
 from lengthwise.policies.fcfs import FCFS
+from lengthwise.policies.magnus import Magnus
 from lengthwise.policies.oracle import Oracle
 from lengthwise.policies.scls import SCLS
 from lengthwise.policies.sjf import SJF
@@ -18,7 +19,7 @@ from lengthwise.policies.trail import Trail
 from lengthwise.policies.trail_early import TrailEarly
 
 POLICIES: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (FCFS, SJF, SPRPT, Trail, TrailEarly, Oracle, SCLS)
+    policy.name: policy for policy in (FCFS, SJF, SPRPT, Trail, TrailEarly, Oracle, SCLS, Magnus)
 }
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "SJF",
     "SPRPT",
     "Bounded",
+    "Magnus",
     "Oracle",
     "Sliced",
     "Trail",

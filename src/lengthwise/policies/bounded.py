@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lengthwise.core.policy import COMMITTED, Policy
 from lengthwise.core.request import Request
 
@@ -32,8 +34,12 @@ class Bounded(Policy):
         self.name = f"{policy.name}+bound"
         self.source, self.preemptive = policy.source, policy.preemptive
         self.paused_per_seat = policy.paused_per_seat
+        self.grouped = policy.grouped
         self.slice = policy.slice
         self.threshold, self.quantum = threshold, quantum
+
+    def turn(self, now: float, best: Request, waiting: Iterable[Request]) -> bool:
+        return self._policy.turn(now, best, waiting)
 
     def rank(self, request: Request) -> float:
         rank = self._policy.rank(request)

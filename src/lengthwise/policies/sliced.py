@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from lengthwise.core.policy import Policy
 from lengthwise.core.request import Request
@@ -31,8 +32,12 @@ class Sliced(Policy):
         self._policy = policy
         self.name = f"{policy.name}+slice"
         self.source = policy.source
+        self.grouped = policy.grouped
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.slice = most
+
+    def turn(self, now: float, best: Request, waiting: Iterable[Request]) -> bool:
+        return self._policy.turn(now, best, waiting)
 
     def rank(self, request: Request) -> float:
         return self._policy.rank(request)

@@ -206,6 +206,10 @@ class Simulator:
                     break
                 self.now = self._arrival[self._next]
                 continue
+            if self._policy.grouped and self.waiting:
+                best, views = self.waiting.peek().view, (job.view for job in self.waiting)
+                if self._policy.turn(self.now, best, views):
+                    self.waiting.refresh()
             if self._seating.promote():
                 self._unsettled = True
             if self._policy.preemptive:

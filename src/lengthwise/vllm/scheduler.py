@@ -105,6 +105,11 @@ class Scheduler(StockScheduler):
         ready = self._arrivals.ready()
         for request_id, tokens in ready:
             self._predict(request_id, tokens)
+        if self._policy.grouped and self.waiting:
+            best = self._views[self.waiting.peek_request().request_id]
+            views = (self._views[request.request_id] for request in self.waiting)
+            if self._policy.turn(time.time(), best, views):
+                self.waiting.ranked.refresh()
         news = self._seats.promote() or bool(ready)
         if self._policy.preemptive:
             before = self._seats.pauses
