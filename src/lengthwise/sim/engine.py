@@ -160,7 +160,9 @@ class Simulator:
         self._prefix = workload.prefix.tolist()
         self._n = len(self._arrival)
         self._predictor = predictor
-        self._refining = policy.source == "probe" and predictor.refines
+        # As in vLLM: what a probe has read ends with a slice.
+        whole = policy.slice == math.inf
+        self._refining = policy.source == "probe" and predictor.refines and whole
         self._initial: list[float] | None = None
         if policy.source != "none":
             self._initial = predictor.at_arrival(workload, self._rng).tolist()

@@ -29,6 +29,9 @@ from lengthwise.vllm.waiting import RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
 
+_STRAYS = 4096
+"""Views of requests between two slices that may be kept beside those that are here."""
+
 _PATIENCE = 16
 """Steps with sampled tokens but no prediction after which something is wrong."""
 
@@ -77,6 +80,7 @@ class Scheduler(StockScheduler):
         if self._policy.slice < math.inf:
             resume(request)
         if request.request_id not in self._views:
+            self._forget_strays()
             self._views[request.request_id] = self._new_view(request)
             self._views[request.request_id].awaited = self._arrivals.submit(request)
             self._seats.idle(request)
@@ -85,6 +89,12 @@ class Scheduler(StockScheduler):
             self._views[request.request_id].generated = request.num_output_tokens
             self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
+
+    def _forget_strays(self) -> None:
+        """Drop views of requests whose next slice went elsewhere, once there are many."""
+        if len(self._views) > 2 * len(self.requests) + _STRAYS:
+            for request_id in self._views.keys() - self.requests.keys():
+                del self._views[request_id]
 
     def _new_view(self, request: Any) -> Request:
         hints = getattr(request.sampling_params, "extra_args", None) or {}
