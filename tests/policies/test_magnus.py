@@ -57,6 +57,15 @@ def test_a_group_is_closed_when_its_turn_comes():
     assert not policy.turn(9.0, first, [first, late, long])
 
 
+def test_a_promoted_request_goes_first_and_changes_no_group():
+    policy = make_policy("magnus+bound:50:8")
+    starved, other = request(0, 900.0), request(1, 10.0)
+    assert policy.turn(1.0, other, [starved, other])
+    starved.promote(60, policy.quantum)
+    assert policy.rank(starved) < policy.rank(other)
+    assert not policy.turn(2.0, starved, [starved, other])
+
+
 def test_who_has_no_prediction_is_as_under_every_other_policy():
     policy = make_policy("magnus")
     none, awaited, started = request(0, None), request(1, None), request(2)

@@ -112,6 +112,10 @@ def test_an_engine_as_we_build_it_may_serve_in_slices():
         ({"speculative_config": object()}, "--speculative-config"),
         ({"kv_transfer_config": object()}, "--kv-transfer-config"),
         ({"scheduler_config": SimpleNamespace(scheduler_cls=None)}, "--scheduler-cls"),
+        (
+            {"scheduler_config": SimpleNamespace(scheduler_cls="lengthwise.vllm.StockScheduler")},
+            "-cls",
+        ),
     ],
 )
 def test_what_slices_were_not_made_for_is_refused_by_its_flag(changes, flag):

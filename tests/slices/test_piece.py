@@ -36,7 +36,7 @@ def test_a_slices_facts_travel_beside_what_the_client_gave():
 
 
 def test_a_whole_request_is_no_slice():
-    for given_args in (None, {}, {"tenant": "a"}):
+    for given_args in (None, {}, {"tenant": "a"}, {KEY: "a"}, {KEY: [1, 2]}):
         assert Slice.of(SimpleNamespace(extra_args=given_args)) is None
     assert Slice.of(None) is None
 

@@ -39,7 +39,7 @@ class Bounded(Policy):
         self.threshold, self.quantum = threshold, quantum
 
     def turn(self, now: float, best: Request, waiting: Iterable[Request]) -> bool:
-        return self._policy.turn(now, best, waiting)
+        return not best.promoted and self._policy.turn(now, best, waiting)
 
     def rank(self, request: Request) -> float:
         rank = self._policy.rank(request)

@@ -13,10 +13,10 @@ class SCLS(Policy):
     """Slices of equal length in rounds: least served first, then the shortest context.
 
     A round serves everybody a slice in the order of context length, as SCLS sorts its pool
-    (arXiv 2406.13511, section 4.2); who has had fewer slices belongs to an earlier round.
+    (arXiv 2406.13511); who has had fewer slices belongs to an earlier round.
 
     Args:
-        most: SCLS's S in tokens (its scripts: 128).
+        most: SCLS's S in tokens.
 
     Raises:
         ValueError: if it is below 1.

@@ -1,4 +1,4 @@
-"""Any policy at slice boundaries only (SCLS, arXiv 2406.13511, section 4.1)."""
+"""Any policy at slice boundaries only (SCLS, arXiv 2406.13511)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Sliced(Policy):
 
     Args:
         policy: what orders the requests that wait for a slice.
-        most: SCLS's S in tokens (its scripts: 128).
+        most: SCLS's S in tokens.
 
     Raises:
         ValueError: if it is below 1, or the policy has slices of its own.

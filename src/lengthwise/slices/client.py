@@ -66,11 +66,12 @@ def check(config: Any) -> None:
     Raises:
         UserError: one line that says what to leave out.
     """
+    scheduler = str(config.scheduler_config.scheduler_cls)
     present = (
         not config.cache_config.enable_prefix_caching,
         config.speculative_config is not None,
         config.kv_transfer_config is not None,
-        "lengthwise" not in str(config.scheduler_config.scheduler_cls),
+        "lengthwise" not in scheduler or "Stock" in scheduler,
     )
     refuse(flag for flag, found in zip(_REFUSED, present, strict=True) if found)
 

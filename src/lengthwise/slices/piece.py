@@ -26,7 +26,8 @@ class Slice:
     def of(cls, params: Any) -> Slice | None:
         """The slice that sampling parameters describe; None for a whole request."""
         facts = (getattr(params, "extra_args", None) or {}).get(KEY)
-        return None if facts is None else cls(**facts)
+        # A client's own extra arguments have strings, numbers and lists only.
+        return cls(**facts) if isinstance(facts, dict) else None
 
     def extra_args(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         """The client's own ``extra_args`` with this slice's facts in it."""
