@@ -119,6 +119,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("model")
     it.add_argument("--policy", default="trail", help="e.g. trail, trail:0.5, sjf, fcfs")
     it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
+    it.add_argument("--slice", type=int, help="most tokens served at a time (see docs/slices.md)")
     it.add_argument(
         "--scoring", default="auto", help="new prompts on a thread, in a process, or auto"
     )
@@ -133,7 +134,7 @@ def _serve(args: argparse.Namespace) -> None:
     from lengthwise.vllm.settings import Settings
 
     settings = Settings(
-        policy=args.policy,
+        policy=args.policy if args.slice is None else f"{args.policy}+slice:{args.slice}",
         probe=args.probe,
         scoring=args.scoring,
         learn=args.learn is not None,

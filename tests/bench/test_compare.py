@@ -12,7 +12,7 @@ from lengthwise.prompts import Prompt
 COSTS = dict.fromkeys(
     (
         *("steps", "schedule_s", "ranking_s", "predict_s", "prompt_s", "service_s"),
-        *("pauses", "evictions", "recomputed_tokens"),
+        *("pauses", "evictions", "recomputed_tokens", "slices"),
     ),
     1,
 )

@@ -136,6 +136,7 @@ def figures(
         "preemptions": int(costs["pauses"] + costs["evictions"]),
         "evictions": int(costs["evictions"]),
         "recomputed_tokens": int(costs["recomputed_tokens"]),
+        "slices": int(costs["slices"]),
         "steps": int(costs["steps"]),
         "step_ms": 1000 * busy_s / steps,
         "scheduler_ms_per_step": 1000 * costs["schedule_s"] / steps,

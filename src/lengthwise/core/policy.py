@@ -73,6 +73,8 @@ class Policy(Listener, ABC):
         timed: whether keys of waiting requests move by themselves, with the clock or with
             what others are served. Engines then keep them in :class:`Lanes`.
         steady: whether a running request's key can only improve but for new predictions.
+        slice: most tokens served at a time, after which a request goes back to the pool and
+            is ranked anew (:mod:`lengthwise.slices`); infinite for to its end.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Policy(Listener, ABC):
     quantum: int = 1
     timed: bool = False
     steady: bool = True
+    slice: float = math.inf
 
     @abstractmethod
     def rank(self, request: Request) -> float:

@@ -13,10 +13,13 @@ from lengthwise.policies.fair import Fair
 from lengthwise.policies.fcfs import FCFS
 from lengthwise.policies.hrrn import HRRN
 from lengthwise.policies.ltr import LTR
+from lengthwise.policies.magnus import Magnus
 from lengthwise.policies.mlfq import MLFQ
 from lengthwise.policies.oracle import Oracle
 from lengthwise.policies.priority import Prioritised
+from lengthwise.policies.scls import SCLS
 from lengthwise.policies.sjf import SJF
+from lengthwise.policies.sliced import Sliced
 from lengthwise.policies.sprpt import SPRPT
 from lengthwise.policies.ssjf import SSJF
 from lengthwise.policies.trail import Trail
@@ -25,11 +28,14 @@ from lengthwise.policies.wrapper import Wrapper
 
 POLICIES: dict[str, type[Policy]] = {
     policy.name: policy
-    for policy in (FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle)
+    for policy in (
+        *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
+        *(SCLS, Magnus),
+    )
 }
 
 WRAPPERS: dict[str, type[Wrapper]] = {
-    wrapper.name: wrapper for wrapper in (Bounded, Fair, Prioritised)
+    wrapper.name: wrapper for wrapper in (Bounded, Fair, Prioritised, Sliced)
 }
 
 __all__ = [
@@ -38,14 +44,17 @@ __all__ = [
     "LTR",
     "MLFQ",
     "POLICIES",
+    "SCLS",
     "SJF",
     "SPRPT",
     "SSJF",
     "WRAPPERS",
     "Bounded",
     "Fair",
+    "Magnus",
     "Oracle",
     "Prioritised",
+    "Sliced",
     "Trail",
     "TrailEarly",
     "Wrapper",

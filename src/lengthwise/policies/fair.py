@@ -80,11 +80,14 @@ class Fair(Wrapper):
 
     def enters(self, request: Request) -> None:
         if request.id not in self._charged:
-            self._charged[request.id] = 0
+            # A slice may come from another instance, which has charged what was before.
+            self._charged[request.id] = request.generated
             if request.tenant not in self._waiting:
                 self._back.append(request.tenant)
         elif not request.started:
             self.counters[request.tenant] -= self._prompt * request.prompt_tokens
+        else:
+            self._charge(request)
         self._waiting[request.tenant] += 1
         self._queued.add(request.id)
         super().enters(request)

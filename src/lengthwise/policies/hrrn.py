@@ -15,6 +15,11 @@ _MOMENT = 1e-6
 """Seconds that everybody has waited at least: the shortest of those that just came is first."""
 
 
+def inverse_ratio(request: Request, now: float, service: float) -> float:
+    """Service / (wait + service), from 0 to 1; the wait in seconds, the service in tokens."""
+    return service / (max(request.waiting(now), 0.0) + _MOMENT + service)
+
+
 class HRRN(Policy):
     """The largest (wait + service) / service first, non-preemptive.
 
@@ -40,8 +45,7 @@ class HRRN(Policy):
             return COMMITTED
         if request.initial is None:
             return unpredicted(request)
-        service = 1.1 ** _bucket(request.initial)
-        return service / (max(self._now - request.arrival, 0.0) + _MOMENT + service)
+        return inverse_ratio(request, self._now, 1.1 ** _bucket(request.initial))
 
     def lane(self, request: Request) -> Hashable:
         if request.started or request.initial is None:

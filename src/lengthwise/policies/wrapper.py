@@ -18,6 +18,7 @@ class Wrapper(Policy):
         self.paused_per_seat = policy.paused_per_seat
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
+        self.slice = policy.slice
 
     def rank(self, request: Request) -> float:
         return self._policy.rank(request)

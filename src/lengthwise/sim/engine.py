@@ -25,6 +25,7 @@ from lengthwise.errors import UserError
 from lengthwise.sim.predictors import Predictor
 from lengthwise.sim.steps import StepTime, steps_within
 from lengthwise.sim.workload import Workload
+from lengthwise.slices.piece import slice_end
 
 Seconds = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Setup:
         pause, margin: as in the plug-in's settings.
         paused_per_seat: most paused requests to a seat; None is the policy's own bound.
         eviction: what losing memory costs: computing again, or copying out and in.
-        cached: share of an evicted request's tokens that prefix caching gives back.
+        cached: share of an evicted or sliced request's tokens that prefix caching gives back.
         swap_s: seconds to copy one block out and in again.
         interval: tokens between two refinements of a prediction.
     """
@@ -101,7 +102,7 @@ class Job:
 
     __slots__ = (
         *("index", "view", "prompt", "output", "generated", "computed", "held"),
-        *("base", "decoding", "seated", "last", "swapped"),
+        *("base", "decoding", "seated", "last", "swapped", "until"),
     )
 
     def __init__(self, index: int, view: Request, prompt: int, output: int, cached: int) -> None:
@@ -117,6 +118,7 @@ class Job:
         self.seated = False
         self.last = math.nan
         self.swapped = 0
+        self.until = output
 
 
 class Simulator:
@@ -160,7 +162,9 @@ class Simulator:
         self._priority = workload.priority.tolist()
         self._n = len(self._arrival)
         self._predictor = predictor
-        self._refining = policy.source == "probe" and predictor.refines
+        # As in vLLM: what a probe has read ends with a slice.
+        whole = policy.slice == math.inf
+        self._refining = policy.source == "probe" and predictor.refines and whole
         self._initial: list[float] | None = None
         if policy.source != "none":
             self._initial = predictor.at_arrival(workload, self._rng).tolist()
@@ -266,12 +270,17 @@ class Simulator:
         if self.setup.eviction == "swap":
             job.swapped = job.held
         else:
-            kept = int(self.setup.cached * job.computed) // self.setup.block_size
-            self._recomputed += job.computed - kept * self.setup.block_size
-            job.computed = kept * self.setup.block_size
+            self._drop(job)
         job.held = 0
         self.waiting.push(job)
         self._seating.idle(job)
+
+    def _drop(self, job: Job) -> None:
+        """Of a job's computed tokens only what is cached stays, in full blocks."""
+        size = self.setup.block_size
+        kept = int(self.setup.cached * job.computed) // size * size
+        self._recomputed += job.computed - kept
+        job.computed = kept
 
     # Arrivals.
 
@@ -303,6 +312,7 @@ class Simulator:
             view.predict(self._initial[i])
         job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
         self._in_system += 1
+        self._cut(job)
         self.waiting.push(job)
         return job
 
@@ -312,6 +322,27 @@ class Simulator:
         if not policy.may_preempt(view):
             return False
         return behind(policy.key(view), self.setup.margin) < self._worst
+
+    # Slices.
+
+    def _cut(self, job: Job) -> None:
+        """Say where the job's next slice ends."""
+        most = self._policy.slice
+        if most < math.inf:
+            end = slice_end(job.prompt, job.generated, int(most), self.setup.block_size)
+            job.until = min(job.output, end)
+
+    def _slice_over(self, job: Job) -> None:
+        """A job goes back to the pool; of its KV memory it finds what is cached."""
+        self._free += job.held
+        job.held = 0
+        self._drop(job)
+        job.seated = False
+        job.last = self.now
+        self.running.remove(job)
+        self._cut(job)
+        self.waiting.push(job)
+        self._seating.idle(job)
 
     # Seats.
 
@@ -361,7 +392,7 @@ class Simulator:
         self._decoding += 1
         self._context += job.prompt + job.generated - 1
         self._phase[(job.prompt + job.base - 1) % self.setup.block_size] += 1
-        heapq.heappush(self._finishing, (job.output - job.base, job.index, job.base, job))
+        heapq.heappush(self._finishing, (job.until - job.base, job.index, job.base, job))
 
     def _stand_up(self, job: Job) -> None:
         if job.decoding:
@@ -441,7 +472,7 @@ class Simulator:
         while not fell and budget > 0 and len(self.running) < self.seats and self.waiting:
             job = self.waiting.peek()
             if self._computed(job):
-                chunk, need, more = 0, job.swapped, 1
+                chunk, need, more = 0, -(-job.computed // self.setup.block_size), 1
             else:
                 chunk, more = min(job.prompt + job.generated - job.computed, budget), 0
                 need = max(job.swapped, -(-(job.computed + chunk) // self.setup.block_size))
@@ -487,10 +518,10 @@ class Simulator:
             self._first[job.index] = self.now
         self._resumed(job)
         job.generated += 1
-        if job.generated >= job.output:
-            self._finished(job)
-        else:
+        if job.generated < job.until:
             self._decode(job)
+        else:
+            self._leave(job)
 
     def _resumed(self, job: Job) -> None:
         if not math.isnan(job.last):
@@ -594,7 +625,14 @@ class Simulator:
             _, _, base, job = heapq.heappop(finishing)
             if job.decoding and job.base == base:
                 self._settle(job)
-                self._finished(job)
+                self._leave(job)
+
+    def _leave(self, job: Job) -> None:
+        """A job has the last token of its answer, or of a slice of it."""
+        if job.generated < job.output:
+            self._slice_over(job)
+        else:
+            self._finished(job)
 
     def _finished(self, job: Job) -> None:
         self._finish[job.index] = self.now

@@ -14,6 +14,7 @@ from lengthwise.online.messages import Start
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
+from lengthwise.slices.piece import max_tokens
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 
@@ -172,7 +173,7 @@ def asked_of(request: Any) -> Asked:
     """A vLLM request as predictors see it; the application is what the client calls it."""
     application = hints_of(request).get("template", tenant_of(request)) or ""
     prompt_ids = list(request.prompt_token_ids)
-    return Asked(request.request_id, prompt_ids, "", request.max_tokens, str(application))
+    return Asked(request.request_id, prompt_ids, "", max_tokens(request), str(application))
 
 
 def make_arrival_predictor(source: Source, settings: Settings, model: str) -> ArrivalPredictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.slices.piece import max_tokens
+from lengthwise.slices.resume import resume, returns
 from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import hints_of, make_arrival_predictor, tenant_of
 from lengthwise.vllm.costs import COSTS
@@ -27,6 +30,9 @@ from lengthwise.vllm.tap import WANTED
 from lengthwise.vllm.waiting import RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
+
+_STRAYS = 4096
+"""Views of requests between two slices that may be kept beside those that are here."""
 
 _PATIENCE = 16
 """Steps with sampled tokens but no prediction after which something is wrong."""
@@ -77,20 +83,37 @@ class Scheduler(StockScheduler):
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """A request arrives; its prediction follows when it is ready."""
+        if self._policy.slice < math.inf:
+            resume(request)
         if request.request_id not in self._views:
-            self._views[request.request_id] = Request(
-                request.request_id,
-                self.clock(),
-                self._arrived,
-                request.num_prompt_tokens,
-                tenant=tenant_of(request),
-                priority=request.priority,
-                deadline=hints_of(request).get("deadline"),
-            )
-            self._arrived += 1
+            self._forget_strays()
+            self._views[request.request_id] = self._new_view(request)
             self._views[request.request_id].awaited = self._arrivals.submit(request)
             self._seats.idle(request)
+        elif request.request_id not in self.requests:
+            # The next slice of a request keeps its view: it is predicted once.
+            self._views[request.request_id].generated = request.num_output_tokens
+            self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
+
+    def _forget_strays(self) -> None:
+        """Drop views of requests whose next slice went elsewhere, once there are many."""
+        if len(self._views) > 2 * len(self.requests) + _STRAYS:
+            for request_id in self._views.keys() - self.requests.keys():
+                self._policy.leave(self._views.pop(request_id))
+
+    def _new_view(self, request: Any) -> Request:
+        self._arrived += 1
+        return Request(
+            request.request_id,
+            self.clock(),
+            self._arrived - 1,
+            request.num_prompt_tokens,
+            request.num_output_tokens,
+            tenant=tenant_of(request),
+            priority=request.priority,
+            deadline=hints_of(request).get("deadline"),
+        )
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""
@@ -116,7 +139,12 @@ class Scheduler(StockScheduler):
             setattr(output, WANTED, due and self._seats.contested)
         self._seats.rejoin()
         for new in output.scheduled_new_reqs:
-            self._views[new.req_id].started = True
+            view = self._views[new.req_id]
+            if view.generated:
+                COSTS.slices += 1
+                computed = self.requests[new.req_id].num_tokens - new.num_computed_tokens
+                COSTS.recomputed_tokens += computed - 1
+            view.started = True
         return output
 
     def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
@@ -151,9 +179,12 @@ class Scheduler(StockScheduler):
         super().shutdown()
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        self._arrivals.finished(request)
-        self._seats.gone(request)
-        del self._views[request.request_id]
+        if returns(request, self.max_model_len):
+            self._seats.forget(request)
+        else:
+            self._arrivals.finished(request)
+            self._seats.gone(request)
+            del self._views[request.request_id]
         return super()._free_request(request, *args, **kwargs)
 
     def _view(self, request: Any) -> Request:
@@ -163,8 +194,12 @@ class Scheduler(StockScheduler):
         view = self._views.get(request_id)
         if view is None or view.probed:
             return
-        request = self.requests[request_id]
-        view.predict(min(tokens, request.max_tokens))
+        request = self.requests.get(request_id)
+        if request is None:
+            # Between two slices: it is ranked when the next one arrives.
+            view.predict(tokens)
+            return
+        view.predict(min(tokens, max_tokens(request)))
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
 
