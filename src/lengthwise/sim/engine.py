@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +24,7 @@ from lengthwise.core.seats import UNLIMITED, Seats
 from lengthwise.errors import UserError
 from lengthwise.sim.predictors import Predictor
 from lengthwise.sim.steps import StepTime, steps_within
+from lengthwise.sim.traffic import Traffic
 from lengthwise.sim.workload import Workload
 
 Seconds = NDArray[np.float64]
@@ -119,8 +120,25 @@ class Job:
         self.swapped = 0
 
 
+@dataclass
+class _Step:
+    """What the engine is doing: steps under way, and whose prompts they complete.
+
+    ``stop`` tells whether an arrival is admitted, or compared, at the end of the step it
+    falls into; else at the end of all of them.
+    """
+
+    steps: int
+    seconds: float
+    sampling: list[Job]
+    stop: bool = False
+
+
 class Simulator:
     """Serves one workload under one policy.
+
+    Alone it serves all of it (:meth:`run`); as one of several instances it serves what it is
+    offered (``sim/cluster.py``), and ``due`` says when its steps under way end.
 
     Args:
         workload: arrivals and true lengths; only the engine and the predictor read these.
@@ -129,6 +147,7 @@ class Simulator:
         time: seconds of a step.
         seed: of the predictor's errors; the same seed gives the same run to the bit.
         slowness: how many times as long steps take that begin at a time in seconds.
+        traffic: the requests as several instances share them; None makes its own.
     """
 
     slots = UNLIMITED
@@ -143,6 +162,7 @@ class Simulator:
         setup: Setup,
         seed: int = 0,
         slowness: Callable[[float], float] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.setup = setup
         self.seats = setup.seats
@@ -151,18 +171,10 @@ class Simulator:
         self._policy = policy
         self._time = time
         self._slowness = slowness or _steady
-        self._rng = np.random.default_rng([seed, 3])
-        self._arrival = workload.arrival.tolist()
-        self._prompt = workload.prompt.tolist()
-        self._output = workload.output.tolist()
-        self._prefix = workload.prefix.tolist()
-        self._n = len(self._arrival)
-        self._predictor = predictor
         self._refining = policy.source == "probe" and predictor.refines
-        self._initial: list[float] | None = None
-        if policy.source != "none":
-            self._initial = predictor.at_arrival(workload, self._rng).tolist()
-        self._errors = predictor.start(workload, self._rng) if self._refining else None
+        self.traffic = traffic or Traffic(
+            workload, predictor, seed, policy.source != "none", self._refining
+        )
 
         self.running: list[Job] = []
         self.waiting: RankQueue[Job] = RankQueue(
@@ -177,7 +189,10 @@ class Simulator:
         self._worst = -math.inf
 
         self.now = self._busy = 0.0
-        self._next = 0
+        self.due = math.inf
+        self._doing: _Step | None = None
+        # Who came since the last step began.
+        self._inbox: list[int] = []
         self._free = setup.blocks
         self._prefilling: list[Job] = []
         # Every decode step moves all decoding jobs by one token, so their ages are kept
@@ -188,31 +203,28 @@ class Simulator:
         self._phase = [0] * setup.block_size
         self._finishing: list[tuple[int, int, int, Job]] = []
 
-        self._first = np.full(self._n, np.nan)
-        self._finish = np.full(self._n, np.nan)
-        self._gap = np.zeros(self._n)
+        self.finished: list[int] = []
         self._rejected = self._steps = self._evictions = self._recomputed = 0
         self._in_system = 0
         self._backlog = [0, 0]
 
     def run(self) -> Outcome:
         """Serve every request to its end."""
-        while True:
-            self._deliver()
-            if not self._in_system:
-                if self._next == self._n:
-                    break
-                self.now = self._arrival[self._next]
-                continue
-            if self._seating.promote():
-                self._unsettled = True
-            if self._policy.preemptive:
-                self._seat()
-            self._step()
+        for i, arrival in enumerate(self.traffic.arrival):
+            while self.due < arrival:
+                self.proceed()
+            self.offer(i, arrival)
+        while self.due < math.inf:
+            self.proceed()
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """What was done so far."""
+        traffic = self.traffic
         return Outcome(
-            self._first,
-            self._finish,
-            self._gap,
+            traffic.first,
+            traffic.finish,
+            traffic.gap,
             self._rejected,
             self._steps,
             self._busy,
@@ -221,6 +233,57 @@ class Simulator:
             self._recomputed,
             (self._backlog[0], self._backlog[1]),
         )
+
+    def offer(self, i: int, now: float) -> None:
+        """Request i comes, at a time between the start and the end of the steps under way."""
+        doing = self._doing
+        if doing is None:
+            # Whoever else comes at this time is in the first step, too.
+            self.now = self.due = now
+        if doing is None or not doing.stop:
+            self._inbox.append(i)
+            return
+        job = self._arrive(i)
+        full = len(self.running) >= self.seats
+        if job is None or (full and not self._beats(job)):
+            return
+        self._unsettled = full
+        time, decoding, context = self._time, self._decoding, self._context
+        slowness = self._slowness(self.now)
+        left = (now - self.now) / slowness
+        doing.steps = steps_within(time, left, doing.steps, decoding, context) or 1
+        doing.seconds = time.stretch(doing.steps, decoding, context) * slowness
+        doing.stop = False
+        self.due = self.now + doing.seconds
+
+    def proceed(self) -> None:
+        """End the steps under way, and begin the next."""
+        if self._doing is not None:
+            self._end(self._doing)
+        self._deliver()
+        self._doing = None
+        self.due = math.inf
+        if not self._in_system:
+            return
+        if self._seating.promote():
+            self._unsettled = True
+        if self._policy.preemptive:
+            self._seat()
+        self._doing = self._begin()
+        self.due = self.now + self._doing.seconds
+
+    def held(self) -> Iterator[Job]:
+        """Everybody who is in the engine or was offered to it, whatever they are doing."""
+        yield from self.running
+        yield from self._seating.paused
+        yield from self.waiting
+
+    def lose(self) -> tuple[list[int], list[int]]:
+        """The engine dies: who had no token yet, and who had some. It stays empty."""
+        jobs = list(self.held())
+        fresh = [job.index for job in jobs if self.view(job).generated == 0] + self._inbox
+        begun = [job.index for job in jobs if self.view(job).generated]
+        return sorted(fresh), sorted(begun)
 
     # What the seating asks.
 
@@ -275,28 +338,29 @@ class Simulator:
     # Arrivals.
 
     def _deliver(self) -> None:
-        while self._next < self._n and self._arrival[self._next] <= self.now:
-            job = self._arrive()
+        for i in self._inbox:
+            job = self._arrive(i)
             if job is not None and self._policy.preemptive and self._beats(job):
                 self._unsettled = True
+        self._inbox.clear()
 
-    def _arrive(self) -> Job | None:
-        """The next request joins the queue, or is refused if it could never fit."""
-        i = self._next
-        self._next += 1
-        if i == self._n // 2:
+    def _arrive(self, i: int) -> Job | None:
+        """Request i joins the queue, or is refused if it could never fit."""
+        traffic = self.traffic
+        if i == traffic.n // 2:
             self._backlog[0] = self._in_system
-        if i == self._n - 1:
+        if i == traffic.n - 1:
             self._backlog[1] = self._in_system
-        prompt, output = self._prompt[i], self._output[i]
+        prompt, output = traffic.prompt[i], traffic.output[i]
         most = -(-(prompt + output) // self.setup.block_size) + self.reserve
         if most > self.setup.blocks:
             self._rejected += 1
+            self.finished.append(i)
             return None
-        view = Request(str(i), self._arrival[i], i, prompt)
-        if self._initial is not None:
-            view.predict(self._initial[i])
-        job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
+        view = Request(str(i), traffic.arrival[i], i, prompt)
+        if self._policy.source != "none" and traffic.initial is not None:
+            view.predict(traffic.initial[i])
+        job = Job(i, view, prompt, output, min(traffic.prefix[i], prompt - 1))
         self._in_system += 1
         self.waiting.push(job)
         self._seating.idle(job)
@@ -340,7 +404,7 @@ class Simulator:
             if not math.isnan(job.last):
                 token = self._time.seconds(0, self._decoding, self._context)
                 token *= self._slowness(self.now)
-                self._gap[job.index] = max(self._gap[job.index], self.now + token - job.last)
+                self.traffic.gap[job.index] = max(self.traffic.gap[job.index], self.now + token - job.last)
                 job.last = math.nan
         else:
             self._prefilling.append(job)
@@ -377,23 +441,26 @@ class Simulator:
 
     # Steps.
 
-    def _step(self) -> None:
+    def _begin(self) -> _Step:
         """One step with prompts in it, or a stretch of decode steps."""
         fell = self._make_room()
         prefilled, context, extra, sampling = self._prefill(fell)
+        slowness = self._slowness(self.now)
         if prefilled or extra:
             seconds = self._time.seconds(prefilled, self._decoding, context) + extra
-            self._spend(seconds * self._slowness(self.now))
-            self._advance(1)
-            for job in sampling:
-                self._sample(job)
-        elif self._decoding:
-            steps = self._stretch()
-            seconds = self._time.stretch(steps, self._decoding, self._context)
-            self._spend(seconds * self._slowness(self.now))
-            self._advance(steps)
-        else:
+            return _Step(1, seconds * slowness, sampling)
+        if not self._decoding:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
+        steps = self._stretch()
+        seconds = self._time.stretch(steps, self._decoding, self._context)
+        full = len(self.running) >= self.seats
+        return _Step(steps, seconds * slowness, [], self._policy.preemptive or not full)
+
+    def _end(self, done: _Step) -> None:
+        self._spend(done.seconds)
+        self._advance(done.steps)
+        for job in done.sampling:
+            self._sample(job)
         self._retire()
         if self._refining and self._seating.contested:
             self._refine()
@@ -469,7 +536,7 @@ class Simulator:
     def _sample(self, job: Job) -> None:
         """A prompt is done: its first token, or its next after an eviction."""
         if job.generated == 0:
-            self._first[job.index] = self.now
+            self.traffic.first[job.index] = self.now
         self._resumed(job)
         job.generated += 1
         if job.generated >= job.output:
@@ -479,7 +546,7 @@ class Simulator:
 
     def _resumed(self, job: Job) -> None:
         if not math.isnan(job.last):
-            self._gap[job.index] = max(self._gap[job.index], self.now - job.last)
+            self.traffic.gap[job.index] = max(self.traffic.gap[job.index], self.now - job.last)
             job.last = math.nan
 
     def _stretch(self) -> int:
@@ -492,25 +559,7 @@ class Simulator:
             steps = min(steps, self.setup.interval)
         if self._seating.next_promotion < self._steps + steps:
             steps = max(int(self._seating.next_promotion) - self._steps, 1)
-        steps = min(steps, self._memory_lasts(steps))
-        if self._next == self._n:
-            return steps
-        full = len(self.running) >= self.seats
-        if full and not self._policy.preemptive:
-            return steps
-        # An arrival is admitted, or compared, at the end of the step it falls into.
-        time, decoding, context = self._time, self._decoding, self._context
-        slowness = self._slowness(self.now)
-        end = self.now + slowness * time.stretch(steps, decoding, context)
-        while self._next < self._n and self._arrival[self._next] <= end:
-            arrival = self._arrival[self._next]
-            job = self._arrive()
-            if job is None or (full and not self._beats(job)):
-                continue
-            self._unsettled = full
-            left = (arrival - self.now) / slowness
-            return steps_within(time, left, steps, decoding, context) or 1
-        return steps
+        return min(steps, self._memory_lasts(steps))
 
     def _memory_lasts(self, steps: int) -> int:
         """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
@@ -552,7 +601,8 @@ class Simulator:
                 self._finished(job)
 
     def _finished(self, job: Job) -> None:
-        self._finish[job.index] = self.now
+        self.traffic.finish[job.index] = self.now
+        self.finished.append(job.index)
         self._free += job.held
         job.held = 0
         job.seated = False
@@ -573,8 +623,9 @@ class Simulator:
         ages = [job.base + self._tick - 1 for job in due]
         index = np.array([job.index for job in due])
         true = np.array([job.output for job in due], dtype=np.float64) - ages
-        assert self._errors is not None
-        found = self._errors.remaining(index, true, np.array(ages), self._rng).tolist()
+        traffic = self.traffic
+        assert traffic.errors is not None
+        found = traffic.errors.remaining(index, true, np.array(ages), traffic.rng).tolist()
         for job, left, age in zip(due, found, ages, strict=True):
             job.view.refine(left, age)
         self._unsettled = bool(self.waiting) or bool(self._seating.paused)
