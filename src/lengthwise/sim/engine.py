@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -203,6 +203,8 @@ class Simulator:
         self._phase = [0] * setup.block_size
         self._finishing: list[tuple[int, int, int, Job]] = []
 
+        # Who had a first and a last token: for whoever watches, who clears them.
+        self.begun: list[int] = []
         self.finished: list[int] = []
         self._rejected = self._steps = self._evictions = self._recomputed = 0
         self._in_system = 0
@@ -272,18 +274,16 @@ class Simulator:
         self._doing = self._begin()
         self.due = self.now + self._doing.seconds
 
-    def held(self) -> Iterator[Job]:
-        """Everybody who is in the engine or was offered to it, whatever they are doing."""
-        yield from self.running
-        yield from self._seating.paused
-        yield from self.waiting
+    def held(self) -> dict[int, int]:
+        """Tokens of every request that was offered and has not finished, by its number."""
+        jobs = (*self.running, *self._seating.paused, *self.waiting)
+        found = {job.index: self.view(job).generated for job in jobs}
+        return found | dict.fromkeys(self._inbox, 0)
 
-    def lose(self) -> tuple[list[int], list[int]]:
-        """The engine dies: who had no token yet, and who had some. It stays empty."""
-        jobs = list(self.held())
-        fresh = [job.index for job in jobs if self.view(job).generated == 0] + self._inbox
-        begun = [job.index for job in jobs if self.view(job).generated]
-        return sorted(fresh), sorted(begun)
+    @property
+    def pace(self) -> float:
+        """Seconds of one of the steps under way; NaN if idle."""
+        return self._doing.seconds / self._doing.steps if self._doing else math.nan
 
     # What the seating asks.
 
@@ -401,11 +401,8 @@ class Simulator:
         job.seated = True
         if self._computed(job):
             self._decode(job)
-            if not math.isnan(job.last):
-                token = self._time.seconds(0, self._decoding, self._context)
-                token *= self._slowness(self.now)
-                self.traffic.gap[job.index] = max(self.traffic.gap[job.index], self.now + token - job.last)
-                job.last = math.nan
+            token = self._time.seconds(0, self._decoding, self._context)
+            self._resumed(job, self.now + token * self._slowness(self.now))
         else:
             self._prefilling.append(job)
 
@@ -537,16 +534,18 @@ class Simulator:
         """A prompt is done: its first token, or its next after an eviction."""
         if job.generated == 0:
             self.traffic.first[job.index] = self.now
-        self._resumed(job)
+            self.begun.append(job.index)
+        self._resumed(job, self.now)
         job.generated += 1
         if job.generated >= job.output:
             self._finished(job)
         else:
             self._decode(job)
 
-    def _resumed(self, job: Job) -> None:
+    def _resumed(self, job: Job, now: float) -> None:
         if not math.isnan(job.last):
-            self.traffic.gap[job.index] = max(self.traffic.gap[job.index], self.now - job.last)
+            gap = self.traffic.gap
+            gap[job.index] = max(gap[job.index], now - job.last)
             job.last = math.nan
 
     def _stretch(self) -> int:
