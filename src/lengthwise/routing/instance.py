@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 Key = Hashable
 
@@ -96,6 +98,7 @@ class Instance:
     def __init__(self, key: Key, capacity: Capacity, left: Callable[[float, float], float]) -> None:
         self.key = key
         self.pace = capacity.pace
+        self.ranked = capacity.ranked
         self.flights: dict[str, Flight] = {}
         self.foreign = 0
         self._capacity = capacity
@@ -103,7 +106,8 @@ class Instance:
         self._ended: dict[str, float] = {}
         self._fresh = False
         self._at = self._work = self._wait = 0.0
-        self._held: list[tuple[float, float]] = []
+        self._lefts: list[float] = []
+        self._until = [0.0]
 
     @property
     def in_flight(self) -> int:
@@ -161,17 +165,21 @@ class Instance:
         self._refresh(now)
         return max(self._work - (now - self._at), 0.0)
 
-    def wait(self, now: float, size: float) -> float:
-        """Predicted seconds until a request of so many tokens would have a seat and memory.
+    def wait(self, now: float) -> float:
+        """Predicted seconds until a request that is sent now would have a seat and memory."""
+        self._refresh(now)
+        return max(self._wait - (now - self._at), 0.0)
 
-        Where shorter ones go first, only those count.
+    def delay(self, now: float, size: float) -> float:
+        """Predicted seconds that a request of so many tokens adds to everybody's time there.
+
+        Shorter ones go first: it waits for what those have left, and each longer one waits
+        for it: the sum over all of the smaller of the two.
         """
         self._refresh(now)
-        wait = max(self._wait - (now - self._at), 0.0)
-        if wait == 0.0 or not self._capacity.ranked:
-            return wait
-        before = [(left, share) for left, share in self._held if left < size]
-        return max(_room_after(before) * self.pace - (now - self._at), 0.0)
+        shorter = bisect_left(self._lefts, size)
+        tokens = self._until[shorter] + size * (len(self._lefts) - shorter)
+        return tokens * self.pace
 
     def left(self, flight: Flight, now: float) -> float:
         """Expected tokens to come of a request in flight."""
@@ -194,12 +202,12 @@ class Instance:
             capacity.share(each.prompt_tokens + each.generated + 0.5 * left)
             for each, left in zip(held, lefts, strict=True)
         ]
-        self._held = list(zip(lefts, shares, strict=True))
-        full = sum(left * share for left, share in self._held)
+        held_shares = list(zip(lefts, shares, strict=True))
+        full = sum(left * share for left, share in held_shares)
         self._work = full * self.pace + prompts * capacity.prefill_s
-        self._wait = _room_after(self._held) * self.pace + prompts * capacity.prefill_s
-        if capacity.ranked:
-            self._held.sort()
+        self._wait = _room_after(held_shares) * self.pace + prompts * capacity.prefill_s
+        self._lefts = sorted(lefts)
+        self._until = [0.0, *accumulate(self._lefts)]
 
 
 def _room_after(held: list[tuple[float, float]]) -> float:

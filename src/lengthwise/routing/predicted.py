@@ -16,4 +16,6 @@ class Predicted(Router):
 
     def choose(self, flight: Flight, instances: Sequence[Instance], now: float) -> Instance:
         size = flight.expected
-        return min(instances, key=lambda each: (each.wait(now, size), each.work(now)))
+        if instances[0].ranked:
+            return min(instances, key=lambda each: each.delay(now, size))
+        return min(instances, key=lambda each: (each.wait(now), each.work(now)))
