@@ -36,7 +36,7 @@ class Fleet:
         self.hindsight = Hindsight()
         self.instances: dict[Key, Instance] = {}
         self.waiting: list[Flight] = []
-        self.predictions = 0
+        self.predictions = self.resubmitted = 0
         self._predict = predict
         self._where: dict[str, Instance] = {}
         self._known: dict[str, float] = {}
@@ -47,7 +47,9 @@ class Fleet:
 
     def submit(self, id: str, prompt_tokens: int) -> float:
         """A request comes, for the first time or again; its prediction, NaN if unknown."""
-        if id not in self._known:
+        if id in self._known:
+            self.resubmitted += 1
+        else:
             self._known[id] = math.nan
             if self.router.predicts:
                 self.predictions += 1
