@@ -123,6 +123,8 @@ class Cluster:
         self._number = count()
         self._gathering = False
         self._left = len(workload)
+        # Arrivals and returning instances: without them and with idle engines all is over.
+        self._coming = len(workload) + sum(each.back < math.inf for each in layout.deaths)
         self._failed = self._resubmitted = 0
         self._balance = Balance(workload.output)
 
@@ -141,6 +143,7 @@ class Cluster:
                 self._at(death.back, lambda now, k=death.instance: self._return(k, now))
         for i, arrival in enumerate(self._traffic.arrival):
             self._until(arrival)
+            self._coming -= 1
             self._submit(i, arrival)
         while self._left and self._next() < math.inf:
             self._until(math.nextafter(self._next(), math.inf))
@@ -225,6 +228,7 @@ class Cluster:
         self._fleet.join(k, self._capacity)
 
     def _return(self, k: int, now: float) -> None:
+        self._coming -= 1
         self._join(k)
         self._route(now)
 
@@ -255,7 +259,7 @@ class Cluster:
             for k, engine in self._engines.items()
         ]
         self._later(now, lambda _: self._report(reports))
-        if self._left:
+        if self._coming or any(each.due < math.inf for each in self._engines.values()):
             self._at(now + self._layout.report_s, self._tick)
 
     def _report(self, reports: list[tuple[int, Report]]) -> None:
