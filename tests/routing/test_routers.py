@@ -85,7 +85,7 @@ def test_a_request_is_predicted_once_however_often_it_is_sent(name: str) -> None
     assert {each.id for each in fleet.route(2.0)} == set("xyz")
     fleet.take_back("x", 3.0)
     send(fleet, "x", 3.0)
-    assert asked == ({id: 1 for id in "xyz"} if fleet.router.predicts else {})
+    assert asked == (dict.fromkeys("xyz", 1) if fleet.router.predicts else {})
     assert fleet.predictions == sum(asked.values())
     assert fleet.resubmitted == 4
 
