@@ -81,22 +81,33 @@ def serving(route: Route) -> Iterator[str]:
     import ray
     from ray import serve
 
-    ray.init(
-        num_cpus=route.replicas + 4,
-        include_dashboard=False,
-        object_store_memory=128 * 2**20,
-        logging_level="ERROR",
-        log_to_driver=bool(os.environ.get("LENGTHWISE_RAY_LOG")),
-    )
     try:
-        serve.start(http_options={"host": route.host, "port": route.port})
-        serve.run(application(route), name=APP, route_prefix="/")
+        _start(route)
         yield f"http://{route.host}:{route.port}"
-    except RuntimeError as error:
-        raise UserError(f"Ray Serve did not start: {str(error).splitlines()[0]}") from error
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def _start(route: Route) -> None:
+    import ray
+    from ray import serve
+
+    # A machine busy with other things takes its time to start Ray's own processes.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+    try:
+        ray.init(
+            num_cpus=route.replicas + 4,
+            include_dashboard=False,
+            object_store_memory=128 * 2**20,
+            logging_level="ERROR",
+            log_to_driver=bool(os.environ.get("LENGTHWISE_RAY_LOG")),
+        )
+        serve.start(http_options={"host": route.host, "port": route.port})
+        serve.run(application(route), name=APP, route_prefix="/")
+    except Exception as error:
+        # Ray raises bare exceptions, and pages of them.
+        raise UserError(f"Ray Serve did not start: {str(error).splitlines()[0]}") from error
 
 
 def application(route: Route) -> Any:
