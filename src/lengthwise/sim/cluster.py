@@ -229,12 +229,15 @@ class Cluster:
 
     def _return(self, k: int, now: float) -> None:
         self._coming -= 1
-        self._join(k)
-        self._route(now)
+        if k not in self._engines:
+            self._join(k)
+            self._route(now)
 
     def _die(self, k: int, now: float) -> None:
         """Connections break at once: what had not begun to stream is sent elsewhere."""
-        engine = self._engines.pop(k)
+        engine = self._engines.pop(k, None)
+        if engine is None:
+            return
         self._gone.append(engine)
         held = engine.held()
         engine.due = math.inf
