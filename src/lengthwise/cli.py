@@ -11,6 +11,7 @@ from pathlib import Path
 from lengthwise import __version__
 from lengthwise.errors import UserError
 from lengthwise.judge.command import add as add_evaluate
+from lengthwise.ray.command import add_route
 from lengthwise.sim.command import add_calibrate, add_simulate
 from lengthwise.theory.command import add as add_theory
 
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_add_model, _add_collect, _add_train, _add_serve, _add_bench, _add_demo):
         add(commands)
-    for add in (add_simulate, add_calibrate, add_theory, add_evaluate):
+    for add in (add_simulate, add_calibrate, add_theory, add_evaluate, add_route):
         add(commands)
     return parser
 

@@ -7,10 +7,11 @@ import math
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -26,6 +27,8 @@ from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample, with_arrivals
+
+P, C = TypeVar("P"), TypeVar("C")
 
 DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
 """Predictor of a policy that is given none, by the kind of prediction it uses."""
@@ -129,23 +132,7 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
         for spec in plan.policies
         for seed in range(plan.seeds)
     ]
-    workers = min(plan.workers or os.cpu_count() or 1, len(cases))
-    bar = tqdm(total=len(cases), desc="simulate", unit="run")
-    if workers == 1:
-        runs = []
-        for case in cases:
-            runs.append(run_case(plan, case))
-            bar.update()
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _share, (plan,)) as pool:
-            futures = {pool.submit(_shared_case, case): i for i, case in enumerate(cases)}
-            by_number: dict[int, dict[str, Any]] = {}
-            for future in as_completed(futures):
-                by_number[futures[future]] = future.result()
-                bar.update()
-        runs = [by_number[i] for i in range(len(cases))]
-    bar.close()
+    runs = in_parallel(run_case, plan, cases, plan.workers)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"setup": _described(plan), "runs": runs}, indent=1)
@@ -153,15 +140,39 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     return runs
 
 
-_PLAN: list[Plan] = []
+def in_parallel(
+    run: Callable[[P, C], dict[str, Any]], plan: P, cases: list[C], workers: int
+) -> list[dict[str, Any]]:
+    """Run every case, on so many cores (0: all); the results are in the cases' order."""
+    workers = min(workers or os.cpu_count() or 1, len(cases))
+    with tqdm(total=len(cases), desc="simulate", unit="run") as bar:
+        if workers == 1:
+            runs = []
+            for case in cases:
+                runs.append(run(plan, case))
+                bar.update()
+            return runs
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _share, (run, plan)) as pool:
+            futures = {pool.submit(_shared_case, case): i for i, case in enumerate(cases)}
+            by_number: dict[int, dict[str, Any]] = {}
+            for future in as_completed(futures):
+                by_number[futures[future]] = future.result()
+                bar.update()
+    return [by_number[i] for i in range(len(cases))]
 
 
-def _share(plan: Plan) -> None:
-    _PLAN[:] = [plan]
+_SHARED: list[Any] = []
 
 
-def _shared_case(case: Case) -> dict[str, Any]:
-    return run_case(_PLAN[0], case)
+def _share(run: Any, plan: Any) -> None:
+    _SHARED[:] = [run, plan]
+
+
+def _shared_case(case: Any) -> dict[str, Any]:
+    run, plan = _SHARED
+    found: dict[str, Any] = run(plan, case)
+    return found
 
 
 def _described(plan: Plan) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from lengthwise.vllm.settings import Settings
 ORACLE_HINT = "lengthwise_true_tokens"
 """Key in a request's ``extra_args`` that the oracle predictor reads; only it does."""
 
+PREDICTED_HINT = "lengthwise_predicted_tokens"
+"""Key in a request's ``extra_args`` with a router's prediction: it is not made again."""
 
 TENANT_HINT = "lengthwise_tenant"
 """Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): whose request it is."""
@@ -169,6 +171,39 @@ class ProcessPredictor(ArrivalPredictor):
         self._client.close()
 
 
+class HandedOnPredictor(ArrivalPredictor):
+    """Takes a router's prediction where a request brings one, and asks another otherwise."""
+
+    def __init__(self, otherwise: ArrivalPredictor) -> None:
+        self._otherwise = otherwise
+        self._brought: list[tuple[str, float]] = []
+
+    def submit(self, request: Any) -> bool:
+        """Reads the hint; only without one is anything predicted here."""
+        hints = hints_of(request)
+        if PREDICTED_HINT not in hints:
+            return self._otherwise.submit(request)
+        self._brought.append((request.request_id, float(hints[PREDICTED_HINT])))
+        return True
+
+    def ready(self) -> list[tuple[str, float]]:
+        """What was brought along, and what the other one has finished."""
+        brought, self._brought = self._brought, []
+        return [*brought, *self._otherwise.ready()]
+
+    def finished(self, request: Any) -> None:
+        """The other one may learn from it."""
+        self._otherwise.finished(request)
+
+    def stats(self) -> dict[str, float]:
+        """The other one's counters."""
+        return self._otherwise.stats()
+
+    def close(self) -> None:
+        """The other one ends."""
+        self._otherwise.close()
+
+
 def asked_of(request: Any) -> Asked:
     """A vLLM request as predictors see it; the application is what the client calls it."""
     application = hints_of(request).get("template", tenant_of(request)) or ""
@@ -184,7 +219,13 @@ def make_arrival_predictor(source: Source, settings: Settings, model: str) -> Ar
     """
     if source == "oracle":
         return OraclePredictor()
-    if source == "none" or settings.probe is None:
+    if source == "none":
+        return NoPredictor()
+    return HandedOnPredictor(_own_predictor(settings, model))
+
+
+def _own_predictor(settings: Settings, model: str) -> ArrivalPredictor:
+    if settings.probe is None:
         return NoPredictor()
     # Loaded here in any case: what is wrong with it is said before serving begins.
     scorer = Scorer.load(settings.probe, model)
