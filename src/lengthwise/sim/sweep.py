@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.table import Table
 from scipy import stats
 from tqdm import tqdm
 
+from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Setup, Simulator
@@ -30,6 +31,37 @@ DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "
 """Predictor of a policy that is given none, by the kind of prediction it uses."""
 
 
+class Serving(Protocol):
+    """A kind of engine: what serves a workload under a policy."""
+
+    def source(self, policy: str) -> Source:
+        """The prediction a policy uses; raises UserError if there is no such policy."""
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run under the names of results.json."""
+
+
+class Continuous:
+    """Continuous batching on one engine, as vLLM does it."""
+
+    def source(self, policy: str) -> Source:
+        """As the policy says."""
+        return make_policy(policy).source
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run."""
+        time = load_profile(plan.profile)
+        made = make_policy(policy), make_predictor(predictor)
+        outcome = Simulator(workload, *made, time, plan.setup, seed).run()
+        piled_up = workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats)
+        found = figures(workload, outcome)
+        return {"seats": plan.setup.seats, **found, "overloaded": piled_up}
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to simulate.
@@ -40,6 +72,7 @@ class Plan:
         process: arrival process for the rates (see ``with_arrivals``).
         requests: how many to resample from the workload; None serves it as it is.
         seeds: independent repetitions, for the confidence intervals.
+        serving: which kind of engine; ``setup`` is the continuous one's.
     """
 
     workload: Workload
@@ -52,6 +85,7 @@ class Plan:
     requests: int | None = None
     seeds: int = 1
     workers: int = 0
+    serving: Serving = field(default_factory=Continuous)
 
 
 @dataclass(frozen=True)
@@ -72,18 +106,9 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         workload = with_arrivals(workload, plan.process, case.rate, plan.cv, case.seed)
     elif plan.process == "burst":
         workload = with_arrivals(workload, "burst")
-    name, predictor = split(case.spec)
+    name, predictor = split(case.spec, plan.serving)
     start = time.perf_counter()
-    simulator = Simulator(
-        workload,
-        make_policy(name),
-        make_predictor(predictor),
-        load_profile(plan.profile),
-        plan.setup,
-        case.seed,
-    )
-    outcome = simulator.run()
-    found = figures(workload, outcome)
+    found = plan.serving.run(plan, workload, name, predictor, case.seed)
     return {
         "policy": name,
         "predictor": predictor,
@@ -91,18 +116,17 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "model": Path(plan.profile).stem,
         "rate": case.rate,
         "arrivals": "burst" if workload.arrival[-1] == 0 else plan.process,
-        "seats": plan.setup.seats,
         "seed": case.seed,
         **found,
-        "overloaded": workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats),
         "simulated_in_s": time.perf_counter() - start,
     }
 
 
-def split(spec: str) -> tuple[str, str]:
+def split(spec: str, serving: Serving | None = None) -> tuple[str, str]:
     """Policy and predictor of ``policy@predictor``; each policy has a default predictor."""
     name, at, predictor = spec.partition("@")
-    return name, predictor if at else DEFAULTS[make_policy(name).source]
+    source = (serving or Continuous()).source(name)
+    return name, predictor if at else DEFAULTS[source]
 
 
 def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
@@ -115,9 +139,7 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     """
     load_profile(plan.profile)
     for spec in plan.policies:
-        name, predictor = split(spec)
-        make_policy(name)
-        make_predictor(predictor)
+        make_predictor(split(spec, plan.serving)[1])
     if plan.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {plan.seeds}")
     cases = [
