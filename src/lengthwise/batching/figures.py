@@ -53,7 +53,7 @@ def figures(log: Log, instances: int) -> dict[str, Any]:
         "makespan_s": makespan,
         "slices_per_request": float(np.mean([life.slices for life in done])),
         "predictor_ms_per_request": 1000 * log.predicting_s / len(log.lives),
-        **_of_batches(log, instances),
+        **(_of_batches(log, instances) if log.batches else {}),
     }
 
 

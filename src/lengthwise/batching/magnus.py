@@ -78,6 +78,7 @@ class Magnus(System):
         highest: bool = True,
     ) -> None:
         self.name, self._limits, self._constants, self._most = name, limits, constants, most
+        self._memory = constants.theta * limits.memory
         self._time = ServingTime(limits.time, constants.neighbours, constants.refresh)
         self._order: Order = HighestResponseRatio(self._time) if highest else oldest
         self._waiting: list[Waiting] = []
@@ -91,7 +92,7 @@ class Magnus(System):
                 continue
             waste = each.waste.joined(length, generation)
             value = waste.sum if self._constants.summed else waste.worst
-            if value < least and waste.memory <= self._limits.memory:
+            if value < least and waste.memory <= self._memory:
                 best, least = each, value
         if best is None:
             best = Waiting(Batch([]), Waste(), request.arrival)

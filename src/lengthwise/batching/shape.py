@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar
 
 from lengthwise.batching.slice_time import SliceTime
@@ -94,7 +94,9 @@ class Constants:
         slice: SCLS's S, most tokens of a slice.
         gamma: SCLS's Γ, least seconds between two rounds.
         share: SCLS's λ, the interval as a share of the least load.
-        zeta: SCLS's ζ, the share of the memory that batches may plan with.
+        zeta: SCLS's ζ, the share of the memory that it plans with.
+        theta: the share of the memory that Magnus plans with: what is predicted too short
+            needs the rest, and a batch that outgrows it is lost.
         phi: Magnus's Φ, wasted memory accesses below which a request may join a batch.
         summed: 1 for the sum of a batch's wasted accesses instead of the maximum.
         neighbours, refresh: Magnus's serving-time estimate: k, and seconds between its fits.
@@ -110,6 +112,7 @@ class Constants:
     gamma: float = 3.0
     share: float = 0.5
     zeta: float = 0.9
+    theta: float = 0.8
     phi: float = 50_000.0
     summed: int = 0
     neighbours: int = 5
@@ -125,8 +128,9 @@ class Constants:
             least = "above 0" if each.name in positive else "at least 0"
             if not math.isfinite(value) or value < 0 or (each.name in positive and not value):
                 raise UserError(f"constant {each.name} must be {least}, not {value}")
-        if not 0 < self.zeta <= 1:
-            raise UserError(f"constant zeta is a share above 0 and up to 1, not {self.zeta}")
+        for name in ("zeta", "theta"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UserError(f"constant {name} is a share above 0 and up to 1")
 
     @classmethod
     def parse(cls, text: str) -> Constants:
@@ -138,9 +142,9 @@ class Constants:
         pairs = [each.partition("=") for each in text.split(",") if each]
         given = {name: value for name, _, value in pairs}
         refuse_unknown(given, cls, "constant")
-        kinds = {each.name: type(each.default) for each in fields(cls)}
+        usual = asdict(cls())
         try:
-            return cls(**{name: kinds[name](value) for name, value in given.items()})
+            return cls(**{name: type(usual[name])(value) for name, value in given.items()})
         except ValueError:
             raise UserError(f"constants read slice=64,gamma=0.5, not {text!r}") from None
 

@@ -102,8 +102,8 @@ class SliceTime:
             if described.pop("kind") != "slices":
                 raise ValueError("not of kind slices")
             try:
-                four = {key: _four(described.pop(key)) for key in ("prefills", "decodes")}
-                return cls(**four, **described)
+                prefills, decodes = (_four(described.pop(key)) for key in ("prefills", "decodes"))
+                return cls(prefills, decodes, **described)
             except TypeError as error:
                 raise ValueError(error) from None
 

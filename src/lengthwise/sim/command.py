@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from lengthwise.errors import UserError
+from lengthwise.sim.batch_options import add_batches, batches_of, refuse_others
 
 Commands = argparse._SubParsersAction  # the type has no public name
 
@@ -15,7 +17,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     """What would these policies do for this traffic on that engine?"""
     it = commands.add_parser("simulate", help="policies on your traffic, simulated")
     it.add_argument("workload", nargs="?", help="trace or lengths (CSV, JSONL, gzipped or not)")
-    it.add_argument("--synthetic", help="instead: prompt,output laws, e.g. constant:50,exp:200")
+    it.add_argument("--synthetic", help="instead: laws, constant:50,exp:200; or applications")
     it.add_argument("--replay", type=Path, help="instead: a folder of lengthwise bench, compared")
     it.add_argument("--profile", default="cpu-smollm2", help="step times: a name, or a file")
     it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
@@ -34,6 +36,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("--cached", type=float, default=0.0, help="share that prefix caching saves")
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
+    add_batches(it)
     it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
     it.add_argument("--out", type=Path, default=Path("results/simulate"))
     it.set_defaults(run=_simulate)
@@ -66,12 +69,14 @@ def _simulate(args: argparse.Namespace) -> None:
         (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
         return
     from lengthwise.sim.sweep import Plan, show, sweep
-    from lengthwise.sim.workload import read_workload, synthetic
+    from lengthwise.sim.workload import applications, read_workload, synthetic
 
-    if args.synthetic is not None:
+    if args.synthetic == "applications":
+        workload, requests = applications(args.requests or 10_000, 0), None
+    elif args.synthetic is not None:
         prompt, comma, output = args.synthetic.partition(",")
         if not comma:
-            raise UserError("--synthetic takes two laws: constant:50,exp:200")
+            raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
         workload = synthetic(args.requests or 10_000, prompt, output, 0)
         requests = None
     else:
@@ -92,7 +97,14 @@ def _simulate(args: argparse.Namespace) -> None:
         args.seeds,
         args.workers,
     )
-    show(sweep(plan, args.out))
+    if args.engine == "batches":
+        from lengthwise.sim.batch_serving import show as show_batches
+
+        served = sweep(replace(plan, serving=batches_of(args)), args.out)
+        show_batches(served, "lengthwise simulate --engine batches (simulated seconds)")
+    else:
+        refuse_others(args.policies.split(","))
+        show(sweep(plan, args.out))
     print(f"saved in {args.out / 'results.json'}")
 
 

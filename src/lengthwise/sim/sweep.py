@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +42,9 @@ class Serving(Protocol):
     ) -> dict[str, Any]:
         """Figures of one run under the names of results.json."""
 
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Its settings, for results.json."""
+
 
 class Continuous:
     """Continuous batching on one engine, as vLLM does it."""
@@ -60,6 +63,10 @@ class Continuous:
         piled_up = workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats)
         found = figures(workload, outcome)
         return {"seats": plan.setup.seats, **found, "overloaded": piled_up}
+
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Seats, memory and what preemption costs."""
+        return asdict(plan.setup)
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ def _described(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile,
         "process": plan.process,
         "cv": plan.cv,
-        **{name: getattr(plan.setup, name) for name in Setup.__dataclass_fields__},
+        **plan.serving.described(plan),
     }
 
 
