@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lengthwise.batching import SYSTEMS, Constants, Limits, SliceTime, make_system
+from lengthwise.batching import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
 from lengthwise.batching.drive import serve
 from lengthwise.batching.figures import figures
 from lengthwise.core.policy import Source
@@ -62,6 +62,16 @@ class Batches:
     cap: int = 1024
     constants: Constants = field(default_factory=Constants)
 
+    def check(self, plan: Plan) -> None:
+        """Times must be there, and memory for the longest request.
+
+        Raises:
+            UserError: if not.
+        """
+        self._limits(plan.workload, load_batch_time(plan.profile), self.memory)
+        if any(spec.partition("@")[0] == CONTINUOUS for spec in plan.policies):
+            load_profile(plan.profile)
+
     def source(self, policy: str) -> Source:
         """The prediction a system uses.
 
@@ -88,19 +98,23 @@ class Batches:
         if policy == QUANTISED:
             policy, time = "vanilla", Slower(time, self.constants.quantised_time)
             memory = int(memory * self.constants.quantised_memory)
-        longest = int(workload.prompt.max()) + self.cap
-        fitted = SliceTime.profiled(time, memory, longest)
-        limits = Limits(self.instances, memory, longest, fitted)
+        limits = self._limits(workload, time, memory)
         requests = requests_of(workload)
         said = make_predictor(predictor).at_arrival(workload, np.random.default_rng([seed, 3]))
         engine = Instances(requests, workload, time, memory)
         system = make_system(policy, limits, self.constants)
         log = serve(requests, system, engine, self.instances, Given(said))
-        return figures(log, self.instances) | {"slice_time_error": fitted.error}
+        return figures(log, self.instances) | {"slice_time_error": limits.time.error}
 
     def described(self, plan: Plan) -> dict[str, Any]:
         """Instances, memory and constants."""
         return asdict(self)
+
+    def _limits(self, workload: Workload, time: BatchTime, memory: int) -> Limits:
+        """What systems know of the instances: times are fitted to a profile of them."""
+        longest = int(workload.prompt.max()) + self.cap
+        fitted = SliceTime.profiled(time, max(memory, longest), longest)
+        return Limits(self.instances, memory, longest, fitted)
 
     def _safe(self, workload: Workload) -> int:
         return max(self.memory // (int(workload.prompt.max()) + self.cap), 1)

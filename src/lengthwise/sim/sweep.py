@@ -34,6 +34,9 @@ DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "
 class Serving(Protocol):
     """A kind of engine: what serves a workload under a policy."""
 
+    def check(self, plan: Plan) -> None:
+        """Raises UserError if it cannot serve the plan."""
+
     def source(self, policy: str) -> Source:
         """The prediction a policy uses; raises UserError if there is no such policy."""
 
@@ -48,6 +51,10 @@ class Serving(Protocol):
 
 class Continuous:
     """Continuous batching on one engine, as vLLM does it."""
+
+    def check(self, plan: Plan) -> None:
+        """Its step times must be there."""
+        load_profile(plan.profile)
 
     def source(self, policy: str) -> Source:
         """As the policy says."""
@@ -144,7 +151,7 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     Raises:
         UserError: for an unknown policy, predictor or profile, before anything runs.
     """
-    load_profile(plan.profile)
+    plan.serving.check(plan)
     for spec in plan.policies:
         make_predictor(split(spec, plan.serving)[1])
     if plan.seeds < 1:
