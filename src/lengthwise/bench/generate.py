@@ -133,7 +133,8 @@ class Generator:
 
     def profile(self, size: int, length: int, steps: int) -> tuple[float, list[float]]:
         """CPU seconds of a prefill of ``size`` rows of ``length``, and of each decode step."""
-        rows = np.random.default_rng([size, length]).integers(10, 1000, (size, length))
+        words = self._model.config.vocab_size
+        rows = np.random.default_rng([size, length]).integers(words, size=(size, length))
         begin = time.process_time()
         _, stamps = self.generate(rows.tolist(), [steps] * size, endless=True)
         return stamps[0] - begin, np.diff(stamps).tolist()
