@@ -162,9 +162,7 @@ class _Run:
                 self._system.add(request, self._now)
 
     def _start(self) -> None:
-        """Batches for whoever is idle."""
-        if not self._idle:
-            return
+        """Batches for whoever is idle; a system may plan though nobody is."""
         with self._log.timed("planning_s"):
             assigned = self._system.assign(self._now, tuple(self._idle))
         for instance, batch in assigned:
@@ -194,9 +192,7 @@ class _Run:
             return
         arrival = self._coming[-1].arrival if self._coming else math.inf
         end = self._running[0][0] if self._running else math.inf
-        # A system that wants to plan while all are busy has nobody to give a batch to.
-        wake = max(self._system.wake(self._now), self._now) if self._idle else math.inf
-        moment = min(arrival, end, wake)
+        moment = min(arrival, end, self._system.wake(self._now))
         if not math.isfinite(moment):
             raise UserError(f"{self._system.name} leaves {self._left} requests unserved")
         self._now = max(self._now, moment)

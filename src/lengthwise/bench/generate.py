@@ -7,7 +7,9 @@ a budget of KV tokens stands for the card's, and outgrowing it raises what a car
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -157,7 +159,16 @@ def load_here(model: Path, memory: float) -> None:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    threading.Thread(target=_end_with_the_bench, daemon=True).start()
     _HERE[:] = [Generator(str(model), memory)]
+
+
+def _end_with_the_bench() -> None:
+    """A killed bench does not tell its processes, and they would wait for work for ever."""
+    bench = multiprocessing.parent_process()
+    if bench is not None:
+        bench.join()
+        os._exit(1)
 
 
 def run_here(contexts: list[list[int]], left: list[int], slice: int | None) -> tuple[Ran, Answers]:
