@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lengthwise import __version__
+from lengthwise.bench.batch_options import add_generate, compare_batches
 from lengthwise.errors import UserError
 from lengthwise.judge.command import add as add_evaluate
 from lengthwise.ray.command import add_route
+from lengthwise.sim.batch_options import REAL, refuse_others
 from lengthwise.sim.command import add_calibrate, add_simulate
 from lengthwise.theory.command import add as add_theory
 
@@ -169,6 +171,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--interval", type=int, default=1, help="tokens between two probe calls")
     it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
     it.add_argument("--seed", type=int, default=0)
+    add_generate(it)
     it.add_argument("--out", type=Path, default=Path("results/bench"))
     it.set_defaults(run=_bench)
 
@@ -198,7 +201,11 @@ def _bench(args: argparse.Namespace) -> None:
         {"pause": not args.recompute, "margin": args.margin, "interval": args.interval},
         args.until,
     )
-    compare(plan, args.out)
+    if args.engine == REAL:
+        compare_batches(plan, args)
+    else:
+        refuse_others(plan.policies, f"--engine {REAL}")
+        compare(plan, args.out)
 
 
 def _number(text: str) -> float:

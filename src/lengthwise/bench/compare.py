@@ -196,18 +196,6 @@ def _with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
 
 
 def _base_run(plan: Plan) -> Run:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(plan.model)
-    requests = [
-        {
-            "id": prompt.id,
-            "prompt_ids": chat_ids(tokenizer, prompt.text),
-            "tenant": prompt.tenant,
-            "priority": prompt.priority,
-        }
-        for prompt in plan.prompts
-    ]
     engine: dict[str, Any] = {"block_size": plan.block_size}
     if plan.kv_blocks is not None:
         engine["num_gpu_blocks_override"] = plan.kv_blocks
@@ -219,11 +207,27 @@ def _base_run(plan: Plan) -> Run:
         cap=plan.cap,
         rate=None,
         seed=plan.seed,
-        requests=requests,
+        requests=tokenized(plan),
         engine=engine,
         settings=plan.settings,
         until=plan.until,
     )
+
+
+def tokenized(plan: Plan) -> list[dict[str, Any]]:
+    """The plan's prompts as requests: token ids in the model's chat template, and whose."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(plan.model)
+    return [
+        {
+            "id": prompt.id,
+            "prompt_ids": chat_ids(tokenizer, prompt.text),
+            "tenant": prompt.tenant,
+            "priority": prompt.priority,
+        }
+        for prompt in plan.prompts
+    ]
 
 
 def _requests(
@@ -232,11 +236,12 @@ def _requests(
     """The run's requests with their times and, for the oracle, their lengths."""
     return [
         {**request, "arrival": time, "tokens": (lengths or {}).get(request["id"])}
-        for request, time in zip(base.requests, _arrivals(plan, rate), strict=True)
+        for request, time in zip(base.requests, arrival_times(plan, rate), strict=True)
     ]
 
 
-def _arrivals(plan: Plan, rate: float | None) -> list[float]:
+def arrival_times(plan: Plan, rate: float | None) -> list[float]:
+    """When the plan's prompts arrive at a rate, in seconds."""
     n = len(plan.prompts)
     if plan.trace is not None:
         return arrivals.trace(plan.trace, n, rate)

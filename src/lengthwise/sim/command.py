@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lengthwise.errors import UserError
+from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, refuse_others
 
 if TYPE_CHECKING:
     from lengthwise.sim.cluster import Death
@@ -21,7 +23,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     """What would these policies do for this traffic on that engine?"""
     it = commands.add_parser("simulate", help="policies on your traffic, simulated")
     it.add_argument("workload", nargs="?", help="trace or lengths (CSV, JSONL, gzipped or not)")
-    it.add_argument("--synthetic", help="instead: prompt,output laws, e.g. constant:50,exp:200")
+    it.add_argument("--synthetic", help="instead: laws, constant:50,exp:200; or applications")
     it.add_argument("--replay", type=Path, help="instead: a folder of lengthwise bench, compared")
     it.add_argument("--profile", default="cpu-smollm2", help="step times: a name, or a file")
     it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
@@ -41,8 +43,9 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
     it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
+    add_batches(it)
     it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
-    it.add_argument("--instances", help="several engines behind a router: 2,8,32")
+    it.add_argument("--instances", help="several engines behind a router: 2,8,32; batches: 4")
     it.add_argument("--routers", default="least-in-flight,predicted", help="for --instances")
     it.add_argument("--loads", default="0.9", help="for --instances: shares of their capacity")
     it.add_argument("--report", type=float, default=1.0, help="seconds between load reports")
@@ -79,17 +82,21 @@ def _simulate(args: argparse.Namespace) -> None:
         (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
         return
     from lengthwise.sim.sweep import Plan, show, sweep
-    from lengthwise.sim.workload import read_workload, synthetic
+    from lengthwise.sim.workload import applications, read_workload, synthetic
 
-    if args.synthetic is not None:
+    if args.synthetic == "applications":
+        workload, requests = applications(args.requests or 10_000, 0), None
+    elif args.synthetic is not None:
         prompt, comma, output = args.synthetic.partition(",")
         if not comma:
-            raise UserError("--synthetic takes two laws: constant:50,exp:200")
+            raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
         workload = synthetic(args.requests or 10_000, prompt, output, 0)
         requests = None
     else:
         workload, requests = read_workload(args.workload), args.requests
-    if args.instances is not None:
+    if args.engine == CONTINUOUS:
+        refuse_others(args.policies.split(","))
+    if args.engine == CONTINUOUS and args.instances is not None:
         _fleets(args, workload, setup)
         return
     burst = args.rates == "burst"
@@ -109,7 +116,13 @@ def _simulate(args: argparse.Namespace) -> None:
         args.workers,
         args.until,
     )
-    show(sweep(plan, args.out))
+    if args.engine == CONTINUOUS:
+        show(sweep(plan, args.out))
+    else:
+        from lengthwise.sim.batch_serving import show as show_batches
+
+        served = sweep(replace(plan, serving=batches_of(args)), args.out)
+        show_batches(served, "lengthwise simulate --engine batches (simulated seconds)")
     print(f"saved in {args.out / 'results.json'}")
 
 

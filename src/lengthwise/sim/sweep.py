@@ -9,9 +9,9 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +20,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from lengthwise.bench.tenants import show_tenants
+from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Setup, Simulator
@@ -34,6 +35,51 @@ DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "
 """Predictor of a policy that is given none, by the kind of prediction it uses."""
 
 
+class Serving(Protocol):
+    """A kind of engine: what serves a workload under a policy."""
+
+    def check(self, plan: Plan) -> None:
+        """Raises UserError if it cannot serve the plan."""
+
+    def source(self, policy: str) -> Source:
+        """The prediction a policy uses; raises UserError if there is no such policy."""
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run under the names of results.json."""
+
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Its settings, for results.json."""
+
+
+class Continuous:
+    """Continuous batching on one engine, as vLLM does it."""
+
+    def check(self, plan: Plan) -> None:
+        """Its step times must be there."""
+        load_profile(plan.profile)
+
+    def source(self, policy: str) -> Source:
+        """As the policy says."""
+        return make_policy(policy).source
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run."""
+        time = load_profile(plan.profile)
+        made = make_policy(policy), make_predictor(predictor)
+        outcome = Simulator(workload, *made, time, plan.setup, seed).run()
+        piled_up = bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats)
+        found = figures(workload, outcome, plan.until)
+        return {"seats": plan.setup.seats, **found, "overloaded": piled_up}
+
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Seats, memory and what preemption costs."""
+        return asdict(plan.setup)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to simulate.
@@ -45,6 +91,7 @@ class Plan:
         requests: how many to resample from the workload; None serves it as it is.
         seeds: independent repetitions, for the confidence intervals.
         until: also say when so many requests had finished.
+        serving: which kind of engine; ``setup`` is the continuous one's.
     """
 
     workload: Workload
@@ -58,6 +105,7 @@ class Plan:
     seeds: int = 1
     workers: int = 0
     until: int | None = None
+    serving: Serving = field(default_factory=Continuous)
 
 
 @dataclass(frozen=True)
@@ -78,18 +126,9 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         workload = with_arrivals(workload, plan.process, case.rate, plan.cv, case.seed)
     elif plan.process == "burst":
         workload = with_arrivals(workload, "burst")
-    name, predictor = split(case.spec)
+    name, predictor = split(case.spec, plan.serving)
     start = time.perf_counter()
-    simulator = Simulator(
-        workload,
-        make_policy(name),
-        make_predictor(predictor),
-        load_profile(plan.profile),
-        plan.setup,
-        case.seed,
-    )
-    outcome = simulator.run()
-    found = figures(workload, outcome, plan.until)
+    found = plan.serving.run(plan, workload, name, predictor, case.seed)
     return {
         "policy": name,
         "predictor": predictor,
@@ -97,18 +136,17 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "model": Path(plan.profile).stem,
         "rate": case.rate,
         "arrivals": "burst" if workload.arrival[-1] == 0 else plan.process,
-        "seats": plan.setup.seats,
         "seed": case.seed,
         **found,
-        "overloaded": bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats),
         "simulated_in_s": time.perf_counter() - start,
     }
 
 
-def split(spec: str) -> tuple[str, str]:
+def split(spec: str, serving: Serving | None = None) -> tuple[str, str]:
     """Policy and predictor of ``policy@predictor``; each policy has a default predictor."""
     name, at, predictor = spec.partition("@")
-    return name, predictor if at else DEFAULTS[make_policy(name).source]
+    source = (serving or Continuous()).source(name)
+    return name, predictor if at else DEFAULTS[source]
 
 
 def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
@@ -119,11 +157,9 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     Raises:
         UserError: for an unknown policy, predictor or profile, before anything runs.
     """
-    load_profile(plan.profile)
+    plan.serving.check(plan)
     for spec in plan.policies:
-        name, predictor = split(spec)
-        make_policy(name)
-        make_predictor(predictor)
+        make_predictor(split(spec, plan.serving)[1])
     if plan.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {plan.seeds}")
     cases = [
@@ -182,7 +218,7 @@ def _described(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile,
         "process": plan.process,
         "cv": plan.cv,
-        **{name: getattr(plan.setup, name) for name in Setup.__dataclass_fields__},
+        **plan.serving.described(plan),
     }
 
 
