@@ -153,8 +153,8 @@ def test_stale_knowledge_costs_time() -> None:
 
 
 def test_exact_predictions_shorten_the_tail_where_seats_are_few() -> None:
-    lengths = synthetic(3000, "constant:40", "lognormal:80:1.2", 0)
-    workload = with_arrivals(lengths, "poisson", 3.2, 1.0, 0)
+    lengths = synthetic(1500, "constant:40", "lognormal:80:1.2", 0)
+    workload = with_arrivals(lengths, "poisson", 1.6, 1.0, 0)
     setup = Setup(seats=1)
     tails = {
         router: np.quantile(
@@ -164,7 +164,7 @@ def test_exact_predictions_shorten_the_tail_where_seats_are_few() -> None:
         )
         for router in ("least-in-flight", "predicted")
     }
-    assert tails["predicted"] < 0.85 * tails["least-in-flight"]
+    assert tails["predicted"] < 0.9 * tails["least-in-flight"]
 
 
 @pytest.mark.parametrize(
