@@ -121,7 +121,10 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
 
     def describe(self) -> dict[str, Any]:
         """What it knows, for people and tests: loads by replica, and predictions made."""
-        loads = {key.unique_id: each.in_flight for key, each in list(self.fleet.instances.items())}
+        loads = {
+            getattr(key, "unique_id", key): each.in_flight
+            for key, each in list(self.fleet.instances.items())
+        }
         return {
             "router": self._router.name,
             "predictions": self.fleet.predictions,

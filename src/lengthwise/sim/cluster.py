@@ -6,6 +6,7 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -109,7 +110,7 @@ class Cluster:
         refining = refines(one, predictor)
         predicting = one.source != "none" or router.predicts
         self._traffic = Traffic(workload, predictor, seed, predicting, refining)
-        self._make = lambda: Simulator(
+        self._make: Callable[[], Simulator] = lambda: Simulator(
             workload, policy(), predictor, time, setup, seed, traffic=self._traffic
         )
         self._layout = layout
@@ -138,9 +139,9 @@ class Cluster:
             self._join(k)
         self._at(self._layout.report_s, self._tick)
         for death in self._layout.deaths:
-            self._at(death.at, lambda now, k=death.instance: self._die(k, now))
+            self._at(death.at, partial(self._die, death.instance))
             if death.back < math.inf:
-                self._at(death.back, lambda now, k=death.instance: self._return(k, now))
+                self._at(death.back, partial(self._return, death.instance))
         for i, arrival in enumerate(self._traffic.arrival):
             self._until(arrival)
             self._coming -= 1

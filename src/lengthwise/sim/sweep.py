@@ -29,7 +29,8 @@ from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample, with_arrivals
 
-P, C = TypeVar("P"), TypeVar("C")
+P = TypeVar("P")
+C = TypeVar("C")
 
 DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
 """Predictor of a policy that is given none, by the kind of prediction it uses."""
