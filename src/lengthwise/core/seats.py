@@ -6,6 +6,7 @@ import math
 import sys
 from bisect import bisect_right
 from collections.abc import Hashable
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from lengthwise.core.engine import Engine
@@ -20,6 +21,10 @@ UNLIMITED = sys.maxsize
 LOOK_EVERY = 4
 """Steps between two looks at full seats in which nothing new happened: ranks move by a
 token a step, and a seat is not taken for less than the margin anyway."""
+
+
+_key = itemgetter(0)
+"""The key of a pair of key and request."""
 
 
 class Seats(Generic[R]):
@@ -178,7 +183,8 @@ class Seats(Generic[R]):
         self.worst = LAST
         if not self.paused and not engine.waiting and engine.free_blocks() > engine.seats:
             return
-        active = [(self._key(request), request) for request in engine.running]
+        key, view = self._policy.key, engine.view
+        active = [(key(view(request)), request) for request in engine.running]
         heads = Heads(engine, self._policy)
         self.worst = max(map(_key, active), default=FIRST)
         if not self._settled(active, heads):
@@ -303,7 +309,3 @@ class Seats(Generic[R]):
         )
         while self.paused and engine.free_blocks() < promised + growth:
             engine.evict(self.paused[-1])
-
-
-def _key(pair: tuple[Key, R]) -> Key:
-    return pair[0]

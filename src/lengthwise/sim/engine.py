@@ -127,7 +127,7 @@ class Job:
         self.until = output
 
 
-@dataclass
+@dataclass(slots=True)
 class _Step:
     """What the engine is doing: steps under way, and whose prompts they complete.
 
@@ -188,6 +188,9 @@ class Simulator:
         self._seating: Seats[Job] = Seats(
             self, policy, setup.pause, setup.margin, setup.paused_per_seat
         )
+        # Arrivals are nobody's business until a seat is free, or can be taken; but a timed
+        # policy sees them come, and patience counts from then.
+        self._heeding = policy.preemptive or policy.timed or self._seating.bounded
         # Whether an arrival or a new prediction may change who sits, and a bound on the
         # seated keys: without a new prediction they only fall, if the policy is steady.
         self._unsettled = False
@@ -261,9 +264,10 @@ class Simulator:
         if not decisive and not self._seating.bounded:
             return
         after = self._steps_until(now, doing.steps)
-        by_seconds = self._policy.threshold.seconds
-        since = self.now + self._seconds(after) if by_seconds else self._steps + after
-        self._seating.idle(job, since)
+        if self._seating.bounded:
+            by_seconds = self._policy.threshold.seconds
+            since = self.now + self._seconds(after) if by_seconds else self._steps + after
+            self._seating.idle(job, since)
         if decisive:
             self._unsettled = full
             doing.steps, doing.stop = after, False
@@ -496,7 +500,8 @@ class Simulator:
         if not self._decoding:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
         steps = self._stretch()
-        return _Step(steps, self._seconds(steps), [], self._heeding)
+        stop = self._heeding or len(self.running) < self.seats
+        return _Step(steps, self._seconds(steps), [], stop)
 
     def _end(self, done: _Step) -> None:
         self._spend(done.seconds)
@@ -613,7 +618,8 @@ class Simulator:
         if not self._policy.steady and self._seating.contested:
             holds = min(self._policy.holds(self.view(job)) for job in self.running)
             steps = max(int(min(holds, steps)), 1)
-        steps = self._until_promotion(steps)
+        if self._seating.bounded:
+            steps = self._until_promotion(steps)
         return min(steps, self._memory_lasts(steps))
 
     def _until_promotion(self, steps: int) -> int:
@@ -631,16 +637,6 @@ class Simulator:
     def _seconds(self, steps: int) -> float:
         """Seconds of so many decode steps from now."""
         return self._slowness(self.now) * self._time.stretch(steps, self._decoding, self._context)
-
-    @property
-    def _heeding(self) -> bool:
-        """Whether arrivals among decode steps are looked at as they come.
-
-        Nobody's business until a seat is free, or can be taken; but a timed policy sees
-        them come, and patience counts from then.
-        """
-        policy, full = self._policy, len(self.running) >= self.seats
-        return not full or policy.preemptive or policy.timed or self._seating.bounded
 
     def _memory_lasts(self, steps: int) -> int:
         """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
