@@ -188,6 +188,7 @@ class Simulator:
         self._seating: Seats[Job] = Seats(
             self, policy, setup.pause, setup.margin, setup.paused_per_seat
         )
+        self._sliced = policy.slice < math.inf
         # Arrivals are nobody's business until a seat is free, or can be taken; but a timed
         # policy sees them come, and patience counts from then.
         self._heeding = policy.preemptive or policy.timed or self._seating.bounded
@@ -199,6 +200,8 @@ class Simulator:
         self.now = self._busy = 0.0
         self.due = math.inf
         self._doing: _Step | None = None
+        # How many times as long the steps under way take.
+        self._slow = 1.0
         # Who came since the last step began.
         self._inbox: list[int] = []
         self._free = setup.blocks
@@ -285,7 +288,8 @@ class Simulator:
         self.due = math.inf
         if not self._in_system:
             return
-        self._seating.observe()
+        if self._policy.timed:
+            self._seating.observe()
         if self._seating.promote():
             self._unsettled = True
         if self._policy.preemptive:
@@ -390,7 +394,8 @@ class Simulator:
             view.predict(traffic.initial[i])
         job = Job(i, view, prompt, output, min(traffic.prefix[i], prompt - 1))
         self._in_system += 1
-        self._cut(job)
+        if self._sliced:
+            self._cut(job)
         self.waiting.push(job)
         return job
 
@@ -405,10 +410,9 @@ class Simulator:
 
     def _cut(self, job: Job) -> None:
         """Say where the job's next slice ends."""
-        most = self._policy.slice
-        if most < math.inf:
-            end = slice_end(job.prompt, job.generated, int(most), self.setup.block_size)
-            job.until = min(job.output, end)
+        most = int(self._policy.slice)
+        end = slice_end(job.prompt, job.generated, most, self.setup.block_size)
+        job.until = min(job.output, end)
 
     def _slice_over(self, job: Job) -> None:
         """A job goes back to the pool; of its KV memory it finds what is cached."""
@@ -493,10 +497,10 @@ class Simulator:
         """One step with prompts in it, or a stretch of decode steps."""
         fell = self._make_room()
         prefilled, context, extra, sampling = self._prefill(fell)
-        slowness = self._slowness(self.now)
+        self._slow = self._slowness(self.now)
         if prefilled or extra:
             seconds = self._time.seconds(prefilled, self._decoding, context) + extra
-            return _Step(1, seconds * slowness, sampling)
+            return _Step(1, seconds * self._slow, sampling)
         if not self._decoding:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
         steps = self._stretch()
@@ -631,12 +635,12 @@ class Simulator:
 
     def _steps_until(self, time: float, most: int) -> int:
         """Decode steps from now that end by this time, at most so many, at least 1."""
-        left = (time - self.now) / self._slowness(self.now)
+        left = (time - self.now) / self._slow
         return steps_within(self._time, left, most, self._decoding, self._context) or 1
 
     def _seconds(self, steps: int) -> float:
         """Seconds of so many decode steps from now."""
-        return self._slowness(self.now) * self._time.stretch(steps, self._decoding, self._context)
+        return self._slow * self._time.stretch(steps, self._decoding, self._context)
 
     def _memory_lasts(self, steps: int) -> int:
         """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
@@ -691,7 +695,8 @@ class Simulator:
         job.held = 0
         job.seated = False
         self.running.remove(job)
-        self._seating.gone(job)
+        if self._policy.timed:
+            self._policy.leave(self.view(job))
         self._in_system -= 1
 
     def _refine(self) -> None:
