@@ -22,8 +22,8 @@ class Watched(Simulator):
 
     gaps: list[float]
 
-    def _step(self):
-        super()._step()
+    def _end(self, done):
+        super()._end(done)
         served, waiting = Counter(), {job.view.tenant for job in self.waiting}
         for job in self.seen:
             view = self.view(job)
@@ -31,8 +31,8 @@ class Watched(Simulator):
         if {"a", "b"} <= waiting:
             self.gaps.append(served["a"] - served["b"])
 
-    def _arrive(self):
-        job = super()._arrive()
+    def _arrive(self, i):
+        job = super()._arrive(i)
         if job is not None:
             self.seen.append(job)
         return job
@@ -128,6 +128,25 @@ def test_a_request_put_back_into_the_queue_is_charged_when_it_is_taken():
     fair.enters(it)
     fair.exits(it)
     assert fair.counters["a"] == 30, "an eviction is not the tenant's doing"
+
+
+def test_the_tokens_of_a_slice_are_charged_where_it_ends():
+    fair = make_policy("fcfs+fair:1+slice:64")
+    it = request("1", "a", prompt=30)
+    fair.enters(it)
+    fair.exits(it)
+    it.started, it.generated = True, 64
+    fair.enters(it)
+    assert fair._policy.counters["a"] == 30 + 2 * 64
+
+
+def test_what_another_instance_has_served_is_not_charged_here():
+    fair = make_policy("fcfs+fair:1")
+    it = request("1", "a", prompt=30)
+    it.generated = 64
+    fair.enters(it)
+    fair.observe(0.0, [it])
+    assert fair.counters["a"] == 0
 
 
 def test_an_aborted_waiting_request_leaves_nothing_behind():

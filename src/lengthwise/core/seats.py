@@ -188,8 +188,8 @@ class Seats(Generic[R]):
         heads = Heads(engine, self._policy)
         self.worst = max(map(_key, active), default=FIRST)
         if not self._settled(active, heads):
-            active.sort(key=_key)
             self._fill(active, heads)
+            active.sort(key=_key)
             self._swap(active, heads)
             engine.running = [request for _, request in active]
             self._make_room(heads.promised)
