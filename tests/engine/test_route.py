@@ -44,10 +44,20 @@ def address(
                 time.sleep(0.5)
         else:
             pytest.fail("the route did not come up:\n" + log.read_text()[-3000:])
+        _wait_for_two(url)
         yield url, process.pid
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
+
+
+def _wait_for_two(url: str) -> None:
+    """The router is made with the first request, and hears of the replicas soon after."""
+    assert ask(url, 0, 1).status_code == 200
+    deadline = time.monotonic() + 60
+    while len(routing(url)["in_flight"]) < 2:
+        assert time.monotonic() < deadline, "the router knows one replica only"
+        time.sleep(0.5)
 
 
 def ask(url: str, i: int, tokens: int) -> httpx.Response:
@@ -66,12 +76,13 @@ def routing(url: str) -> dict[str, Any]:
 
 def test_both_replicas_answer_and_each_request_is_predicted_once(address: tuple[str, int]) -> None:
     url, _ = address
+    before = routing(url)["predictions"]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda i: ask(url, i, 24), range(8)))
     assert [each.status_code for each in answers] == [200] * 8
     assert all(0 < each.json()["usage"]["completion_tokens"] <= 24 for each in answers)
     known = routing(url)
-    assert known["predictions"] == 8
+    assert known["predictions"] == before + 8
     assert len(known["dispatched"]) == 2
 
 

@@ -12,9 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lengthwise.errors import UserError
-from lengthwise.ray import openai
+from lengthwise.ray import openai, registry
 from lengthwise.ray.retry import BrokenError, Chunk, answered
-from lengthwise.ray.router import ROUTERS
 
 
 class Ingress:
@@ -41,7 +40,7 @@ class Ingress:
         if path == "/health":
             return JSONResponse({"status": "ok"})
         if path == "/v1/routing":
-            return JSONResponse([router.describe() for router in ROUTERS])
+            return JSONResponse([router.describe() for router in registry.ROUTERS])
         if path not in openai.PATHS:
             return JSONResponse(openai.failure(f"no route {path}", "not_found"), 404)
         try:
@@ -69,11 +68,11 @@ class Ingress:
                 async for chunk in chunks:
                     tokens += len(chunk["ids"])
                     done = chunk["finish"] is not None
-                    for router in ROUTERS:
+                    for router in registry.ROUTERS:
                         router.streams(id, tokens)
                     yield chunk
         finally:
-            for router in ROUTERS:
+            for router in registry.ROUTERS:
                 router.finished(id, tokens if done else 0)
 
     async def _stream(self, ask: openai.Ask) -> AsyncIterator[str]:

@@ -11,10 +11,8 @@ from typing import Any
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
 from lengthwise.predictors.shape import Asked
+from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
-
-ROUTERS: list[LengthwiseRouter] = []
-"""The routers of this process: the ingress tells them what it sees streaming."""
 
 
 class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
@@ -46,7 +44,7 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._told: dict[ReplicaID, float] = {}
         self._gathering: asyncio.Task[None] | None = None
         self.fleet = Fleet(self._router, self._predict)
-        ROUTERS.append(self)
+        registry.ROUTERS.append(self)
 
     @property
     def max_num_routing_tasks(self) -> int:
