@@ -113,3 +113,15 @@ def test_a_wrong_command_line_is_status_two(capsys, argv):
         main(argv)
     assert ended.value.code == 2
     assert "lengthwise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--slice", "0"], "at least 1 token"),
+        (["--slice", "64", "--no-enable-prefix-caching"], "--no-enable-prefix-caching and slices"),
+        (["--slice", "64", "--kv-transfer-config={}"], "--kv-transfer-config and slices"),
+    ],
+)
+def test_serve_refuses_what_slices_do_not_go_with(refuse, model, flags, says):
+    assert says in refuse("serve", model, "--policy", "fcfs", *flags)

@@ -132,3 +132,19 @@ def test_who_is_held_out_never_changes():
     """Trained predictors depend on it: a shipped probe must not have seen these."""
     found = [i for i in range(1, 21) if held_out(f"builtin:{i}")]
     assert found == [2, 5, 6, 7, 11, 12, 14, 15, 20]
+
+
+def test_a_line_may_say_whose_request_it_is_and_how_urgent(tmp_path):
+    source = write(
+        tmp_path / "p.jsonl",
+        {"prompt": "one", "tenant": "a", "priority": -2},
+        {"prompt": "two", "tenant": ""},
+    )
+    found = [(prompt.tenant, prompt.priority) for prompt in read_prompts(source)]
+    assert found == [("a", -2), (None, 0)]
+
+
+def test_a_priority_that_is_no_whole_number_names_the_line(tmp_path):
+    source = write(tmp_path / "p.jsonl", {"prompt": "one"}, {"prompt": "two", "priority": 1.5})
+    with pytest.raises(UserError, match=r"line 2: .*whole number"):
+        read_prompts(source)

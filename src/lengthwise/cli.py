@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lengthwise import __version__
+from lengthwise.bench.batch_options import add_generate, compare_batches
 from lengthwise.errors import UserError
 from lengthwise.judge.command import add as add_evaluate
+from lengthwise.ray.command import add_route
+from lengthwise.sim.batch_options import REAL, refuse_others
 from lengthwise.sim.command import add_calibrate, add_simulate
 from lengthwise.theory.command import add as add_theory
 
@@ -39,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for add in (_add_model, _add_collect, _add_train, _add_serve, _add_bench, _add_demo):
         add(commands)
-    for add in (add_simulate, add_calibrate, add_theory, add_evaluate):
+    for add in (add_simulate, add_calibrate, add_theory, add_evaluate, add_route):
         add(commands)
     return parser
 
@@ -119,6 +122,7 @@ def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("model")
     it.add_argument("--policy", default="trail", help="e.g. trail, trail:0.5, sjf, fcfs")
     it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
+    it.add_argument("--slice", type=int, help="most tokens served at a time (see docs/slices.md)")
     it.add_argument(
         "--scoring", default="auto", help="new prompts on a thread, in a process, or auto"
     )
@@ -133,7 +137,7 @@ def _serve(args: argparse.Namespace) -> None:
     from lengthwise.vllm.settings import Settings
 
     settings = Settings(
-        policy=args.policy,
+        policy=args.policy if args.slice is None else f"{args.policy}+slice:{args.slice}",
         probe=args.probe,
         scoring=args.scoring,
         learn=args.learn is not None,
@@ -165,7 +169,9 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--recompute", action="store_true", help="discard the KV cache on preemption")
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two probe calls")
+    it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
     it.add_argument("--seed", type=int, default=0)
+    add_generate(it)
     it.add_argument("--out", type=Path, default=Path("results/bench"))
     it.set_defaults(run=_bench)
 
@@ -193,8 +199,13 @@ def _bench(args: argparse.Namespace) -> None:
         args.kv_blocks,
         args.block_size,
         {"pause": not args.recompute, "margin": args.margin, "interval": args.interval},
+        args.until,
     )
-    compare(plan, args.out)
+    if args.engine == REAL:
+        compare_batches(plan, args)
+    else:
+        refuse_others(plan.policies, f"--engine {REAL}")
+        compare(plan, args.out)
 
 
 def _number(text: str) -> float:

@@ -11,6 +11,7 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 
+from lengthwise.clients import client_of
 from lengthwise.errors import UserError, reading
 
 BUILTIN = "builtin"
@@ -18,16 +19,24 @@ BUILTIN = "builtin"
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt and where it stands in its file (``name:line``, its id everywhere)."""
+    """A prompt and where it stands in its file (``name:line``, its id everywhere).
+
+    Attributes:
+        tenant: whose request it is, if the file says so.
+        priority: its class; the lower goes first.
+    """
 
     id: str
     text: str
+    tenant: str | None = None
+    priority: int = 0
 
 
 def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
     """Prompts of a JSONL file (gzipped or not), or the ones shipped for ``builtin``.
 
-    A line holds ``prompt``, or ``instruction`` with an optional ``input``. Lines with
+    A line holds ``prompt``, or ``instruction`` with an optional ``input``, and perhaps
+    ``tenant`` and ``priority`` (a whole number). Lines with
     ``"uniform": false`` are skipped (Alpaca samples chosen by rating).
 
     Raises:
@@ -62,10 +71,11 @@ def _parse(lines: Iterable[bytes], name: str) -> Iterator[Prompt]:
         try:
             record = json.loads(line)
             if record.get("uniform", True):
-                yield Prompt(f"{name}:{number}", _text(record))
+                yield Prompt(f"{name}:{number}", _text(record), *client_of(record))
         except (ValueError, KeyError, AttributeError, TypeError):
             raise UserError(
-                f'prompts file {name}, line {number}: expected a JSON object with "prompt"'
+                f'prompts file {name}, line {number}: expected a JSON object with "prompt", '
+                'and "priority" only as a whole number'
             ) from None
 
 

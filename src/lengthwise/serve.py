@@ -13,6 +13,7 @@ from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import load_probe
+from lengthwise.slices.client import refuse
 from lengthwise.vllm.arrivals import in_process
 from lengthwise.vllm.settings import KEY, Settings
 
@@ -37,6 +38,8 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
     check_vllm()
+    if settings.slice is not None:
+        refuse(flag.partition("=")[0] for flag in flags)
     source = make_policy(settings.policy).source
     if source in ("prompt", "probe"):
         if settings.probe is None:

@@ -12,7 +12,7 @@ from lengthwise.prompts import Prompt
 COSTS = dict.fromkeys(
     (
         *("steps", "schedule_s", "ranking_s", "predict_s", "prompt_s", "service_s"),
-        *("pauses", "evictions", "recomputed_tokens"),
+        *("pauses", "evictions", "recomputed_tokens", "slices"),
     ),
     1,
 )
@@ -92,3 +92,14 @@ def test_what_the_steps_took_is_kept_beside_the_requests(model, tmp_path):
     for number in (0, 1):
         assert json.loads((tmp_path / f"steps-{number}.json").read_text()) == [[0, 1, 2, 3, 4, 5]]
         assert len((tmp_path / f"requests-{number}.jsonl").read_text().splitlines()) == 3
+
+
+def test_tenants_and_priorities_travel_with_the_requests(model, tmp_path):
+    engines = Engines()
+    prompts = [Prompt("p:0", "hi", "a", 3), Prompt("p:1", "hi")]
+    compare(Plan(model, prompts, ["stock"], None, until=1), tmp_path, engines)
+    (run,) = engines.runs[0]
+    assert run.until == 1
+    assert [(it["tenant"], it["priority"]) for it in run.requests] == [("a", 3), (None, 0)]
+    kept = [json.loads(line) for line in (tmp_path / "requests-0.jsonl").read_text().splitlines()]
+    assert [(it["tenant"], it["priority"]) for it in kept] == [("a", 3), (None, 0)]

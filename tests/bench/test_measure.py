@@ -48,6 +48,8 @@ def test_figures_of_two_requests():
         "p99_latency_s": 4.98,
         "mean_ttft_s": 1.0,
         "mean_tpot_s": 2.5,
+        # 3 s for 3 tokens, 5 s for 2.
+        "mean_latency_per_token_s": 1.75,
         "max_waiting_s": 4.0,
         "mean_max_waiting_s": 2.5,
         "output_tokens": 5,
@@ -86,3 +88,18 @@ def test_nothing_finished_is_said_without_figures():
 
 def test_an_answer_of_one_token_has_no_pace():
     assert figures([life("a", 0.0, 1.0)], Costs().snapshot(), 1.0)["mean_tpot_s"] == 0.0
+
+
+@pytest.mark.parametrize(("until", "seconds"), [(1, 2.0), (2, 5.0), (3, None), (0, None)])
+def test_the_seconds_until_so_many_had_finished_count_from_the_first_arrival(until, seconds):
+    lives = [life("a", 1.0, 2.0, 6.0), life("b", 2.0, 3.0)]
+    found = figures(lives, Costs().snapshot(), 1.0, until)
+    assert (found["until"], found["until_s"]) == (until, seconds)
+    assert "until_s" not in figures(lives, Costs().snapshot(), 1.0)
+
+
+def test_tenants_have_figures_of_their_own():
+    lives = [life("a", 0.0, 1.0, 2.0), life("b", 0.0, 4.0)]
+    lives[0].tenant, lives[1].tenant = "x", "y"
+    found = figures(lives, Costs().snapshot(), 1.0)["tenants"]
+    assert [found[name]["mean_latency_s"] for name in "xy"] == [2.0, 4.0]

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lengthwise.core.queue import RankQueue
+from lengthwise.core.lanes import waiting_queue
+from lengthwise.core.policy import LAST
 from lengthwise.core.request import Request
 from lengthwise.core.seats import LOOK_EVERY, UNLIMITED, Seats
 from lengthwise.policies import make_policy
@@ -39,9 +40,7 @@ class SmallEngine:
         self.blocks = blocks
         self.views: dict[str, Request] = {}
         self.running: list[Job] = []
-        self.waiting: RankQueue[Job] = RankQueue(
-            lambda job: policy.rank(self.views[job.id]), lambda job: self.views[job.id].seq
-        )
+        self.waiting = waiting_queue(policy, self.view)
         self.seating: Seats[Job] = Seats(self, policy, pause, margin)
         self.step_count = 0
         self.evicted = 0
@@ -50,6 +49,10 @@ class SmallEngine:
     @property
     def step(self) -> int:
         return self.step_count
+
+    @property
+    def now(self) -> float:
+        return self.step_count / 10
 
     def view(self, job: Job) -> Request:
         view = self.views[job.id]
@@ -122,7 +125,7 @@ class SmallEngine:
     def finish(self, job: Job) -> None:
         """Finished or aborted: out of the list and freed."""
         self.running.remove(job)
-        self.seating.forget(job)
+        self.seating.gone(job)
 
 
 arrivals = st.lists(
@@ -142,6 +145,7 @@ def play(engine: SmallEngine, plan: list[Any]) -> Any:
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
             before = {job.id for job in engine.running}
+            engine.seating.observe()
             engine.seating.promote()
             engine.seating.arrange()
             yield before
@@ -173,11 +177,11 @@ def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
             assert policy.preemptible(engine.views[request_id]), "a committed one lost its seat"
         if len(paused) < policy.paused_per_seat * SEATS and len(engine.running) == SEATS:
             outside = [engine.views[job.id] for job in [*paused, *list(engine.waiting)[:1]]]
-            ranks = [policy.rank(view) for view in outside if policy.may_preempt(view)]
-            best = min(ranks, default=math.inf)
+            keys = [policy.key(view) for view in outside if policy.may_preempt(view)]
+            best = min(keys, default=LAST)
             for job in engine.running:
                 view = engine.views[job.id]
-                assert policy.rank(view) <= best or not policy.preemptible(view)
+                assert policy.key(view) <= best or not policy.preemptible(view)
 
 
 @settings(max_examples=150, deadline=None)
@@ -309,8 +313,7 @@ def test_the_next_look_is_announced() -> None:
         engine.arrive(i, 300.0 + i, 4)
     for _ in range(3 * LOOK_EVERY):
         announced = engine.seating.looks_next
-        arranged = engine.seating.worst
-        engine.seating.worst = math.nan
+        engine.seating.worst = untouched = (math.nan,)
         engine.seating.look(news=False)
-        assert announced <= (not math.isnan(engine.seating.worst)), arranged
+        assert announced <= (engine.seating.worst is not untouched)
         engine.serve()

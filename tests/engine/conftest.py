@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from lengthwise.engine import preload
 from lengthwise.model import prepare_smollm2
 from lengthwise.prompts import read_prompts
+
+_STARTING_S = 480.0
+"""Patience with a server that starts on a busy machine."""
 
 Drive = Callable[..., dict[str, Any]]
 
@@ -35,6 +42,46 @@ def model() -> Path:
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     return {**os.environ, **preload()}
+
+
+@pytest.fixture(scope="module")
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def serving(model: Path, environment: dict[str, str]) -> Any:
+    """``serving(log, port, flags)``: ``lengthwise serve`` as long as the block lasts."""
+
+    @contextmanager
+    def serve(log: Path, port: int, flags: list[str]) -> Iterator[str]:
+        command = [sys.executable, "-m", "lengthwise.cli", "serve", str(model), *flags]
+        command += ["--port", str(port), "--host", "127.0.0.1"]
+        command += ["--max-model-len", "1024", "--enforce-eager"]
+        settings = {**environment, "VLLM_LOGGING_LEVEL": "INFO", "HF_HUB_OFFLINE": "1"}
+        settings.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+        with log.open("w") as out:
+            process = subprocess.Popen(command, env=settings, stdout=out, stderr=out)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            end = time.monotonic() + _STARTING_S
+            while time.monotonic() < end:
+                assert process.poll() is None, log.read_text()[-3000:]
+                try:
+                    if httpx.get(f"{address}/health", timeout=2).status_code == 200:
+                        break
+                except httpx.HTTPError:
+                    time.sleep(0.5)
+            else:
+                pytest.fail("the server did not come up:\n" + log.read_text()[-3000:])
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+    return serve
 
 
 @pytest.fixture(scope="session")

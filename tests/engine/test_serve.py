@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+Serving = Callable[[Path, int, list[str]], AbstractContextManager[str]]
+
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def server(
-    model: Path, port: int, environment: dict[str, str], tmp_path_factory: Any
-) -> Iterator[tuple[str, Path]]:
+def server(serving: Serving, port: int, tmp_path_factory: Any) -> Iterator[tuple[str, Path]]:
     """A server with two seats and the shipped probe; its address and its log."""
     log = tmp_path_factory.mktemp("serve") / "log"
-    command = [sys.executable, "-m", "lengthwise.cli", "serve", str(model), "--probe", "builtin"]
-    command += ["--policy", "trail", "--port", str(port), "--host", "127.0.0.1"]
-    command += ["--max-num-seqs", "2", "--max-model-len", "1024", "--enforce-eager"]
-    environment = {**environment, "VLLM_LOGGING_LEVEL": "INFO", "HF_HUB_OFFLINE": "1"}
-    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
-    with log.open("w") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            assert process.poll() is None, log.read_text()[-3000:]
-            try:
-                if httpx.get(f"{address}/health", timeout=2).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.5)
-        else:
-            pytest.fail("the server did not come up:\n" + log.read_text()[-3000:])
+    flags = ["--policy", "trail", "--probe", "builtin", "--max-num-seqs", "2"]
+    with serving(log, port, flags) as address:
         yield address, log
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def test_chat_completions_under_load(server: tuple[str, Path], model: Path) -> None:

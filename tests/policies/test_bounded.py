@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lengthwise.core.patience import Patience
-from lengthwise.core.policy import COMMITTED
+from lengthwise.core.patience import Patience, Threshold
+from lengthwise.core.policy import FIRST
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.policies import Bounded, Trail, make_policy
 from lengthwise.sim.engine import Setup, Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import synthetic, with_arrivals
+from lengthwise.sim.steps import Linear, load_profile
+from lengthwise.sim.workload import Workload, synthetic, with_arrivals
 
 
 def request(seq=0, predicted=100.0, generated=0, started=True):
@@ -28,7 +28,7 @@ def test_the_promoted_go_first_in_the_order_of_their_promotion():
     short, early, late = request(0, 2.0), request(1, 500.0), request(2, 300.0)
     early.promote(60, policy.quantum)
     late.promote(70, policy.quantum)
-    assert sorted([short, late, early], key=policy.rank) == [early, late, short]
+    assert sorted([short, late, early], key=policy.key) == [early, late, short]
 
 
 def test_a_promotion_is_over_after_its_quantum():
@@ -40,32 +40,36 @@ def test_a_promotion_is_over_after_its_quantum():
     assert starved.promoted
     starved.generated = 14
     assert policy.preemptible(starved)
-    assert policy.rank(starved) == starved.remaining
+    assert policy.key(starved) == (starved.remaining,)
 
 
 def test_who_must_run_to_completion_stays_before_the_promoted():
     policy = make_policy("trail+bound")
     nearly = request(predicted=100.0, generated=90)
     nearly.promote(5, 10)
-    assert policy.rank(nearly) == COMMITTED
+    assert policy.key(nearly) == FIRST
 
 
 def test_without_promotion_everything_is_as_the_policy_says():
     bounded, plain = make_policy("trail:0.5+bound:9"), make_policy("trail:0.5")
     for it in (request(), request(generated=80), request(predicted=math.nan)):
-        assert bounded.rank(it) == plain.rank(it)
+        assert bounded.key(it) == plain.key(it)
         assert bounded.preemptible(it) == plain.preemptible(it)
         assert bounded.may_preempt(it) == plain.may_preempt(it)
     assert (bounded.source, bounded.preemptive) == (plain.source, plain.preemptive)
-    assert (bounded.threshold, bounded.quantum) == (9, 20)
+    assert (bounded.threshold, bounded.quantum) == (Threshold(9), 20)
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
         ("trail+nope", "after \\+ comes bound"),
-        ("trail+bound:1:2:3", "after \\+ comes bound"),
-        ("trail+bound:x", "invalid literal"),
+        ("trail+bound:1:2:3", "takes THRESHOLD:QUANTUM at most"),
+        ("trail+bound:x", "could not convert"),
+        ("trail+bound:1.5", "whole number"),
+        ("trail+bound:0s", "more than 0 seconds"),
+        ("trail+bound:nan", "at least 1"),
+        ("trail+bound:9:0", "at least 1 token"),
         ("trail+bound:0", "at least 1"),
         ("nope+bound", "unknown policy 'nope'"),
     ],
@@ -76,7 +80,7 @@ def test_bad_bounds_are_one_line(spec, message):
 
 
 def test_a_bound_on_a_bound_is_two_bounds_of_which_the_outer_counts():
-    assert make_policy("fcfs+bound:9+bound:5").threshold == 5
+    assert make_policy("fcfs+bound:9+bound:5").threshold == Threshold(5)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), max_size=60))
@@ -127,7 +131,7 @@ def test_a_bound_that_nobody_reaches_changes_nothing():
 def test_every_request_is_served_under_every_bound(threshold, quantum, seed):
     lengths = synthetic(60, "uniform:1:80", "exp:60", seed)
     workload = with_arrivals(lengths, "poisson", 30.0, seed=seed)
-    policy = Bounded(Trail(), threshold, quantum)
+    policy = Bounded(Trail(), Threshold(threshold), quantum)
     setup = Setup(seats=3, blocks=30, budget=64)
     outcome = Simulator(
         workload,
@@ -137,3 +141,24 @@ def test_every_request_is_served_under_every_bound(threshold, quantum, seed):
         setup,
     ).run()
     assert np.isfinite(outcome.finish).sum() == 60 - outcome.rejected
+
+
+@pytest.mark.parametrize(("text", "amount", "seconds"), [("500", 500, False), ("2.5s", 2.5, True)])
+def test_a_threshold_is_in_steps_or_in_seconds(text, amount, seconds):
+    assert Threshold.of(text) == Threshold(amount, seconds)
+
+
+def test_seconds_without_a_token_promote_whatever_steps_take():
+    """One seat and a long answer: the second request waits 3 s at most, then gets 5 tokens."""
+    workload = Workload(np.zeros(2), np.array([1, 1]), np.array([900, 800]))
+    for token in (0.01, 0.1):
+        outcome = Simulator(
+            workload,
+            make_policy("sprpt+bound:3s:5"),
+            make_predictor("oracle"),
+            Linear("token", "test", base=token, prefill=0.0, decode=0.0, context=0.0),
+            Setup(seats=1),
+        ).run()
+        # The shorter, 1, is served first.
+        assert outcome.first[0] == pytest.approx(3.0 + token, abs=2 * token)
+        assert outcome.gap[0] == pytest.approx(3.0 + token, abs=2 * token)

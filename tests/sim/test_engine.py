@@ -100,6 +100,19 @@ policies = st.sampled_from(
         ("trail:0.8", "lognormal:0.5"),
         ("trail:0.3", "exponential"),
         ("trail-early", "exponential"),
+        ("ssjf:9", "lognormal:0.5"),
+        ("hrrn", "lognormal:0.5"),
+        ("ltr", "lognormal:0.5"),
+        ("mlfq:4:2", "none"),
+        ("mlfq:8:1.5+bound:20:5", "none"),
+        ("trail+bound:9:3", "lognormal:0.5"),
+        ("ltr+bound:0.3s:4", "lognormal:0.5"),
+        ("sjf+priority+bound:0.5s:4", "lognormal:0.5"),
+        ("trail+priority", "lognormal:0.5"),
+        ("fcfs+fair:40", "none"),
+        ("ltr+fair:40", "lognormal:0.5"),
+        ("hrrn+fair:9+bound:9:3", "lognormal:0.5"),
+        ("sprpt+bound:15:3+fair:20+priority", "lognormal:0.5"),
     ]
 )
 CPU = Linear("cpu", "test", base=0.01, prefill=2e-4, decode=1e-3, context=1e-6)
@@ -108,7 +121,13 @@ CPU = Linear("cpu", "test", base=0.01, prefill=2e-4, decode=1e-3, context=1e-6)
 def made(rows: list[Any]) -> Workload:
     gaps, prompt, output = zip(*rows, strict=True)
     arrival = np.cumsum(gaps)
-    return Workload(arrival - arrival[0], np.array(prompt), np.array(output))
+    return Workload(
+        arrival - arrival[0],
+        np.array(prompt),
+        np.array(output),
+        tenant=tuple("ab"[size % 2] for size in prompt),
+        priority=np.array(output) % 3,
+    )
 
 
 @settings(max_examples=200, deadline=None)

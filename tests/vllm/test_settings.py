@@ -29,3 +29,16 @@ def test_an_unknown_setting_is_named_with_the_known_ones():
     with pytest.raises(UserError, match=r"'polcy'.*policy") as caught:
         Settings.read({KEY: {"polcy": "sjf"}})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("fcfs", None), ("fcfs+slice:64", 64), ("scls:32", 32), ("scls+bound", 128)],
+)
+def test_whether_requests_are_sliced_is_the_policys(policy, expected):
+    assert Settings(policy=policy).slice == expected
+
+
+def test_no_probe_looks_at_slices():
+    assert Settings(policy="sprpt", probe="builtin").probing
+    assert not Settings(policy="sprpt+slice:64", probe="builtin").probing

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.bench import arrivals
+from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import STOCK, Run
 from lengthwise.collect import chat_ids
@@ -36,6 +37,7 @@ class Plan:
             finishes while every seat is taken.
         cv: coefficient of variation of the gaps; 1 is Poisson.
         trace: file with arrival times instead of random ones.
+        until: also say when so many requests had finished.
     """
 
     model: Path
@@ -52,6 +54,7 @@ class Plan:
     kv_blocks: int | None = None
     block_size: int = 32
     settings: dict[str, Any] = field(default_factory=dict)
+    until: int | None = None
 
 
 Execute = Callable[[list[Run]], list[dict[str, Any]]]
@@ -164,6 +167,7 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{speed_up:.2f}x",
         )
     Console(width=140).print(table)
+    show_tenants(runs)
 
 
 def _shown(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
@@ -192,12 +196,6 @@ def _with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
 
 
 def _base_run(plan: Plan) -> Run:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(plan.model)
-    requests = [
-        {"id": prompt.id, "prompt_ids": chat_ids(tokenizer, prompt.text)} for prompt in plan.prompts
-    ]
     engine: dict[str, Any] = {"block_size": plan.block_size}
     if plan.kv_blocks is not None:
         engine["num_gpu_blocks_override"] = plan.kv_blocks
@@ -209,10 +207,27 @@ def _base_run(plan: Plan) -> Run:
         cap=plan.cap,
         rate=None,
         seed=plan.seed,
-        requests=requests,
+        requests=tokenized(plan),
         engine=engine,
         settings=plan.settings,
+        until=plan.until,
     )
+
+
+def tokenized(plan: Plan) -> list[dict[str, Any]]:
+    """The plan's prompts as requests: token ids in the model's chat template, and whose."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(plan.model)
+    return [
+        {
+            "id": prompt.id,
+            "prompt_ids": chat_ids(tokenizer, prompt.text),
+            "tenant": prompt.tenant,
+            "priority": prompt.priority,
+        }
+        for prompt in plan.prompts
+    ]
 
 
 def _requests(
@@ -221,11 +236,12 @@ def _requests(
     """The run's requests with their times and, for the oracle, their lengths."""
     return [
         {**request, "arrival": time, "tokens": (lengths or {}).get(request["id"])}
-        for request, time in zip(base.requests, _arrivals(plan, rate), strict=True)
+        for request, time in zip(base.requests, arrival_times(plan, rate), strict=True)
     ]
 
 
-def _arrivals(plan: Plan, rate: float | None) -> list[float]:
+def arrival_times(plan: Plan, rate: float | None) -> list[float]:
+    """When the plan's prompts arrive at a rate, in seconds."""
     n = len(plan.prompts)
     if plan.trace is not None:
         return arrivals.trace(plan.trace, n, rate)
@@ -251,11 +267,14 @@ def _write_requests(
     out: Path, number: int, requests: list[dict[str, Any]], lives: list[dict[str, Any]]
 ) -> None:
     """Every request of a run, a line each: what ``lengthwise simulate --replay`` reads."""
-    prompts = {request["id"]: len(request["prompt_ids"]) for request in requests}
+    given = {request["id"]: request for request in requests}
     kept = ("id", "arrival", "first", "finish", "longest_gap", "tokens")
     with (out / f"requests-{number}.jsonl").open("w") as lines:
         for life in lives:
-            row = {name: life[name] for name in kept} | {"prompt_tokens": prompts[life["id"]]}
+            request = given[life["id"]]
+            row = {name: life[name] for name in kept}
+            row |= {name: request[name] for name in ("tenant", "priority")}
+            row["prompt_tokens"] = len(request["prompt_ids"])
             lines.write(json.dumps(row) + "\n")
 
 

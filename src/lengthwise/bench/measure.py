@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from lengthwise.bench.tenants import by_tenant
 
 
 @dataclass
@@ -20,6 +23,7 @@ class Life:
     longest_gap: float = 0.0
     tokens: int = 0
     answer: list[int] = field(default_factory=list)
+    tenant: str | None = None
 
     def saw(self, now: float, tokens: list[int], finished: bool) -> None:
         """Output came: all tokens so far."""
@@ -54,7 +58,8 @@ class Life:
 FIELDS = (
     *("policy", "engine", "model", "requests", "finished", "rate", "seats", "seed"),
     *("mean_latency_s", "p50_latency_s", "p99_latency_s", "mean_ttft_s", "p99_ttft_s"),
-    *("mean_tpot_s", "max_waiting_s", "output_tokens", "tokens_per_s", "makespan_s"),
+    *("mean_tpot_s", "max_waiting_s", "mean_max_waiting_s", "mean_latency_per_token_s"),
+    *("output_tokens", "tokens_per_s", "makespan_s"),
     *("preemptions", "recomputed_tokens", "scheduler_ms_per_step", "predictor_ms_per_step"),
 )
 """What other programs may rely on in each run of results.json."""
@@ -78,10 +83,23 @@ def full_rate(lives: list[Life]) -> float:
     return tokens / mean / (end - start) if end > start else 0.0
 
 
-def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[str, Any]:
+def reached(finish: NDArray[np.float64], until: int | None) -> dict[str, Any]:
+    """``until_s``, the seconds until so many requests had finished (None: fewer did).
+
+    ``finish`` is in seconds from the first arrival, [n]. Nothing where nobody asks.
+    """
+    if until is None:
+        return {}
+    enough = 0 < until <= len(finish)
+    return {"until": until, "until_s": float(np.sort(finish)[until - 1]) if enough else None}
+
+
+def figures(
+    lives: list[Life], costs: dict[str, float], busy_s: float, until: int | None = None
+) -> dict[str, Any]:
     """A run's figures under the names of results.json; only finished requests count.
 
-    ``busy_s`` is the time spent inside the engine's steps.
+    ``busy_s`` is the time spent inside the engine's steps; ``until`` see :func:`reached`.
     """
     done = [life for life in lives if life.finish is not None]
     if not done:
@@ -94,8 +112,10 @@ def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[s
         for life in done
         if life.tokens > 1 and life.finish is not None and life.first is not None
     ]
-    tokens = sum(life.tokens for life in done)
-    makespan = max(life.finish or 0.0 for life in done) - min(life.arrival for life in done)
+    lengths = np.array([life.tokens for life in done])
+    tokens = int(lengths.sum())
+    finish = np.array([life.finish for life in done]) - min(life.arrival for life in lives)
+    makespan = float(finish.max())
     steps = max(costs["steps"], 1)
     return {
         "requests": len(lives),
@@ -106,6 +126,7 @@ def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[s
         "mean_ttft_s": float(ttft.mean()),
         "p99_ttft_s": float(np.quantile(ttft, 0.99)),
         "mean_tpot_s": float(np.mean(tpot)) if tpot else 0.0,
+        "mean_latency_per_token_s": float((latency / np.maximum(lengths, 1)).mean()),
         "max_waiting_s": float(waiting.max()),
         "mean_max_waiting_s": float(waiting.mean()),
         "output_tokens": tokens,
@@ -115,9 +136,12 @@ def figures(lives: list[Life], costs: dict[str, float], busy_s: float) -> dict[s
         "preemptions": int(costs["pauses"] + costs["evictions"]),
         "evictions": int(costs["evictions"]),
         "recomputed_tokens": int(costs["recomputed_tokens"]),
+        "slices": int(costs["slices"]),
         "steps": int(costs["steps"]),
         "step_ms": 1000 * busy_s / steps,
         "scheduler_ms_per_step": 1000 * costs["schedule_s"] / steps,
         "ranking_ms_per_step": 1000 * costs["ranking_s"] / steps,
         "predictor_ms_per_step": 1000 * (costs["predict_s"] + costs["prompt_s"]) / steps,
+        "tenants": by_tenant([life.tenant for life in done], latency, ttft, waiting, lengths),
+        **reached(finish, until),
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 from lengthwise.bench.worker import STOCK
 from lengthwise.engine import build_engine, preload_libraries
+from lengthwise.vllm.arrivals import TENANT_HINT
 from lengthwise.vllm.settings import Settings
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--probe")
     parser.add_argument("--policies", default=f"{STOCK},fcfs,sjf,trail")
     parser.add_argument("--waiting", type=int, default=10_000)
+    parser.add_argument("--tenants", type=int, default=100)
     parser.add_argument("--seats", type=int, default=16)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--only", help=argparse.SUPPRESS)
@@ -62,9 +64,10 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     ours = {"scheduler_cls": "lengthwise.vllm.Scheduler", "additional_config": additional}
     stock = {"scheduler_cls": "lengthwise.vllm.StockScheduler"}
     engine = build_engine(args.model, args.seats, **(stock if args.only == STOCK else ours))
-    params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True)
     for i in range(args.waiting):
         ids = [1 + (i * 7 + j * 13) % 40_000 for j in range(12)]
+        tenant = {TENANT_HINT: f"tenant {i % args.tenants}"}
+        params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True, extra_args=tenant)
         engine.add_request(str(i), {"prompt_token_ids": ids}, params)
     scheduler = engine.engine_core.engine_core.scheduler
     schedule = _stopwatch(scheduler, "schedule")

@@ -22,7 +22,8 @@ from lengthwise.bench.steplog import StepLog
 from lengthwise.bench.turns import Clock
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
-from lengthwise.vllm.arrivals import ORACLE_HINT
+from lengthwise.policies import make_policy
+from lengthwise.vllm.arrivals import ORACLE_HINT, TENANT_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 
@@ -38,7 +39,8 @@ class Run:
     """Everything one run needs.
 
     ``requests``: per request its id, prompt token ids, arrival in seconds and, where an
-    earlier run measured it, the length of its answer (for the oracle predictor alone).
+    earlier run measured it, the length of its answer (for the oracle predictor alone); and
+    what its client says of it, tenant and priority. ``until``: see ``measure.figures``.
     """
 
     policy: str
@@ -52,6 +54,7 @@ class Run:
     engine: dict[str, Any]
     settings: dict[str, Any]
     position: int = 0
+    until: int | None = None
 
 
 def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
@@ -64,10 +67,14 @@ def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
     """
     engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
     _warm_up(engine)
-    steps = StepLog(engine.engine_core.engine_core.scheduler)
-    lives, busy_s = _serve(engine, run, clock or Clock(turns=False), steps)
+    scheduler = engine.engine_core.engine_core.scheduler
+    steps = StepLog(scheduler)
+    # Policies must not count the time in which other runs have their turn.
+    clock = clock or Clock(turns=False)
+    scheduler.clock = clock.now
+    lives, busy_s = _serve(engine, run, clock, steps)
     return {
-        **figures(lives, COSTS.snapshot(), busy_s),
+        **figures(lives, COSTS.snapshot(), busy_s, run.until),
         "lives": [asdict(life) for life in lives],
         "windows": steps.windows,
     }
@@ -108,7 +115,7 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
     """The open loop: requests arrive when they arrive, however far behind the engine is."""
     from vllm import SamplingParams
 
-    lives = {r["id"]: Life(r["id"], r["arrival"]) for r in run.requests}
+    lives = {r["id"]: Life(r["id"], r["arrival"], tenant=r["tenant"]) for r in run.requests}
     pending = sorted(run.requests, key=lambda r: r["arrival"], reverse=True)
     bar = tqdm(total=len(pending), desc=f"{run.policy:>12}", unit="request", position=run.position)
     busy_s = 0.0
@@ -118,13 +125,10 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
         now = clock.now()
         while pending and pending[-1]["arrival"] <= now:
             request = pending.pop()
-            hint = {} if request.get("tokens") is None else {ORACLE_HINT: request["tokens"]}
-            params = SamplingParams(
-                temperature=0,
-                max_tokens=run.cap,
-                extra_args=hint if run.policy == "oracle" else None,
-            )
-            engine.add_request(request["id"], {"prompt_token_ids": request["prompt_ids"]}, params)
+            hints = _hints(run, request)
+            params = SamplingParams(temperature=0, max_tokens=run.cap, extra_args=hints or None)
+            prompt = {"prompt_token_ids": request["prompt_ids"]}
+            engine.add_request(request["id"], prompt, params, priority=request["priority"])
         if not engine.has_unfinished_requests():
             clock.skip_to(pending[-1]["arrival"])
             continue
@@ -138,6 +142,15 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
             bar.update(output.finished)
     bar.close()
     return list(lives.values()), busy_s
+
+
+def _hints(run: Run, request: dict[str, Any]) -> dict[str, Any]:
+    """What the client says beside the prompt; true lengths under oracle policies only."""
+    hints = {} if request["tenant"] is None else {TENANT_HINT: request["tenant"]}
+    oracle = run.policy != STOCK and make_policy(run.policy).source == "oracle"
+    if oracle and request["tokens"] is not None:
+        hints[ORACLE_HINT] = request["tokens"]
+    return hints
 
 
 def main() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable
 from typing import Literal
 
+from lengthwise.core.patience import NEVER, Threshold
 from lengthwise.core.request import Request
 
 COMMITTED = -math.inf
@@ -13,7 +15,7 @@ COMMITTED = -math.inf
 
 UNPREDICTED = 0.0
 """Rank of a request without a prediction: in order of arrival, before the predicted
-(whose ranks are at least 1), so that a failing predictor degrades to FCFS."""
+(whose ranks are above it), so that a failing predictor degrades to FCFS."""
 
 AWAITED = 1e12
 """Rank of a request whose prediction is on its way: after the predicted, in order of arrival.
@@ -21,13 +23,40 @@ Were it before them, whoever is scored last would take the seats in a burst."""
 
 Source = Literal["none", "prompt", "probe", "oracle"]
 
+Key = tuple[float, ...]
+"""What queues and seats compare: a rank, and before it what wrappers look at first."""
+
+FIRST: Key = (COMMITTED,)
+LAST: Key = (math.inf,)
+
 
 def unpredicted(request: Request) -> float:
     """Rank of a request without a prediction."""
     return AWAITED if request.awaited else UNPREDICTED
 
 
-class Policy(ABC):
+def behind(key: Key, margin: float) -> Key:
+    """The key of a request that is worse by so many tokens."""
+    return (*key[:-1], key[-1] + margin)
+
+
+class Listener:
+    """What engines tell a timed policy; others do not listen."""
+
+    def observe(self, now: float, running: Iterable[Request]) -> None:
+        """Before keys are read: the time in seconds, and who has a seat, up to date."""
+
+    def enters(self, request: Request) -> None:
+        """It waits now: it arrived, lost its memory, or was put back."""
+
+    def exits(self, request: Request) -> None:
+        """It was taken from the head of the queue, for a seat."""
+
+    def leave(self, request: Request) -> None:
+        """It is gone, finished or aborted; ``generated`` is final."""
+
+
+class Policy(Listener, ABC):
     """Says who goes first and who may be interrupted; knows no engine and no length.
 
     Attributes:
@@ -39,26 +68,49 @@ class Policy(ABC):
         paused_per_seat: most requests to a seat that may be paused with their KV cache.
             Among thousands waiting some prompt always promises to be shorter than what
             runs; without a bound each would be prefilled, found longer, and paused in turn.
-        threshold: engine steps without a token after which a request has starved and is
-            promoted; infinite for never.
+        threshold: time without a token after which a request has starved and is promoted.
         quantum: tokens for which it then goes first.
+        timed: whether keys of waiting requests move by themselves, with the clock or with
+            what others are served. Engines then keep them in :class:`Lanes`.
+        steady: whether a running request's key can only improve but for new predictions.
+        slice: most tokens served at a time, after which a request goes back to the pool and
+            is ranked anew (:mod:`lengthwise.slices`); infinite for to its end.
     """
 
     name: str
     source: Source
     preemptive: bool
     paused_per_seat: float = 2
-    threshold: float = math.inf
+    threshold: Threshold = NEVER
     quantum: int = 1
+    timed: bool = False
+    steady: bool = True
+    slice: float = math.inf
 
     @abstractmethod
     def rank(self, request: Request) -> float:
         """The request's rank now; the smaller goes first, ties go by arrival."""
 
+    def key(self, request: Request) -> Key:
+        """What it is compared by now; the last number is in the unit of margins."""
+        return (self.rank(request),)
+
+    def lane(self, request: Request) -> Hashable:
+        """Requests of one lane keep their order, however keys move (timed policies)."""
+        return None
+
+    def place(self, request: Request) -> Key:
+        """What orders its lane, ties by arrival; must not move by itself."""
+        return self.key(request)
+
     def preemptible(self, request: Request) -> bool:
-        """Whether a running request may lose its seat to a better rank now."""
+        """Whether a running request may lose its seat to a better key now."""
         return False
 
     def may_preempt(self, request: Request) -> bool:
         """Whether a waiting request may take a running one's seat."""
         return self.preemptive and (request.predicted or request.started)
+
+    def holds(self, request: Request) -> float:
+        """Tokens for which a running request's key gets no worse (unsteady policies)."""
+        return math.inf

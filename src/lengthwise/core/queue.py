@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
-_Entry = tuple[float, int, int]
+_Entry = tuple[Any, int, int]
 
 
 class RankQueue(Generic[T]):
@@ -19,14 +19,15 @@ class RankQueue(Generic[T]):
     A NaN rank counts as ``unknown`` (order of arrival, before the ranked).
 
     Args:
-        rank: the item's rank now; read on push and on update only.
+        rank: the item's rank now, a number or a tuple of them; read on push and on update
+            only.
         seq: the item's order of arrival; breaks ties.
         unknown: rank that stands for NaN.
     """
 
     def __init__(
         self,
-        rank: Callable[[T], float],
+        rank: Callable[[T], Any],
         seq: Callable[[T], int],
         unknown: float = 0.0,
     ) -> None:

@@ -22,12 +22,14 @@ class Request:
         started: True once the request has held a seat.
         preemptions: how often it lost its seat.
         tenant: whose request it is, as the client said.
+        priority: the client's class; the lower goes first (vLLM's own field).
         deadline: the client's latest useful finish time in seconds, if any.
         initial: predicted output length in tokens, first known (TRAIL's ``r``).
         probed: True once the prediction comes from the model's hidden states.
         awaited: True while a first prediction is on its way.
-        idle_since: engine step since which it has had no token; -1 if that is not watched.
-        promoted_at: engine step of its latest promotion (see :meth:`promote`).
+        idle_since: engine step or second since which it has had no token, whichever the
+            policy's threshold counts; -1 if that is not watched.
+        promoted_at: step or second of its latest promotion (see :meth:`promote`).
     """
 
     id: str
@@ -38,12 +40,13 @@ class Request:
     started: bool = False
     preemptions: int = 0
     tenant: str | None = None
+    priority: int = 0
     deadline: float | None = None
     initial: float | None = None
     probed: bool = False
     awaited: bool = False
-    idle_since: int = -1
-    promoted_at: int = -1
+    idle_since: float = -1
+    promoted_at: float = -1
     _promoted_until: int = -1
     _remaining: float = math.nan
     _predicted_at: int = 0
@@ -87,10 +90,15 @@ class Request:
         left = self._remaining - (self.generated - self._predicted_at)
         return left if not left < 1.0 else 1.0
 
-    def promote(self, step: int, tokens: int) -> None:
+    def promote(self, now: float, tokens: int) -> None:
         """It has starved: until it has so many tokens more it goes first."""
-        self.promoted_at = step
+        self.promoted_at = now
         self._promoted_until = self.generated + tokens
+
+    @property
+    def promoted_for(self) -> int:
+        """Tokens for which it still goes first, for having starved."""
+        return max(self._promoted_until - self.generated, 0)
 
     @property
     def promoted(self) -> bool:

@@ -6,12 +6,13 @@ import math
 import sys
 from bisect import bisect_right
 from collections.abc import Hashable
-from typing import Generic, Protocol, TypeVar
+from operator import itemgetter
+from typing import Generic, TypeVar
 
-from lengthwise.core.patience import Patience
-from lengthwise.core.policy import Policy
-from lengthwise.core.queue import RankQueue
-from lengthwise.core.request import Request
+from lengthwise.core.engine import Engine
+from lengthwise.core.heads import Heads
+from lengthwise.core.patience import NEVER, Patience
+from lengthwise.core.policy import FIRST, LAST, Key, Policy, behind
 
 R = TypeVar("R", bound=Hashable)
 
@@ -22,54 +23,8 @@ LOOK_EVERY = 4
 token a step, and a seat is not taken for less than the margin anyway."""
 
 
-class Engine(Protocol[R]):
-    """What the seating asks of an engine; vLLM and the simulator both answer.
-
-    Attributes:
-        seats: most requests in one step.
-        slots: most requests that can hold a KV cache at once, paused ones included.
-        running: who sits now; the tail falls first when memory runs out.
-        waiting: who has no KV cache, in the policy's order.
-        step_blocks: more blocks of KV memory than one step can take.
-        step: how many steps there have been.
-        reserve: blocks that must stay free when a request is admitted.
-    """
-
-    seats: int
-    slots: int
-    running: list[R]
-    step_blocks: int
-    reserve: int
-
-    @property
-    def waiting(self) -> RankQueue[R]:
-        """The queue of waiting requests."""
-
-    @property
-    def step(self) -> int:
-        """Steps so far."""
-
-    @property
-    def taken_seats(self) -> int:
-        """Seats that go to requests the seating does not see."""
-
-    def view(self, request: R) -> Request:
-        """What the policy sees of the request, up to date."""
-
-    def admissible(self, request: R) -> bool:
-        """Whether a waiting request could be admitted now, memory aside."""
-
-    def free_blocks(self) -> int:
-        """Free blocks of KV memory."""
-
-    def held_blocks(self, request: R) -> int:
-        """Blocks the request holds."""
-
-    def needed_blocks(self, request: R) -> int:
-        """Blocks for all tokens the request has, and one more."""
-
-    def evict(self, request: R) -> None:
-        """Discard its KV cache and let it wait; calls :meth:`Seats.forget`."""
+_key = itemgetter(0)
+"""The key of a pair of key and request."""
 
 
 class Seats(Generic[R]):
@@ -101,19 +56,20 @@ class Seats(Generic[R]):
         self._margin = margin
         bound = policy.paused_per_seat if paused_per_seat is None else paused_per_seat
         self._most_paused = bound * engine.seats
-        # A paused request generates nothing, so its rank is the one it lost its seat with.
-        self._paused_ranks: list[float] = []
+        # A paused request generates nothing, so its key is the one it lost its seat with,
+        # but under a timed policy: see observe().
+        self._paused_keys: list[Key] = []
         # Who keeps a KV cache without a seat, best rank first.
         self.paused: list[R] = []
         self._look_every = look_every
         self._unlooked = 0
         self._patience: Patience[R] | None = None
-        if policy.threshold < math.inf:
-            self._patience = Patience(policy.threshold, engine.view)
+        if policy.threshold != NEVER:
+            self._patience = Patience(policy.threshold.amount, engine.view)
         self.pauses = 0
-        # The worst rank that arrange() left in a seat, waiting winners not counted;
-        # infinite if it did not look.
-        self.worst = math.inf
+        # The worst key that arrange() left in a seat, waiting winners not counted;
+        # the last of all if it did not look.
+        self.worst = LAST
 
     @property
     def contested(self) -> bool:
@@ -133,39 +89,68 @@ class Seats(Generic[R]):
         """Show the paused at the tail of ``running``."""
         self._engine.running.extend(self.paused)
 
+    def observe(self) -> None:
+        """Tell a timed policy the time and who sits; before a step's decisions.
+
+        The paused must be out of ``running``.
+        """
+        if not self._policy.timed:
+            return
+        engine = self._engine
+        self._policy.observe(engine.now, map(engine.view, engine.running))
+        if self.paused:
+            pairs = sorted(((self._key(each), each) for each in self.paused), key=_key)
+            self._paused_keys, self.paused = [key for key, _ in pairs], [each for _, each in pairs]
+
+    def gone(self, request: R) -> None:
+        """The request has finished or was aborted."""
+        self._policy.leave(self._engine.view(request))
+        self.forget(request)
+
     def forget(self, request: R) -> None:
-        """The request has finished, was aborted or evicted."""
+        """The request is not paused any more: it was evicted, or is gone."""
         for i, paused in enumerate(self.paused):
             if paused is request:
-                del self.paused[i], self._paused_ranks[i]
+                del self.paused[i], self._paused_keys[i]
                 return
 
-    def idle(self, request: R) -> None:
-        """From now on the request waits without a token: it arrived, or lost its memory."""
+    def idle(self, request: R, since: float | None = None) -> None:
+        """From now on (or so) it waits without a token: it arrived, or lost its memory."""
         if self._patience is not None:
-            self._patience.watch(request, self._engine.step)
+            self._patience.watch(request, self._clock if since is None else since)
+
+    @property
+    def _clock(self) -> float:
+        """What the policy's threshold counts: steps, or seconds."""
+        return self._engine.now if self._policy.threshold.seconds else self._engine.step
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anybody is ever promoted."""
+        return self._patience is not None
 
     @property
     def next_promotion(self) -> float:
-        """The step at which somebody may have starved."""
+        """The step or second at which somebody may have starved."""
         return math.inf if self._patience is None else self._patience.next
 
     def promote(self) -> bool:
         """Promote whoever has starved by now; whether anybody has."""
-        if self.next_promotion > self._engine.step:
+        now = self._clock
+        if self.next_promotion > now:
             return False
         assert self._patience is not None
         engine = self._engine
         starved = self._patience.starved(
-            engine.step, lambda request: request in engine.waiting or request in self.paused
+            now, lambda request: request in engine.waiting or request in self.paused
         )
         for request in starved:
-            engine.view(request).promote(engine.step, self._policy.quantum)
+            engine.view(request).promote(now, self._policy.quantum)
             if request in engine.waiting:
                 engine.waiting.update(request)
             else:
                 self.forget(request)
-                self._pause((self._policy.rank(engine.view(request)), request))
+                self._pause((self._key(request), request))
         return bool(starved)
 
     def look(self, news: bool) -> None:
@@ -195,82 +180,85 @@ class Seats(Generic[R]):
         Waiting requests that win a seat stay in ``waiting``, first: the engine admits them.
         """
         engine = self._engine
-        self.worst = math.inf
+        self.worst = LAST
         if not self.paused and not engine.waiting and engine.free_blocks() > engine.seats:
             return
-        rank = self._policy.rank
-        active = [(rank(engine.view(request)), request) for request in engine.running]
-        heads = _Heads(engine, self._policy)
-        self.worst = max(map(_rank, active), default=-math.inf)
+        key, view = self._policy.key, engine.view
+        active = [(key(view(request)), request) for request in engine.running]
+        heads = Heads(engine, self._policy)
+        self.worst = max(map(_key, active), default=FIRST)
         if not self._settled(active, heads):
-            active.sort(key=_rank)
             self._fill(active, heads)
+            active.sort(key=_key)
             self._swap(active, heads)
             engine.running = [request for _, request in active]
             self._make_room(heads.promised)
-            self.worst = max(map(_rank, active), default=-math.inf)
+            self.worst = max(map(_key, active), default=FIRST)
         heads.put_back()
 
     def fill(self) -> None:
         """Give away free seats only: enough where no rank has changed since :meth:`arrange`."""
         engine = self._engine
-        active = [(-math.inf, request) for request in engine.running]
-        heads = _Heads(engine, self._policy)
+        active = [(FIRST, request) for request in engine.running]
+        heads = Heads(engine, self._policy)
         self._fill(active, heads)
         engine.running = [request for _, request in active]
         self._make_room(heads.promised)
         heads.put_back()
 
-    def _settled(self, active: list[tuple[float, R]], heads: _Heads[R]) -> bool:
+    def _settled(self, active: list[tuple[Key, R]], heads: Heads[R]) -> bool:
         """Whether nobody moves: no seat free, nobody outside better, memory for the step."""
         engine = self._engine
         if len(active) + heads.seated < engine.seats or engine.free_blocks() < engine.step_blocks:
             return False
-        return self._outside(heads) + self._margin >= self.worst
+        return behind(self._outside(heads), self._margin) >= self.worst
 
-    def _outside(self, heads: _Heads[R]) -> float:
-        """The best rank that may take a seat from someone now."""
+    def _key(self, request: R) -> Key:
+        return self._policy.key(self._engine.view(request))
+
+    def _outside(self, heads: Heads[R]) -> Key:
+        """The best key that may take a seat from someone now."""
         room = len(self.paused) < self._most_paused
-        return min(heads.rank if heads.may_preempt and room else math.inf, self._first_paused())
+        return min(heads.key if heads.may_preempt and room else LAST, self._first_paused())
 
-    def _first_paused(self) -> float:
-        return self._paused_ranks[0] if self.paused else math.inf
+    def _first_paused(self) -> Key:
+        return self._paused_keys[0] if self.paused else LAST
 
-    def _resume(self) -> tuple[float, R]:
-        """Take the best paused request and its rank."""
-        return self._paused_ranks.pop(0), self.paused.pop(0)
+    def _resume(self) -> tuple[Key, R]:
+        """Take the best paused request and its key."""
+        return self._paused_keys.pop(0), self.paused.pop(0)
 
-    def _with_ranks(self) -> list[tuple[float, R]]:
-        return list(zip(self._paused_ranks, self.paused, strict=True))
+    def _with_keys(self) -> list[tuple[Key, R]]:
+        return list(zip(self._paused_keys, self.paused, strict=True))
 
-    def _fill(self, active: list[tuple[float, R]], heads: _Heads[R]) -> None:
+    def _fill(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
         """Free seats go to the best of the paused and the waiting."""
         while len(active) + heads.seated < self._engine.seats:
-            if heads.best is not None and heads.rank < self._first_paused():
-                if self._fits(heads, self._with_ranks()):
+            if heads.best is not None and heads.key < self._first_paused():
+                if self._fits(heads, self._with_keys()):
                     heads.seat()
                 else:
-                    # Memory, not seats, is short: smaller ranks wait for it.
+                    # Memory, not seats, is short: smaller keys wait for it.
                     heads.close()
             elif self.paused:
                 active.append(self._resume())
             else:
                 return
 
-    def _swap(self, active: list[tuple[float, R]], heads: _Heads[R]) -> None:
+    def _swap(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
         """Better ranks outside take the seats of worse ones that may be interrupted."""
         worst = len(active) - 1
         while worst >= 0:
             outside = self._outside(heads)
             victim = active[worst]
-            if outside + self._margin >= victim[0]:
+            if behind(outside, self._margin) >= victim[0]:
                 break
             if not self._policy.preemptible(self._engine.view(victim[1])):
                 worst -= 1
                 continue
             if outside == self._first_paused():
                 active.append(self._resume())
-            elif self._fits(heads, [*self._with_ranks(), victim]):
+            elif self._fits(heads, [*self._with_keys(), victim]):
                 heads.seat()
             else:
                 heads.close()
@@ -278,9 +266,9 @@ class Seats(Generic[R]):
             del active[worst]
             worst -= 1
             self._stand_up(victim, heads)
-        active.sort(key=_rank)
+        active.sort(key=_key)
 
-    def _stand_up(self, pair: tuple[float, R], heads: _Heads[R]) -> None:
+    def _stand_up(self, pair: tuple[Key, R], heads: Heads[R]) -> None:
         """Pause a request, or discard its KV cache where it cannot be paused."""
         engine = self._engine
         engine.view(pair[1]).preemptions += 1
@@ -292,19 +280,19 @@ class Seats(Generic[R]):
         self._pause(pair)
         self.idle(pair[1])
 
-    def _pause(self, pair: tuple[float, R]) -> None:
-        at = bisect_right(self._paused_ranks, pair[0])
-        self._paused_ranks.insert(at, pair[0])
+    def _pause(self, pair: tuple[Key, R]) -> None:
+        at = bisect_right(self._paused_keys, pair[0])
+        self._paused_keys.insert(at, pair[0])
         self.paused.insert(at, pair[1])
 
-    def _fits(self, heads: _Heads[R], outside: list[tuple[float, R]]) -> bool:
+    def _fits(self, heads: Heads[R], outside: list[tuple[Key, R]]) -> bool:
         """Whether the best waiting request's blocks are free or held by worse ranks."""
         engine = self._engine
         assert heads.best is not None
         needed = heads.promised + engine.needed_blocks(heads.best) + engine.reserve
         free = engine.free_blocks()
         return needed <= free or needed <= free + sum(
-            engine.held_blocks(request) for rank, request in outside if rank > heads.rank
+            engine.held_blocks(request) for key, request in outside if key > heads.key
         )
 
     def _make_room(self, promised: int) -> None:
@@ -321,55 +309,3 @@ class Seats(Generic[R]):
         )
         while self.paused and engine.free_blocks() < promised + growth:
             engine.evict(self.paused[-1])
-
-
-def _rank(pair: tuple[float, R]) -> float:
-    return pair[0]
-
-
-class _Heads(Generic[R]):
-    """The waiting requests that take a seat in this step, best first."""
-
-    def __init__(self, engine: Engine[R], policy: Policy) -> None:
-        self._engine = engine
-        self._policy = policy
-        self._taken: list[R] = []
-        self.seated = engine.taken_seats
-        self.promised = 0
-        self._closed = False
-        self._look()
-
-    def _look(self) -> None:
-        """Find the best waiting request that could be admitted now."""
-        waiting = self._engine.waiting
-        self.best: R | None = None
-        self.rank, self.may_preempt = math.inf, False
-        while waiting and not self._closed:
-            request = waiting.peek()
-            if not self._engine.admissible(request):
-                self._taken.append(waiting.pop())
-                continue
-            self.best = request
-            view = self._engine.view(request)
-            self.rank = self._policy.rank(view)
-            self.may_preempt = self._policy.may_preempt(view)
-            return
-
-    def seat(self) -> None:
-        """The best one gets a seat and is promised its blocks; look at the next."""
-        engine = self._engine
-        best = engine.waiting.pop()
-        self._taken.append(best)
-        self.seated += 1
-        self.promised += engine.needed_blocks(best) + engine.reserve
-        self._look()
-
-    def close(self) -> None:
-        """Nobody else is admitted in this step."""
-        self._closed = True
-        self._look()
-
-    def put_back(self) -> None:
-        """The engine itself admits them, in the same order."""
-        for request in self._taken:
-            self._engine.waiting.push(request)

@@ -1,67 +1,102 @@
-"""The policies, by name. Adding one is a file here, a line below and a test."""
+"""The policies, by name. Adding one, or a wrapper, is a file here, a line below and a test."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
+from typing import Any, get_type_hints
 
 from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.policies.bounded import Bounded
+from lengthwise.policies.fair import Fair
 from lengthwise.policies.fcfs import FCFS
+from lengthwise.policies.hrrn import HRRN
+from lengthwise.policies.ltr import LTR
+from lengthwise.policies.magnus import Magnus
+from lengthwise.policies.mlfq import MLFQ
 from lengthwise.policies.oracle import Oracle
+from lengthwise.policies.priority import Prioritised
+from lengthwise.policies.scls import SCLS
 from lengthwise.policies.sjf import SJF
+from lengthwise.policies.sliced import Sliced
 from lengthwise.policies.sprpt import SPRPT
+from lengthwise.policies.ssjf import SSJF
 from lengthwise.policies.trail import Trail
 from lengthwise.policies.trail_early import TrailEarly
+from lengthwise.policies.wrapper import Wrapper
 
 POLICIES: dict[str, type[Policy]] = {
-    policy.name: policy for policy in (FCFS, SJF, SPRPT, Trail, TrailEarly, Oracle)
+    policy.name: policy
+    for policy in (
+        *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
+        *(SCLS, Magnus),
+    )
+}
+
+WRAPPERS: dict[str, type[Wrapper]] = {
+    wrapper.name: wrapper for wrapper in (Bounded, Fair, Prioritised, Sliced)
 }
 
 __all__ = [
     "FCFS",
+    "HRRN",
+    "LTR",
+    "MLFQ",
     "POLICIES",
+    "SCLS",
     "SJF",
     "SPRPT",
+    "SSJF",
+    "WRAPPERS",
     "Bounded",
+    "Fair",
+    "Magnus",
     "Oracle",
+    "Prioritised",
+    "Sliced",
     "Trail",
     "TrailEarly",
+    "Wrapper",
     "make_policy",
 ]
 
 
 def make_policy(spec: str) -> Policy:
-    """Build a policy from ``name`` or ``name:C`` (``trail:0.5``).
+    """Build a policy from ``name``, with arguments ``name:ARGUMENT:...`` (``trail:0.5``).
 
-    ``+bound``, ``+bound:THRESHOLD`` or ``+bound:THRESHOLD:QUANTUM`` after it bounds
-    starvation (:class:`Bounded`): ``trail+bound:500``.
+    Wrappers follow, each around what stands before it: ``trail:0.8+fair+bound:10s``.
 
     Raises:
-        UserError: for an unknown name or an argument the policy does not take.
+        UserError: for an unknown name or an argument it does not take.
     """
-    inner, plus, wrapper = spec.rpartition("+")
-    if plus:
-        return _bounded(spec, make_policy(inner), wrapper)
-    name, _, argument = spec.partition(":")
+    first, *wrappers = spec.split("+")
+    name, *arguments = first.split(":")
     if name not in POLICIES:
         raise UserError(f"unknown policy {name!r}: choose from {', '.join(sorted(POLICIES))}")
-    policy = POLICIES[name]
-    if not argument:
-        return policy()
-    if "c" not in inspect.signature(policy).parameters:
-        raise UserError(f"policy {name!r} takes no argument, but got {argument!r}")
-    try:
-        return policy(c=float(argument))  # type: ignore[call-arg]
-    except ValueError as error:
-        raise UserError(f"policy {spec!r}: {error}") from None
+    policy: Policy = _made(spec, "policy", POLICIES[name], [], arguments)
+    for wrapper in wrappers:
+        name, *arguments = wrapper.split(":")
+        if name not in WRAPPERS:
+            raise UserError(f"policy {spec!r}: after + comes {', '.join(sorted(WRAPPERS))}")
+        policy = _made(spec, "wrapper", WRAPPERS[name], [policy], arguments)
+    return policy
 
 
-def _bounded(spec: str, policy: Policy, wrapper: str) -> Bounded:
-    name, *numbers = wrapper.split(":")
-    if name != "bound" or len(numbers) > 2:
-        raise UserError(f"policy {spec!r}: after + comes bound, bound:STEPS or bound:STEPS:TOKENS")
+def _made(
+    spec: str, what: str, kind: type[Policy], inner: Sequence[Policy], texts: Sequence[str]
+) -> Any:
+    """An object of the kind; its constructor's annotations say what the texts stand for."""
+    names = list(inspect.signature(kind).parameters)[len(inner) :]
+    if len(texts) > len(names):
+        wants = f"takes {':'.join(names).upper()} at most" if names else "takes no argument"
+        raise UserError(f"{what} {kind.name!r} {wants}, but got {':'.join(texts)!r}")
+    hints = get_type_hints(kind.__init__)
+    makers = [hints[name] for name in names]
     try:
-        return Bounded(policy, *map(int, numbers))
+        values = [
+            getattr(maker, "of", maker)(text) for maker, text in zip(makers, texts, strict=False)
+        ]
+        return kind(*inner, *values)
     except ValueError as error:
         raise UserError(f"policy {spec!r}: {error}") from None

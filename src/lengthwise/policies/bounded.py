@@ -1,47 +1,63 @@
-"""Any policy with a bound on starvation (LTR, arXiv 2408.15792, section 4.3)."""
+"""``+bound``: any policy with a bound on starvation (LTR, arXiv 2408.15792, section 4.3)."""
 
 from __future__ import annotations
 
-from lengthwise.core.policy import COMMITTED, Policy
+from collections.abc import Hashable
+
+from lengthwise.core.patience import Threshold
+from lengthwise.core.policy import FIRST, Key, Policy
 from lengthwise.core.request import Request
+from lengthwise.policies.wrapper import Wrapper
 
-_PROMOTED = -1e15
-"""Ranks of the promoted: below all others but those that must run to completion."""
+_PROMOTED = -1e300
+"""Before all others but those that must run to completion."""
+
+_STEPS = Threshold(500)
 
 
-class Bounded(Policy):
-    """Whoever had no token for ``threshold`` steps goes first until it has ``quantum`` more.
+class Bounded(Wrapper):
+    """Whoever had no token for ``threshold`` goes first until it has ``quantum`` more.
 
     The promoted go in the order of their promotion, and keep their seat meanwhile; then
     they rank as before, with what they have got.
 
     Args:
         policy: what orders everybody else.
-        threshold: engine steps. LTR's scripts have 200; near capacity that promotes so many
-            that the order becomes that of arrival.
+        threshold: engine steps, or seconds (``10s``). LTR's scripts have 200 steps; near
+            capacity that promotes so many that the order becomes that of arrival.
         quantum: tokens (LTR's scripts: 10).
 
     Raises:
-        ValueError: if either is below 1.
+        ValueError: if the quantum is below 1.
     """
 
-    def __init__(self, policy: Policy, threshold: int = 500, quantum: int = 20) -> None:
-        if min(threshold, quantum) < 1:
-            raise ValueError("threshold and quantum of a bound are at least 1 step and token")
-        self._policy = policy
-        self.name = f"{policy.name}+bound"
-        self.source, self.preemptive = policy.source, policy.preemptive
-        self.paused_per_seat = policy.paused_per_seat
+    name = "bound"
+
+    def __init__(self, policy: Policy, threshold: Threshold = _STEPS, quantum: int = 20) -> None:
+        if quantum < 1:
+            raise ValueError(f"the quantum of a bound is at least 1 token, not {quantum}")
+        super().__init__(policy)
+        # Where seats can be taken, a promotion's end is to be noticed.
+        self.steady = policy.steady and not policy.preemptive
         self.threshold, self.quantum = threshold, quantum
 
-    def rank(self, request: Request) -> float:
-        rank = self._policy.rank(request)
-        if rank == COMMITTED or not request.promoted:
-            return rank
-        return _PROMOTED + request.promoted_at
+    def key(self, request: Request) -> Key:
+        key = self._policy.key(request)
+        if key == FIRST or not request.promoted:
+            return key
+        return (_PROMOTED, request.promoted_at)
+
+    def lane(self, request: Request) -> Hashable:
+        return "promoted" if request.promoted else self._policy.lane(request)
+
+    def place(self, request: Request) -> Key:
+        return (request.promoted_at,) if request.promoted else self._policy.place(request)
 
     def preemptible(self, request: Request) -> bool:
         return not request.promoted and self._policy.preemptible(request)
 
     def may_preempt(self, request: Request) -> bool:
         return self.preemptive and (request.promoted or self._policy.may_preempt(request))
+
+    def holds(self, request: Request) -> float:
+        return request.promoted_for or self._policy.holds(request)

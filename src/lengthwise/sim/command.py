@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lengthwise.errors import UserError
+from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, refuse_others
+
+if TYPE_CHECKING:
+    from lengthwise.sim.cluster import Death
+    from lengthwise.sim.engine import Setup
+    from lengthwise.sim.workload import Workload
 
 Commands = argparse._SubParsersAction  # the type has no public name
 
@@ -15,7 +23,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     """What would these policies do for this traffic on that engine?"""
     it = commands.add_parser("simulate", help="policies on your traffic, simulated")
     it.add_argument("workload", nargs="?", help="trace or lengths (CSV, JSONL, gzipped or not)")
-    it.add_argument("--synthetic", help="instead: prompt,output laws, e.g. constant:50,exp:200")
+    it.add_argument("--synthetic", help="instead: laws, constant:50,exp:200; or applications")
     it.add_argument("--replay", type=Path, help="instead: a folder of lengthwise bench, compared")
     it.add_argument("--profile", default="cpu-smollm2", help="step times: a name, or a file")
     it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
@@ -34,7 +42,15 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("--cached", type=float, default=0.0, help="share that prefix caching saves")
     it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
     it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
+    it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
+    add_batches(it)
     it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
+    it.add_argument("--instances", help="several engines behind a router: 2,8,32; batches: 4")
+    it.add_argument("--routers", default="least-in-flight,predicted", help="for --instances")
+    it.add_argument("--loads", default="0.9", help="for --instances: shares of their capacity")
+    it.add_argument("--report", type=float, default=1.0, help="seconds between load reports")
+    it.add_argument("--stale", type=float, default=0.0, help="age in seconds of what routers know")
+    it.add_argument("--deaths", help="INSTANCE:AT or INSTANCE:AT:BACK in seconds, comma separated")
     it.add_argument("--out", type=Path, default=Path("results/simulate"))
     it.set_defaults(run=_simulate)
 
@@ -66,16 +82,23 @@ def _simulate(args: argparse.Namespace) -> None:
         (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
         return
     from lengthwise.sim.sweep import Plan, show, sweep
-    from lengthwise.sim.workload import read_workload, synthetic
+    from lengthwise.sim.workload import applications, read_workload, synthetic
 
-    if args.synthetic is not None:
+    if args.synthetic == "applications":
+        workload, requests = applications(args.requests or 10_000, 0), None
+    elif args.synthetic is not None:
         prompt, comma, output = args.synthetic.partition(",")
         if not comma:
-            raise UserError("--synthetic takes two laws: constant:50,exp:200")
+            raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
         workload = synthetic(args.requests or 10_000, prompt, output, 0)
         requests = None
     else:
         workload, requests = read_workload(args.workload), args.requests
+    if args.engine == CONTINUOUS:
+        refuse_others(args.policies.split(","))
+    if args.engine == CONTINUOUS and args.instances is not None:
+        _fleets(args, workload, setup)
+        return
     burst = args.rates == "burst"
     rates = [None] if args.rates in ("trace", "burst") else _numbers(args.rates)
     own = args.scaled or args.rates == "trace"
@@ -91,9 +114,53 @@ def _simulate(args: argparse.Namespace) -> None:
         requests,
         args.seeds,
         args.workers,
+        args.until,
     )
-    show(sweep(plan, args.out))
+    if args.engine == CONTINUOUS:
+        show(sweep(plan, args.out))
+    else:
+        from lengthwise.sim.batch_serving import show as show_batches
+
+        served = sweep(replace(plan, serving=batches_of(args)), args.out)
+        show_batches(served, "lengthwise simulate --engine batches (simulated seconds)")
     print(f"saved in {args.out / 'results.json'}")
+
+
+def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
+    """Several instances behind routers."""
+    from lengthwise.sim.cluster import Layout
+    from lengthwise.sim.fleets import FleetPlan, fleet_sweep, show_fleets
+
+    counts = _given("--instances", args.instances)
+    if not all(count.is_integer() for count in counts):
+        raise UserError(f"--instances takes whole numbers like 2,8, not {args.instances!r}")
+    deaths = _deaths(args.deaths)
+    layouts = [Layout(int(count), args.report, args.stale, deaths) for count in counts]
+    plan = FleetPlan(
+        workload,
+        args.policies.split(","),
+        args.routers.split(","),
+        args.profile,
+        setup,
+        layouts,
+        _given("--loads", args.loads),
+        args.cv,
+        args.requests or len(workload),
+        args.seeds,
+        args.workers,
+    )
+    show_fleets(fleet_sweep(plan, args.out))
+    print(f"saved in {args.out / 'results.json'}")
+
+
+def _deaths(text: str | None) -> tuple[Death, ...]:
+    from lengthwise.sim.cluster import Death
+
+    try:
+        fields = [each.split(":") for each in text.split(",")] if text else []
+        return tuple(Death(int(one), *map(float, times)) for one, *times in fields)
+    except (TypeError, ValueError):
+        raise UserError(f"--deaths takes INSTANCE:AT or INSTANCE:AT:BACK, not {text!r}") from None
 
 
 def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -131,3 +198,10 @@ def _numbers(text: str) -> list[float | None]:
         raise UserError(
             f"--rates takes numbers like 0.5,2, or trace, or burst, not {text!r}"
         ) from None
+
+
+def _given(flag: str, text: str) -> list[float]:
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        raise UserError(f"{flag} takes numbers like 2,8, not {text!r}") from None

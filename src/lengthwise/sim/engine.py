@@ -17,14 +17,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.core.policy import Policy
-from lengthwise.core.queue import RankQueue
+from lengthwise.core.lanes import waiting_queue
+from lengthwise.core.policy import FIRST, LAST, Policy, behind
 from lengthwise.core.request import Request
 from lengthwise.core.seats import UNLIMITED, Seats
 from lengthwise.errors import UserError
 from lengthwise.sim.predictors import Predictor
 from lengthwise.sim.steps import StepTime, steps_within
+from lengthwise.sim.traffic import Traffic
 from lengthwise.sim.workload import Workload
+from lengthwise.slices.piece import slice_end
 
 Seconds = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class Setup:
         pause, margin: as in the plug-in's settings.
         paused_per_seat: most paused requests to a seat; None is the policy's own bound.
         eviction: what losing memory costs: computing again, or copying out and in.
-        cached: share of an evicted request's tokens that prefix caching gives back.
+        cached: share of an evicted or sliced request's tokens that prefix caching gives back.
         swap_s: seconds to copy one block out and in again.
         interval: tokens between two refinements of a prediction.
     """
@@ -92,6 +94,11 @@ class Outcome:
     backlog: tuple[int, int]
 
 
+def refines(policy: Policy, predictor: Predictor) -> bool:
+    """Whether predictions are made anew while serving; what a probe has read ends with a slice."""
+    return policy.source == "probe" and predictor.refines and policy.slice == math.inf
+
+
 def _steady(now: float) -> float:
     return 1.0
 
@@ -101,7 +108,7 @@ class Job:
 
     __slots__ = (
         *("index", "view", "prompt", "output", "generated", "computed", "held"),
-        *("base", "decoding", "seated", "last", "swapped"),
+        *("base", "decoding", "seated", "last", "swapped", "until"),
     )
 
     def __init__(self, index: int, view: Request, prompt: int, output: int, cached: int) -> None:
@@ -117,10 +124,28 @@ class Job:
         self.seated = False
         self.last = math.nan
         self.swapped = 0
+        self.until = output
+
+
+@dataclass(slots=True)
+class _Step:
+    """What the engine is doing: steps under way, and whose prompts they complete.
+
+    ``stop`` tells whether an arrival is admitted, or compared, at the end of the step it
+    falls into; else at the end of all of them.
+    """
+
+    steps: int
+    seconds: float
+    sampling: list[Job]
+    stop: bool = False
 
 
 class Simulator:
     """Serves one workload under one policy.
+
+    Alone it serves all of it (:meth:`run`); as one of several instances it serves what it is
+    offered (``sim/cluster.py``), and ``due`` says when its steps under way end.
 
     Args:
         workload: arrivals and true lengths; only the engine and the predictor read these.
@@ -129,6 +154,7 @@ class Simulator:
         time: seconds of a step.
         seed: of the predictor's errors; the same seed gives the same run to the bit.
         slowness: how many times as long steps take that begin at a time in seconds.
+        traffic: the requests as several instances share them; None makes its own.
     """
 
     slots = UNLIMITED
@@ -143,6 +169,7 @@ class Simulator:
         setup: Setup,
         seed: int = 0,
         slowness: Callable[[float], float] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.setup = setup
         self.seats = setup.seats
@@ -151,33 +178,32 @@ class Simulator:
         self._policy = policy
         self._time = time
         self._slowness = slowness or _steady
-        self._rng = np.random.default_rng([seed, 3])
-        self._arrival = workload.arrival.tolist()
-        self._prompt = workload.prompt.tolist()
-        self._output = workload.output.tolist()
-        self._prefix = workload.prefix.tolist()
-        self._n = len(self._arrival)
-        self._predictor = predictor
-        self._refining = policy.source == "probe" and predictor.refines
-        self._initial: list[float] | None = None
-        if policy.source != "none":
-            self._initial = predictor.at_arrival(workload, self._rng).tolist()
-        self._errors = predictor.start(workload, self._rng) if self._refining else None
+        self._refining = refines(policy, predictor)
+        self.traffic = traffic or Traffic(
+            workload, predictor, seed, policy.source != "none", self._refining
+        )
 
         self.running: list[Job] = []
-        self.waiting: RankQueue[Job] = RankQueue(
-            lambda job: policy.rank(self.view(job)), lambda job: job.index
-        )
+        self.waiting = waiting_queue(policy, self.view)
         self._seating: Seats[Job] = Seats(
             self, policy, setup.pause, setup.margin, setup.paused_per_seat
         )
+        self._sliced = policy.slice < math.inf
+        # Arrivals are nobody's business until a seat is free, or can be taken; but a timed
+        # policy sees them come, and patience counts from then.
+        self._heeding = policy.preemptive or policy.timed or self._seating.bounded
         # Whether an arrival or a new prediction may change who sits, and a bound on the
-        # seated ranks: without a new prediction they only fall.
+        # seated keys: without a new prediction they only fall, if the policy is steady.
         self._unsettled = False
-        self._worst = -math.inf
+        self._worst = FIRST
 
         self.now = self._busy = 0.0
-        self._next = 0
+        self.due = math.inf
+        self._doing: _Step | None = None
+        # How many times as long the steps under way take.
+        self._slow = 1.0
+        # Who came since the last step began.
+        self._inbox: list[int] = []
         self._free = setup.blocks
         self._prefilling: list[Job] = []
         # Every decode step moves all decoding jobs by one token, so their ages are kept
@@ -188,31 +214,30 @@ class Simulator:
         self._phase = [0] * setup.block_size
         self._finishing: list[tuple[int, int, int, Job]] = []
 
-        self._first = np.full(self._n, np.nan)
-        self._finish = np.full(self._n, np.nan)
-        self._gap = np.zeros(self._n)
+        # Who had a first and a last token: for whoever watches, who clears them.
+        self.begun: list[int] = []
+        self.finished: list[int] = []
         self._rejected = self._steps = self._evictions = self._recomputed = 0
         self._in_system = 0
         self._backlog = [0, 0]
 
     def run(self) -> Outcome:
         """Serve every request to its end."""
-        while True:
-            self._deliver()
-            if not self._in_system:
-                if self._next == self._n:
-                    break
-                self.now = self._arrival[self._next]
-                continue
-            if self._seating.promote():
-                self._unsettled = True
-            if self._policy.preemptive:
-                self._seat()
-            self._step()
+        for i, arrival in enumerate(self.traffic.arrival):
+            while self.due < arrival:
+                self.proceed()
+            self.offer(i, arrival)
+        while self.due < math.inf:
+            self.proceed()
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """What was done so far."""
+        traffic = self.traffic
         return Outcome(
-            self._first,
-            self._finish,
-            self._gap,
+            traffic.first,
+            traffic.finish,
+            traffic.gap,
             self._rejected,
             self._steps,
             self._busy,
@@ -221,6 +246,67 @@ class Simulator:
             self._recomputed,
             (self._backlog[0], self._backlog[1]),
         )
+
+    def offer(self, i: int, now: float) -> None:
+        """Request i comes, at a time between the start and the end of the steps under way."""
+        doing = self._doing
+        if doing is None:
+            # Whoever else comes at this time is in the first step, too.
+            self.now = self.due = now
+        if doing is None or not doing.stop:
+            self._inbox.append(i)
+            return
+        job = self._arrive(i)
+        if job is not None:
+            self._interrupt(doing, job, now)
+
+    def _interrupt(self, doing: _Step, job: Job, now: float) -> None:
+        """End the steps under way where an arrival among them may change who sits."""
+        full = len(self.running) >= self.seats
+        decisive = not full or self._policy.timed or self._beats(job)
+        if not decisive and not self._seating.bounded:
+            return
+        after = self._steps_until(now, doing.steps)
+        if self._seating.bounded:
+            by_seconds = self._policy.threshold.seconds
+            since = self.now + self._seconds(after) if by_seconds else self._steps + after
+            self._seating.idle(job, since)
+        if decisive:
+            self._unsettled = full
+            doing.steps, doing.stop = after, False
+        else:
+            doing.steps = self._until_promotion(doing.steps)
+        doing.seconds = self._seconds(doing.steps)
+        self.due = self.now + doing.seconds
+
+    def proceed(self) -> None:
+        """End the steps under way, and begin the next."""
+        if self._doing is not None:
+            self._end(self._doing)
+        self._deliver()
+        self._doing = None
+        self.due = math.inf
+        if not self._in_system:
+            return
+        if self._policy.timed:
+            self._seating.observe()
+        if self._seating.promote():
+            self._unsettled = True
+        if self._policy.preemptive:
+            self._seat()
+        self._doing = self._begin()
+        self.due = self.now + self._doing.seconds
+
+    def held(self) -> dict[int, int]:
+        """Tokens of every request that was offered and has not finished, by its number."""
+        jobs = (*self.running, *self._seating.paused, *self.waiting)
+        found = {job.index: self.view(job).generated for job in jobs}
+        return found | dict.fromkeys(self._inbox, 0)
+
+    @property
+    def pace(self) -> float:
+        """Seconds of one of the steps under way; NaN if idle."""
+        return self._doing.seconds / self._doing.steps if self._doing else math.nan
 
     # What the seating asks.
 
@@ -265,47 +351,80 @@ class Simulator:
         if self.setup.eviction == "swap":
             job.swapped = job.held
         else:
-            kept = int(self.setup.cached * job.computed) // self.setup.block_size
-            self._recomputed += job.computed - kept * self.setup.block_size
-            job.computed = kept * self.setup.block_size
+            self._drop(job)
         job.held = 0
         self.waiting.push(job)
         self._seating.idle(job)
 
+    def _drop(self, job: Job) -> None:
+        """Of a job's computed tokens only what is cached stays, in full blocks."""
+        size = self.setup.block_size
+        kept = int(self.setup.cached * job.computed) // size * size
+        self._recomputed += job.computed - kept
+        job.computed = kept
+
     # Arrivals.
 
     def _deliver(self) -> None:
-        while self._next < self._n and self._arrival[self._next] <= self.now:
-            job = self._arrive()
-            if job is not None and self._policy.preemptive and self._beats(job):
+        for i in self._inbox:
+            job = self._arrive(i)
+            if job is None:
+                continue
+            self._seating.idle(job)
+            if self._policy.preemptive and self._beats(job):
                 self._unsettled = True
+        self._inbox.clear()
 
-    def _arrive(self) -> Job | None:
-        """The next request joins the queue, or is refused if it could never fit."""
-        i = self._next
-        self._next += 1
-        if i == self._n // 2:
+    def _arrive(self, i: int) -> Job | None:
+        """Request i joins the queue, or is refused if it could never fit."""
+        traffic = self.traffic
+        if i == traffic.n // 2:
             self._backlog[0] = self._in_system
-        if i == self._n - 1:
+        if i == traffic.n - 1:
             self._backlog[1] = self._in_system
-        prompt, output = self._prompt[i], self._output[i]
+        prompt, output = traffic.prompt[i], traffic.output[i]
         most = -(-(prompt + output) // self.setup.block_size) + self.reserve
         if most > self.setup.blocks:
             self._rejected += 1
+            self.finished.append(i)
             return None
-        view = Request(str(i), self._arrival[i], i, prompt)
-        if self._initial is not None:
-            view.predict(self._initial[i])
-        job = Job(i, view, prompt, output, min(self._prefix[i], prompt - 1))
+        view = Request(str(i), traffic.arrival[i], i, prompt)
+        view.tenant, view.priority = traffic.tenant[i], traffic.priority[i]
+        if self._policy.source != "none" and traffic.initial is not None:
+            view.predict(traffic.initial[i])
+        job = Job(i, view, prompt, output, min(traffic.prefix[i], prompt - 1))
         self._in_system += 1
+        if self._sliced:
+            self._cut(job)
         self.waiting.push(job)
-        self._seating.idle(job)
         return job
 
     def _beats(self, job: Job) -> bool:
-        """Whether an arrival may take somebody's seat: seated ranks only ever improve."""
+        """Whether an arrival may take somebody's seat."""
         policy, view = self._policy, job.view
-        return policy.may_preempt(view) and policy.rank(view) + self.setup.margin < self._worst
+        if not policy.may_preempt(view):
+            return False
+        return behind(policy.key(view), self.setup.margin) < self._worst
+
+    # Slices.
+
+    def _cut(self, job: Job) -> None:
+        """Say where the job's next slice ends."""
+        most = int(self._policy.slice)
+        end = slice_end(job.prompt, job.generated, most, self.setup.block_size)
+        job.until = min(job.output, end)
+
+    def _slice_over(self, job: Job) -> None:
+        """A job goes back to the pool; of its KV memory it finds what is cached."""
+        self._free += job.held
+        job.held = 0
+        self._drop(job)
+        job.seated = False
+        job.last = self.now
+        self.running.remove(job)
+        self._cut(job)
+        self.waiting.push(job)
+        self._seating.idle(job)
 
     # Seats.
 
@@ -331,17 +450,14 @@ class Simulator:
         for job in self.running:
             if not job.seated:
                 self._sit_down(job)
-                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+                self._worst = max(self._worst, self._policy.key(self.view(job)))
 
     def _sit_down(self, job: Job) -> None:
         job.seated = True
         if self._computed(job):
             self._decode(job)
-            if not math.isnan(job.last):
-                token = self._time.seconds(0, self._decoding, self._context)
-                token *= self._slowness(self.now)
-                self._gap[job.index] = max(self._gap[job.index], self.now + token - job.last)
-                job.last = math.nan
+            token = self._time.seconds(0, self._decoding, self._context)
+            self._resumed(job, self.now + token * self._slowness(self.now))
         else:
             self._prefilling.append(job)
 
@@ -355,7 +471,7 @@ class Simulator:
         self._decoding += 1
         self._context += job.prompt + job.generated - 1
         self._phase[(job.prompt + job.base - 1) % self.setup.block_size] += 1
-        heapq.heappush(self._finishing, (job.output - job.base, job.index, job.base, job))
+        heapq.heappush(self._finishing, (job.until - job.base, job.index, job.base, job))
 
     def _stand_up(self, job: Job) -> None:
         if job.decoding:
@@ -377,26 +493,30 @@ class Simulator:
 
     # Steps.
 
-    def _step(self) -> None:
+    def _begin(self) -> _Step:
         """One step with prompts in it, or a stretch of decode steps."""
         fell = self._make_room()
         prefilled, context, extra, sampling = self._prefill(fell)
+        self._slow = self._slowness(self.now)
         if prefilled or extra:
             seconds = self._time.seconds(prefilled, self._decoding, context) + extra
-            self._spend(seconds * self._slowness(self.now))
-            self._advance(1)
-            for job in sampling:
-                self._sample(job)
-        elif self._decoding:
-            steps = self._stretch()
-            seconds = self._time.stretch(steps, self._decoding, self._context)
-            self._spend(seconds * self._slowness(self.now))
-            self._advance(steps)
-        else:
+            return _Step(1, seconds * self._slow, sampling)
+        if not self._decoding:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
+        steps = self._stretch()
+        stop = self._heeding or len(self.running) < self.seats
+        return _Step(steps, self._seconds(steps), [], stop)
+
+    def _end(self, done: _Step) -> None:
+        self._spend(done.seconds)
+        self._advance(done.steps)
+        for job in done.sampling:
+            self._sample(job)
         self._retire()
         if self._refining and self._seating.contested:
             self._refine()
+        if not self._policy.steady:
+            self._reconsider()
 
     def _make_room(self) -> bool:
         """Evict from the tail until every decoding job has a block for its next token."""
@@ -415,7 +535,11 @@ class Simulator:
         for job in list(self._prefilling):
             chunk = min(job.prompt + job.generated - job.computed, budget)
             need = -(-(job.computed + chunk) // self.setup.block_size) - job.held
-            while need > spare and (self._seating.paused or self.running[-1] is not job):
+            while (
+                job.seated
+                and need > spare
+                and (self._seating.paused or self.running[-1] is not job)
+            ):
                 self._fall()
                 spare = self._free - self._growth(1)
                 fell = True
@@ -429,7 +553,7 @@ class Simulator:
         while not fell and budget > 0 and len(self.running) < self.seats and self.waiting:
             job = self.waiting.peek()
             if self._computed(job):
-                chunk, need, more = 0, job.swapped, 1
+                chunk, need, more = 0, -(-job.computed // self.setup.block_size), 1
             else:
                 chunk, more = min(job.prompt + job.generated - job.computed, budget), 0
                 need = max(job.swapped, -(-(job.computed + chunk) // self.setup.block_size))
@@ -445,7 +569,7 @@ class Simulator:
             job.held = need
             self._sit_down(job)
             if self._policy.preemptive:
-                self._worst = max(self._worst, self._policy.rank(self.view(job)))
+                self._worst = max(self._worst, self._policy.key(self.view(job)))
             if not job.decoding:
                 budget -= chunk
                 chunks.append((job, chunk))
@@ -464,22 +588,27 @@ class Simulator:
     def _fall(self) -> None:
         """Somebody loses its memory: the worst paused one, else the tail of ``running``."""
         paused = self._seating.paused
+        if not paused and self._policy.preemptive:
+            # As the seating leaves it before every step in which memory is short.
+            self.running.sort(key=lambda job: self._policy.key(self.view(job)))
         self.evict(paused[-1] if paused else self.running.pop())
 
     def _sample(self, job: Job) -> None:
         """A prompt is done: its first token, or its next after an eviction."""
         if job.generated == 0:
-            self._first[job.index] = self.now
-        self._resumed(job)
+            self.traffic.first[job.index] = self.now
+            self.begun.append(job.index)
+        self._resumed(job, self.now)
         job.generated += 1
-        if job.generated >= job.output:
-            self._finished(job)
-        else:
+        if job.generated < job.until:
             self._decode(job)
+        else:
+            self._leave(job)
 
-    def _resumed(self, job: Job) -> None:
+    def _resumed(self, job: Job, now: float) -> None:
         if not math.isnan(job.last):
-            self._gap[job.index] = max(self._gap[job.index], self.now - job.last)
+            gap = self.traffic.gap
+            gap[job.index] = max(gap[job.index], now - job.last)
             job.last = math.nan
 
     def _stretch(self) -> int:
@@ -490,27 +619,28 @@ class Simulator:
         steps = finishing[0][0] - self._tick
         if self._refining and self._seating.contested:
             steps = min(steps, self.setup.interval)
-        if self._seating.next_promotion < self._steps + steps:
-            steps = max(int(self._seating.next_promotion) - self._steps, 1)
-        steps = min(steps, self._memory_lasts(steps))
-        if self._next == self._n:
-            return steps
-        full = len(self.running) >= self.seats
-        if full and not self._policy.preemptive:
-            return steps
-        # An arrival is admitted, or compared, at the end of the step it falls into.
-        time, decoding, context = self._time, self._decoding, self._context
-        slowness = self._slowness(self.now)
-        end = self.now + slowness * time.stretch(steps, decoding, context)
-        while self._next < self._n and self._arrival[self._next] <= end:
-            arrival = self._arrival[self._next]
-            job = self._arrive()
-            if job is None or (full and not self._beats(job)):
-                continue
-            self._unsettled = full
-            left = (arrival - self.now) / slowness
-            return steps_within(time, left, steps, decoding, context) or 1
-        return steps
+        if not self._policy.steady and self._seating.contested:
+            holds = min(self._policy.holds(self.view(job)) for job in self.running)
+            steps = max(int(min(holds, steps)), 1)
+        if self._seating.bounded:
+            steps = self._until_promotion(steps)
+        return min(steps, self._memory_lasts(steps))
+
+    def _until_promotion(self, steps: int) -> int:
+        """Decode steps after which somebody may have starved, at most ``steps``."""
+        due = self._seating.next_promotion
+        if not self._policy.threshold.seconds:
+            return max(int(min(due - self._steps, steps)), 1)
+        return steps if due == math.inf else self._steps_until(due, steps)
+
+    def _steps_until(self, time: float, most: int) -> int:
+        """Decode steps from now that end by this time, at most so many, at least 1."""
+        left = (time - self.now) / self._slow
+        return steps_within(self._time, left, most, self._decoding, self._context) or 1
+
+    def _seconds(self, steps: int) -> float:
+        """Seconds of so many decode steps from now."""
+        return self._slow * self._time.stretch(steps, self._decoding, self._context)
 
     def _memory_lasts(self, steps: int) -> int:
         """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
@@ -549,14 +679,24 @@ class Simulator:
             _, _, base, job = heapq.heappop(finishing)
             if job.decoding and job.base == base:
                 self._settle(job)
-                self._finished(job)
+                self._leave(job)
+
+    def _leave(self, job: Job) -> None:
+        """A job has the last token of its answer, or of a slice of it."""
+        if job.generated < job.output:
+            self._slice_over(job)
+        else:
+            self._finished(job)
 
     def _finished(self, job: Job) -> None:
-        self._finish[job.index] = self.now
+        self.traffic.finish[job.index] = self.now
+        self.finished.append(job.index)
         self._free += job.held
         job.held = 0
         job.seated = False
         self.running.remove(job)
+        if self._policy.timed:
+            self._policy.leave(self.view(job))
         self._in_system -= 1
 
     def _refine(self) -> None:
@@ -573,9 +713,14 @@ class Simulator:
         ages = [job.base + self._tick - 1 for job in due]
         index = np.array([job.index for job in due])
         true = np.array([job.output for job in due], dtype=np.float64) - ages
-        assert self._errors is not None
-        found = self._errors.remaining(index, true, np.array(ages), self._rng).tolist()
+        traffic = self.traffic
+        assert traffic.errors is not None
+        found = traffic.errors.remaining(index, true, np.array(ages), traffic.rng).tolist()
         for job, left, age in zip(due, found, ages, strict=True):
             job.view.refine(left, age)
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        """Seated keys may have got worse."""
         self._unsettled = bool(self.waiting) or bool(self._seating.paused)
-        self._worst = math.inf
+        self._worst = LAST

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.bench.measure import reached
+from lengthwise.bench.tenants import by_tenant
 from lengthwise.sim.engine import Outcome
 from lengthwise.sim.workload import Workload
 
 
-def figures(workload: Workload, outcome: Outcome) -> dict[str, Any]:
-    """What results.json keeps of a run; times in simulated seconds.
+def figures(workload: Workload, outcome: Outcome, until: int | None = None) -> dict[str, Any]:
+    """What results.json keeps of a run; times in simulated seconds; ``until`` as in the bench.
 
     ``overloaded`` tells that requests pile up: more of them are in the system at the
     last arrival than seats could explain, and half as many again as at half time.
@@ -30,6 +32,7 @@ def figures(workload: Workload, outcome: Outcome) -> dict[str, Any]:
     waiting = np.maximum(ttft, outcome.gap[done])
     several = output > 1
     tpot = (finish - first)[several] / (output[several] - 1)
+    tenants = [workload.tenant[i] for i in np.flatnonzero(done)] if workload.tenant else []
     makespan = float(finish.max() - workload.arrival[0])
     return found | {
         "mean_latency_s": float(latency.mean()),
@@ -38,6 +41,7 @@ def figures(workload: Workload, outcome: Outcome) -> dict[str, Any]:
         "mean_ttft_s": float(ttft.mean()),
         "p99_ttft_s": float(np.quantile(ttft, 0.99)),
         "mean_tpot_s": float(tpot.mean()) if several.any() else 0.0,
+        "mean_latency_per_token_s": float((latency / output).mean()),
         "max_waiting_s": float(waiting.max()),
         "mean_max_waiting_s": float(waiting.mean()),
         "output_tokens": int(output.sum()),
@@ -51,6 +55,8 @@ def figures(workload: Workload, outcome: Outcome) -> dict[str, Any]:
         # Scheduling and predicting take no simulated time.
         "scheduler_ms_per_step": 0.0,
         "predictor_ms_per_step": 0.0,
+        "tenants": by_tenant(tenants, latency, ttft, waiting, output),
+        **reached(finish - workload.arrival[0], until),
     }
 
 

@@ -70,6 +70,8 @@ def read_runs(folder: Path) -> list[Run]:
                         np.array([row["tokens"] for row in rows]),
                         name=f"{folder.name}-{number}",
                         id=tuple(row["id"] for row in rows),
+                        tenant=tuple(row.get("tenant") for row in rows),
+                        priority=np.array([row.get("priority", 0) for row in rows]),
                     ),
                     setup["kv_blocks"],
                     setup["block_size"],

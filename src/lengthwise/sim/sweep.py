@@ -7,10 +7,11 @@ import math
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -18,6 +19,8 @@ from rich.table import Table
 from scipy import stats
 from tqdm import tqdm
 
+from lengthwise.bench.tenants import show_tenants
+from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Setup, Simulator
@@ -26,8 +29,56 @@ from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample, with_arrivals
 
+P = TypeVar("P")
+C = TypeVar("C")
+
 DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
 """Predictor of a policy that is given none, by the kind of prediction it uses."""
+
+
+class Serving(Protocol):
+    """A kind of engine: what serves a workload under a policy."""
+
+    def check(self, plan: Plan) -> None:
+        """Raises UserError if it cannot serve the plan."""
+
+    def source(self, policy: str) -> Source:
+        """The prediction a policy uses; raises UserError if there is no such policy."""
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run under the names of results.json."""
+
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Its settings, for results.json."""
+
+
+class Continuous:
+    """Continuous batching on one engine, as vLLM does it."""
+
+    def check(self, plan: Plan) -> None:
+        """Its step times must be there."""
+        load_profile(plan.profile)
+
+    def source(self, policy: str) -> Source:
+        """As the policy says."""
+        return make_policy(policy).source
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run."""
+        time = load_profile(plan.profile)
+        made = make_policy(policy), make_predictor(predictor)
+        outcome = Simulator(workload, *made, time, plan.setup, seed).run()
+        piled_up = bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats)
+        found = figures(workload, outcome, plan.until)
+        return {"seats": plan.setup.seats, **found, "overloaded": piled_up}
+
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Seats, memory and what preemption costs."""
+        return asdict(plan.setup)
 
 
 @dataclass(frozen=True)
@@ -40,6 +91,8 @@ class Plan:
         process: arrival process for the rates (see ``with_arrivals``).
         requests: how many to resample from the workload; None serves it as it is.
         seeds: independent repetitions, for the confidence intervals.
+        until: also say when so many requests had finished.
+        serving: which kind of engine; ``setup`` is the continuous one's.
     """
 
     workload: Workload
@@ -52,6 +105,8 @@ class Plan:
     requests: int | None = None
     seeds: int = 1
     workers: int = 0
+    until: int | None = None
+    serving: Serving = field(default_factory=Continuous)
 
 
 @dataclass(frozen=True)
@@ -72,18 +127,9 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         workload = with_arrivals(workload, plan.process, case.rate, plan.cv, case.seed)
     elif plan.process == "burst":
         workload = with_arrivals(workload, "burst")
-    name, predictor = split(case.spec)
+    name, predictor = split(case.spec, plan.serving)
     start = time.perf_counter()
-    simulator = Simulator(
-        workload,
-        make_policy(name),
-        make_predictor(predictor),
-        load_profile(plan.profile),
-        plan.setup,
-        case.seed,
-    )
-    outcome = simulator.run()
-    found = figures(workload, outcome)
+    found = plan.serving.run(plan, workload, name, predictor, case.seed)
     return {
         "policy": name,
         "predictor": predictor,
@@ -91,18 +137,17 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "model": Path(plan.profile).stem,
         "rate": case.rate,
         "arrivals": "burst" if workload.arrival[-1] == 0 else plan.process,
-        "seats": plan.setup.seats,
         "seed": case.seed,
         **found,
-        "overloaded": workload.arrival[-1] > 0 and overloaded(outcome, plan.setup.seats),
         "simulated_in_s": time.perf_counter() - start,
     }
 
 
-def split(spec: str) -> tuple[str, str]:
+def split(spec: str, serving: Serving | None = None) -> tuple[str, str]:
     """Policy and predictor of ``policy@predictor``; each policy has a default predictor."""
     name, at, predictor = spec.partition("@")
-    return name, predictor if at else DEFAULTS[make_policy(name).source]
+    source = (serving or Continuous()).source(name)
+    return name, predictor if at else DEFAULTS[source]
 
 
 def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
@@ -113,11 +158,9 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     Raises:
         UserError: for an unknown policy, predictor or profile, before anything runs.
     """
-    load_profile(plan.profile)
+    plan.serving.check(plan)
     for spec in plan.policies:
-        name, predictor = split(spec)
-        make_policy(name)
-        make_predictor(predictor)
+        make_predictor(split(spec, plan.serving)[1])
     if plan.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {plan.seeds}")
     cases = [
@@ -126,23 +169,7 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
         for spec in plan.policies
         for seed in range(plan.seeds)
     ]
-    workers = min(plan.workers or os.cpu_count() or 1, len(cases))
-    bar = tqdm(total=len(cases), desc="simulate", unit="run")
-    if workers == 1:
-        runs = []
-        for case in cases:
-            runs.append(run_case(plan, case))
-            bar.update()
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _share, (plan,)) as pool:
-            futures = {pool.submit(_shared_case, case): i for i, case in enumerate(cases)}
-            by_number: dict[int, dict[str, Any]] = {}
-            for future in as_completed(futures):
-                by_number[futures[future]] = future.result()
-                bar.update()
-        runs = [by_number[i] for i in range(len(cases))]
-    bar.close()
+    runs = in_parallel(run_case, plan, cases, plan.workers)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"setup": _described(plan), "runs": runs}, indent=1)
@@ -150,15 +177,39 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     return runs
 
 
-_PLAN: list[Plan] = []
+def in_parallel(
+    run: Callable[[P, C], dict[str, Any]], plan: P, cases: list[C], workers: int
+) -> list[dict[str, Any]]:
+    """Run every case, on so many cores (0: all); the results are in the cases' order."""
+    workers = min(workers or os.cpu_count() or 1, len(cases))
+    with tqdm(total=len(cases), desc="simulate", unit="run") as bar:
+        if workers == 1:
+            runs = []
+            for case in cases:
+                runs.append(run(plan, case))
+                bar.update()
+            return runs
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _share, (run, plan)) as pool:
+            futures = {pool.submit(_shared_case, case): i for i, case in enumerate(cases)}
+            by_number: dict[int, dict[str, Any]] = {}
+            for future in as_completed(futures):
+                by_number[futures[future]] = future.result()
+                bar.update()
+    return [by_number[i] for i in range(len(cases))]
 
 
-def _share(plan: Plan) -> None:
-    _PLAN[:] = [plan]
+_SHARED: list[Any] = []
 
 
-def _shared_case(case: Case) -> dict[str, Any]:
-    return run_case(_PLAN[0], case)
+def _share(run: Any, plan: Any) -> None:
+    _SHARED[:] = [run, plan]
+
+
+def _shared_case(case: Any) -> dict[str, Any]:
+    run, plan = _SHARED
+    found: dict[str, Any] = run(plan, case)
+    return found
 
 
 def _described(plan: Plan) -> dict[str, Any]:
@@ -168,7 +219,7 @@ def _described(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile,
         "process": plan.process,
         "cv": plan.cv,
-        **{name: getattr(plan.setup, name) for name in Setup.__dataclass_fields__},
+        **plan.serving.described(plan),
     }
 
 
@@ -185,7 +236,8 @@ def show(runs: list[dict[str, Any]]) -> None:
     """A line for each policy and rate; ± is a 95 % confidence interval over the seeds."""
     table = Table(title="lengthwise simulate (times in simulated seconds)")
     heads = "policy predictor rate mean p50 p99 TTFT maxwait tok/s preempt speed-up TTFT-ratio"
-    for head in heads.split():
+    until = runs[0].get("until")
+    for head in [*heads.split(), *([f"first {until}"] if until else [])]:
         table.add_column(head, justify="left" if head in ("policy", "predictor") else "right")
     groups: dict[tuple[Any, str, str], list[dict[str, Any]]] = {}
     for run in runs:
@@ -209,9 +261,11 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{_mean(group, 'preemptions'):.0f}",
             f"{_mean(first, 'mean_latency_s') / mean:.2f}x",
             f"{_mean(first, 'mean_ttft_s') / _mean(group, 'mean_ttft_s'):.2f}x",
+            *([_until(group)] if until else []),
         )
     console = Console(width=150)
     console.print(table)
+    show_tenants(runs)
     for rate in dict.fromkeys(run["rate"] for run in runs):
         if any(run.get("overloaded") for run in runs if run["rate"] == rate):
             what = "the trace's own rate" if rate is None else f"{rate:g} requests/s"
@@ -221,6 +275,11 @@ def show(runs: list[dict[str, Any]]) -> None:
     rejected = max(run["rejected"] for run in runs)
     if rejected:
         console.print(f"{rejected} requests are larger than the KV memory: rejected")
+
+
+def _until(group: list[dict[str, Any]]) -> str:
+    reached = all(run["until_s"] is not None for run in group)
+    return f"{_mean(group, 'until_s'):.3g}s" if reached else "never"
 
 
 def _mean(group: list[dict[str, Any]], name: str) -> float:

@@ -14,11 +14,29 @@ from lengthwise.online.messages import Start
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
+from lengthwise.slices.piece import max_tokens
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 
 ORACLE_HINT = "lengthwise_true_tokens"
 """Key in a request's ``extra_args`` that the oracle predictor reads; only it does."""
+
+PREDICTED_HINT = "lengthwise_predicted_tokens"
+"""Key in a request's ``extra_args`` with a router's prediction: it is not made again."""
+
+TENANT_HINT = "lengthwise_tenant"
+"""Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): whose request it is."""
+
+
+def hints_of(request: Any) -> dict[str, Any]:
+    """What the client of a vLLM request said beside its sampling parameters."""
+    return getattr(request.sampling_params, "extra_args", None) or {}
+
+
+def tenant_of(request: Any) -> str | None:
+    """Whose request it is, as the client said."""
+    tenant = hints_of(request).get(TENANT_HINT)
+    return None if tenant is None else str(tenant)
 
 
 class ArrivalPredictor:
@@ -55,7 +73,7 @@ class OraclePredictor(ArrivalPredictor):
 
     def submit(self, request: Any) -> bool:
         """Reads the hint; a request without it stays unpredicted."""
-        hints = getattr(request.sampling_params, "extra_args", None) or {}
+        hints = hints_of(request)
         if ORACLE_HINT in hints:
             self._ready.append((request.request_id, float(hints[ORACLE_HINT])))
         return ORACLE_HINT in hints
@@ -153,12 +171,44 @@ class ProcessPredictor(ArrivalPredictor):
         self._client.close()
 
 
+class HandedOnPredictor(ArrivalPredictor):
+    """Takes a router's prediction where a request brings one, and asks another otherwise."""
+
+    def __init__(self, otherwise: ArrivalPredictor) -> None:
+        self._otherwise = otherwise
+        self._brought: list[tuple[str, float]] = []
+
+    def submit(self, request: Any) -> bool:
+        """Reads the hint; only without one is anything predicted here."""
+        hints = hints_of(request)
+        if PREDICTED_HINT not in hints:
+            return self._otherwise.submit(request)
+        self._brought.append((request.request_id, float(hints[PREDICTED_HINT])))
+        return True
+
+    def ready(self) -> list[tuple[str, float]]:
+        """What was brought along, and what the other one has finished."""
+        brought, self._brought = self._brought, []
+        return [*brought, *self._otherwise.ready()]
+
+    def finished(self, request: Any) -> None:
+        """The other one may learn from it."""
+        self._otherwise.finished(request)
+
+    def stats(self) -> dict[str, float]:
+        """The other one's counters."""
+        return self._otherwise.stats()
+
+    def close(self) -> None:
+        """The other one ends."""
+        self._otherwise.close()
+
+
 def asked_of(request: Any) -> Asked:
     """A vLLM request as predictors see it; the application is what the client calls it."""
-    hints = getattr(request.sampling_params, "extra_args", None) or {}
-    application = hints.get("template", hints.get("tenant")) or ""
+    application = hints_of(request).get("template", tenant_of(request)) or ""
     prompt_ids = list(request.prompt_token_ids)
-    return Asked(request.request_id, prompt_ids, "", request.max_tokens, str(application))
+    return Asked(request.request_id, prompt_ids, "", max_tokens(request), str(application))
 
 
 def make_arrival_predictor(source: Source, settings: Settings, model: str) -> ArrivalPredictor:
@@ -169,7 +219,13 @@ def make_arrival_predictor(source: Source, settings: Settings, model: str) -> Ar
     """
     if source == "oracle":
         return OraclePredictor()
-    if source == "none" or settings.probe is None:
+    if source == "none":
+        return NoPredictor()
+    return HandedOnPredictor(_own_predictor(settings, model))
+
+
+def _own_predictor(settings: Settings, model: str) -> ArrivalPredictor:
+    if settings.probe is None:
         return NoPredictor()
     # Loaded here in any case: what is wrong with it is said before serving begins.
     scorer = Scorer.load(settings.probe, model)

@@ -16,7 +16,7 @@ class Costs:
     lengthwise added to it and to the handling of outputs. ``predict_s`` is tap + probe +
     refinement on the worker's step path, ``prompt_s`` what the prompt predictor takes of
     the engine's own process, off that path; ``service_s`` is the processor time of its own
-    process, if it has one.
+    process, if it has one. ``slices`` counts those after each request's first.
     """
 
     steps: int = 0
@@ -28,6 +28,7 @@ class Costs:
     pauses: int = 0
     evictions: int = 0
     recomputed_tokens: int = 0
+    slices: int = 0
 
     @contextmanager
     def timed(self, field: str) -> Iterator[None]:

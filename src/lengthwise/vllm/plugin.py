@@ -1,4 +1,4 @@
-"""vLLM's entry point: hangs the tap into the worker, in whatever process it runs.
+"""vLLM's entry point: hangs tap and slices into worker and client, wherever they run.
 
 vLLM loads general plug-ins in every process and only logs their errors, so nothing
 here can fail silently: the scheduler checks that predictions really arrive.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from lengthwise.slices.client import install
 from lengthwise.vllm.settings import KEY, Settings
 
 
 def register() -> None:
-    """Wrap ``Worker.load_model``; workers without lengthwise settings are untouched."""
+    """Wrap ``Worker.load_model`` and the making of clients; without our settings no change."""
     from vllm.v1.worker.gpu_worker import Worker
+
+    install()
 
     original = Worker.load_model
     if getattr(original, "lengthwise", False):
@@ -35,6 +38,10 @@ def attach(worker: Any) -> None:
     if KEY not in (config.additional_config or {}):
         return
     settings = Settings.read(config.additional_config)
+    if settings.slice is not None:
+        from lengthwise.slices.resume import resume_in_worker
+
+        resume_in_worker(worker.model_runner)
     from lengthwise.vllm.observers import make_observer
     from lengthwise.vllm.tap import Tap
 

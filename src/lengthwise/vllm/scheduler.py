@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import vllm
 from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
 
+from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.slices.piece import max_tokens
+from lengthwise.slices.resume import resume, returns
 from lengthwise.vllm import surface
-from lengthwise.vllm.arrivals import make_arrival_predictor
+from lengthwise.vllm.arrivals import hints_of, make_arrival_predictor, tenant_of
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine
@@ -26,6 +31,9 @@ from lengthwise.vllm.waiting import RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
 
+_STRAYS = 4096
+"""Views of requests between two slices that may be kept beside those that are here."""
+
 _PATIENCE = 16
 """Steps with sampled tokens but no prediction after which something is wrong."""
 
@@ -35,6 +43,9 @@ class Scheduler(StockScheduler):
 
     Only the order of things is ours: who is admitted next, who keeps a seat, who is
     the victim when memory runs out. Tokens, blocks and outputs stay vLLM's.
+
+    Attributes:
+        clock: seconds, by which policies count waiting; a benchmark has its own.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,9 +56,10 @@ class Scheduler(StockScheduler):
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
         self._policy = make_policy(settings.policy)
+        self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
-        self.waiting = RankedRequestQueue(self._rank, self._seq)
+        self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view))
         engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(
             engine,
@@ -71,20 +83,37 @@ class Scheduler(StockScheduler):
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """A request arrives; its prediction follows when it is ready."""
+        if self._policy.slice < math.inf:
+            resume(request)
         if request.request_id not in self._views:
-            hints = getattr(request.sampling_params, "extra_args", None) or {}
-            self._views[request.request_id] = Request(
-                request.request_id,
-                request.arrival_time,
-                self._arrived,
-                request.num_prompt_tokens,
-                tenant=hints.get("tenant"),
-                deadline=hints.get("deadline"),
-            )
-            self._arrived += 1
+            self._forget_strays()
+            self._views[request.request_id] = self._new_view(request)
             self._views[request.request_id].awaited = self._arrivals.submit(request)
             self._seats.idle(request)
+        elif request.request_id not in self.requests:
+            # The next slice of a request keeps its view: it is predicted once.
+            self._views[request.request_id].generated = request.num_output_tokens
+            self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
+
+    def _forget_strays(self) -> None:
+        """Drop views of requests whose next slice went elsewhere, once there are many."""
+        if len(self._views) > 2 * len(self.requests) + _STRAYS:
+            for request_id in self._views.keys() - self.requests.keys():
+                self._policy.leave(self._views.pop(request_id))
+
+    def _new_view(self, request: Any) -> Request:
+        self._arrived += 1
+        return Request(
+            request.request_id,
+            self.clock(),
+            self._arrived - 1,
+            request.num_prompt_tokens,
+            request.num_output_tokens,
+            tenant=tenant_of(request),
+            priority=request.priority,
+            deadline=hints_of(request).get("deadline"),
+        )
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""
@@ -92,10 +121,11 @@ class Scheduler(StockScheduler):
         ready = self._arrivals.ready()
         for request_id, tokens in ready:
             self._predict(request_id, tokens)
+        self._seats.leave()
+        self._seats.observe()
         news = self._seats.promote() or bool(ready)
         if self._policy.preemptive:
             before = self._seats.pauses
-            self._seats.leave()
             self._seats.look(news)
             COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
@@ -109,7 +139,12 @@ class Scheduler(StockScheduler):
             setattr(output, WANTED, due and self._seats.contested)
         self._seats.rejoin()
         for new in output.scheduled_new_reqs:
-            self._views[new.req_id].started = True
+            view = self._views[new.req_id]
+            if view.generated:
+                COSTS.slices += 1
+                computed = self.requests[new.req_id].num_tokens - new.num_computed_tokens
+                COSTS.recomputed_tokens += computed - 1
+            view.started = True
         return output
 
     def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
@@ -144,23 +179,27 @@ class Scheduler(StockScheduler):
         super().shutdown()
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        self._arrivals.finished(request)
-        self._views.pop(request.request_id, None)
-        self._seats.forget(request)
+        if returns(request, self.max_model_len):
+            self._seats.forget(request)
+        else:
+            self._arrivals.finished(request)
+            self._seats.gone(request)
+            del self._views[request.request_id]
         return super()._free_request(request, *args, **kwargs)
 
-    def _rank(self, request: Any) -> float:
-        return self._policy.rank(self._views[request.request_id])
-
-    def _seq(self, request: Any) -> int:
-        return self._views[request.request_id].seq
+    def _view(self, request: Any) -> Request:
+        return self._views[request.request_id]
 
     def _predict(self, request_id: str, tokens: float) -> None:
         view = self._views.get(request_id)
         if view is None or view.probed:
             return
-        request = self.requests[request_id]
-        view.predict(min(tokens, request.max_tokens))
+        request = self.requests.get(request_id)
+        if request is None:
+            # Between two slices: it is ranked when the next one arrives.
+            view.predict(tokens)
+            return
+        view.predict(min(tokens, max_tokens(request)))
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
 

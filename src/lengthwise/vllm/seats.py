@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lengthwise.core.lanes import Lanes
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
 from lengthwise.core.seats import UNLIMITED
@@ -36,15 +37,20 @@ class VllmEngine:
         self._scheduler.running = requests
 
     @property
-    def waiting(self) -> RankQueue[Any]:
+    def waiting(self) -> RankQueue[Any] | Lanes[Any]:
         """What vLLM's waiting queue is made of."""
-        ranked: RankQueue[Any] = self._scheduler.waiting.ranked
+        ranked: RankQueue[Any] | Lanes[Any] = self._scheduler.waiting.ranked
         return ranked
 
     @property
     def step(self) -> int:
         """vLLM's own count."""
         return int(self._scheduler.current_step)
+
+    @property
+    def now(self) -> float:
+        """The scheduler's clock."""
+        return float(self._scheduler.clock())
 
     @property
     def taken_seats(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,6 +33,7 @@ class Settings:
         scoring: where prompts are scored: on a thread of the engine, in a process of its
             own, or (auto) the former if the predictor is cheap.
         scoring_timeout: seconds of silence after which that process is given up.
+        align: slices end where a block of the KV cache does (:mod:`lengthwise.slices.piece`).
         learn: go on learning from finished requests (:mod:`lengthwise.online.learner`).
         learning: options for that (:class:`lengthwise.online.options.Learning`).
     """
@@ -46,6 +48,7 @@ class Settings:
     record_every: int = 8
     scoring: str = "auto"
     scoring_timeout: float = 10.0
+    align: bool = True
     learn: bool = False
     learning: dict[str, Any] = field(default_factory=dict)
 
@@ -64,13 +67,22 @@ class Settings:
     def probing(self) -> bool:
         """Whether the policy ranks by the probe, and there is one.
 
-        With a prompt predictor alone TRAIL ranks by that, as its peer TRAIL-BERT does.
+        With a prompt predictor alone TRAIL ranks by that, as its peer TRAIL-BERT does; and
+        in slices, for the worker forgets what the probe has read where a slice ends.
         """
         if self.probe is None or make_policy(self.policy).source != "probe":
+            return False
+        if self.slice is not None:
             return False
         from lengthwise.predictors.store import has_probe
 
         return has_probe(self.probe)
+
+    @property
+    def slice(self) -> int | None:
+        """Most tokens served at a time; None if requests run without being sliced."""
+        most = make_policy(self.policy).slice
+        return int(most) if math.isfinite(most) else None
 
     def additional_config(self) -> dict[str, Any]:
         """The value for vLLM's ``additional_config``."""

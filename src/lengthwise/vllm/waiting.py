@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from vllm.v1.core.sched.request_queue import RequestQueue
 
+from lengthwise.core.lanes import Lanes
 from lengthwise.core.queue import RankQueue
 
 
 class RankedRequestQueue(RequestQueue):  # type: ignore[misc]
-    """A vLLM RequestQueue whose front is the smallest rank.
+    """A vLLM RequestQueue whose front is the smallest key.
 
     Prepending (what vLLM does with a preempted request) is adding: the policy
     decides where a request belongs, and its arrival still breaks ties.
     """
 
-    def __init__(self, rank: Callable[[Any], float], seq: Callable[[Any], int]) -> None:
-        self.ranked: RankQueue[Any] = RankQueue(rank, seq)
+    def __init__(self, ranked: RankQueue[Any] | Lanes[Any]) -> None:
+        self.ranked = ranked
 
     def add_request(self, request: Any) -> None:
         self.ranked.push(request)

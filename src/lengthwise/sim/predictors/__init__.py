@@ -42,6 +42,8 @@ def make_predictor(spec: str) -> Predictor:
     - ``ssjf:FILE``: real BERT classes of requests about as long (within 10 %), each class
       standing for its mean true length. Lengths outside the file's count as its ends.
     - ``file:FILE``: a column ``predicted``, one record a request; empty is unknown.
+    - ``forest``: a random forest on prompt length and application (what stands before the
+      colon of an id), out of the bag: for workloads in which no request is there twice.
     - ``refined`` or ``refined:FILE.json``: a refining probe with a fitted ``ErrorModel``.
       Nothing is known at arrival unless another predictor stands before it with a ``+``:
       ``lognormal:0.8+refined``.

@@ -84,6 +84,22 @@ def _ssjf(argument: str) -> Rule:
     return rule
 
 
+def _forest(argument: str) -> Rule:
+    """Magnus's forest without the user's words: what trees say that have not seen the request."""
+    from lengthwise.predictors.forest import Forest
+
+    def rule(workload: Workload, rng: Rng) -> Floats:
+        names = [id.partition(":")[0] for id in workload.id] or ["all"] * len(workload)
+        # A column for each application: there is no order among them.
+        columns = np.array(names)[:, None] == np.unique(names)
+        features = np.column_stack([workload.prompt, columns]).astype(np.float32)
+        options = {"n_estimators": 100, "min_samples_leaf": 5}
+        _, unseen = Forest.fit(features, workload.output, int(rng.integers(1 << 31)), **options)
+        return floored(unseen)
+
+    return rule
+
+
 def _file(argument: str) -> Rule:
     def prediction(record: Record) -> float:
         unknown = "predicted" in record and record["predicted"] in ("", None)
@@ -119,6 +135,7 @@ RULES: dict[str, tuple[Source, Literal["never", "maybe", "always"], Callable[[st
     "confusion": ("prompt", "always", _confusion),
     "ssjf": ("prompt", "always", _ssjf),
     "file": ("prompt", "always", _file),
+    "forest": ("prompt", "never", _forest),
 }
 """Name: source, whether it takes an argument, and what builds its rule from that."""
 """Name: source, whether it takes an argument, and what builds its rule from that."""

@@ -33,6 +33,8 @@ class Workload:
         name: where the requests come from.
         dropped: records of the source left out on purpose (failed requests and the like).
         id: the requests' own ids, n of them, or none.
+        tenant: whose requests they are, n names (None: nobody's), or none.
+        priority: [n] the clients' classes, the lower first; left out, 0.
 
     Raises:
         UserError: names the first record that is not a request.
@@ -45,20 +47,25 @@ class Workload:
     name: str = "workload"
     dropped: int = 0
     id: tuple[str, ...] = ()
+    tenant: tuple[str | None, ...] = ()
+    priority: Tokens = field(default_factory=_no_tokens)
 
     def __post_init__(self) -> None:
         if not np.size(self.prefix):
             object.__setattr__(self, "prefix", np.zeros(len(self.arrival), np.int64))
+        if not np.size(self.priority):
+            object.__setattr__(self, "priority", np.zeros(len(self.arrival), np.int64))
         self._own("arrival", np.float64)
-        for name in ("prompt", "output", "prefix"):
+        for name in ("prompt", "output", "prefix", "priority"):
             if np.asarray(getattr(self, name)).dtype.kind not in "iu":
-                raise UserError(f"{self.name}: {name} must be whole numbers of tokens")
+                raise UserError(f"{self.name}: {name} must be whole numbers")
             self._own(name, np.int64)
         bad = first_bad(self.arrival, self.prompt, self.output, self.prefix)
         if bad is not None:
             raise UserError(f"{self.name}, record {bad[0] + 1}: {bad[1]}")
-        if len(self.id) not in (0, len(self)):
-            raise UserError(f"{self.name}: {len(self.id)} ids for {len(self)} requests")
+        for names, what in ((self.id, "ids"), (self.tenant, "tenants")):
+            if len(names) not in (0, len(self)):
+                raise UserError(f"{self.name}: {len(names)} {what} for {len(self)} requests")
         if self.arrival[0] != 0:
             raise UserError(f"{self.name}, record 1: the first arrival must be at 0")
 
@@ -94,8 +101,20 @@ class Workload:
         """
         if not 1 <= n <= len(self):
             raise UserError(f"{self.name} has {len(self)} requests: cannot take the first {n}")
-        arrays = (self.arrival[:n], self.prompt[:n], self.output[:n], self.prefix[:n])
-        return Workload(*arrays, self.name, self.dropped, self.id[:n])
+        return replace(self.rows(np.arange(n), self.arrival[:n]), dropped=self.dropped)
+
+    def rows(self, index: NDArray[np.integer], arrival: Seconds) -> Workload:
+        """Some of the requests, whole, with arrivals of their own: [m] indices, [m] seconds."""
+        return Workload(
+            arrival,
+            self.prompt[index],
+            self.output[index],
+            self.prefix[index],
+            self.name,
+            id=tuple(self.id[row] for row in index) if self.id else (),
+            tenant=tuple(self.tenant[row] for row in index) if self.tenant else (),
+            priority=self.priority[index],
+        )
 
     def scaled_to(self, rate: float) -> Workload:
         """The same requests, their times stretched to ``rate`` per second; a burst stays one.

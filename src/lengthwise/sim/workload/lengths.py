@@ -21,16 +21,8 @@ _Sampler = Callable[[np.random.Generator, int], _Sizes]
 
 
 def resample(workload: Workload, n: int, seed: int) -> Workload:
-    """n requests drawn with replacement, whole: prompt, output, prefix and id stay together."""
-    rows = _generator(n, seed).integers(len(workload), size=n)
-    return Workload(
-        np.zeros(n),
-        workload.prompt[rows],
-        workload.output[rows],
-        workload.prefix[rows],
-        workload.name,
-        id=tuple(workload.id[row] for row in rows) if workload.id else (),
-    )
+    """n requests drawn with replacement, whole, as a burst."""
+    return workload.rows(_generator(n, seed).integers(len(workload), size=n), np.zeros(n))
 
 
 def fitted(workload: Workload, n: int, seed: int, law: str = "lognormal") -> Workload:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lengthwise.clients import client_of
 from lengthwise.errors import UserError
 from lengthwise.sim.workload.core import Workload, first_bad
 from lengthwise.sim.workload.layouts import FORMATS, LAYOUTS, Layout, Row, RowOf, layout_of
@@ -31,7 +32,8 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
       Of both, an empty prompt or answer is left out always.
     - ``plain``: ``prompt_tokens, output_tokens`` and perhaps ``arrival_s`` or ``t_ms``.
 
-    A column ``id`` names the requests, if all have one.
+    A column ``id`` names the requests, if all have one. Columns ``tenant`` and ``priority``
+    (a whole number, the lower first) say whose they are and how urgent; empty is nobody's, 0.
 
     Times count from the first record. A file without times gives a burst: see
     ``with_arrivals``. ``everything`` keeps the ShareGPT and Alpaca records that are
@@ -45,13 +47,14 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
     row_of: RowOf | None = None
     rows: list[Row] = []
     ids: list[str] = []
+    clients: list[tuple[str | None, int]] = []
     lines: list[int] = []
     dropped = 0
     for line, record in records(path, "workload", _ADVICE):
         if row_of is None:
             row_of = _layout(what, line, record, format).rows(everything)
         try:
-            row = row_of(record)
+            row, client = row_of(record), client_of(record)
         except ValueError as error:
             raise UserError(f"{what}, line {line}: {error}") from None
         if row is None:
@@ -59,12 +62,19 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
         else:
             rows.append(row)
             lines.append(line)
+            clients.append(client)
             if isinstance(record.get("id"), str):
                 ids.append(record["id"])
     if not rows:
         raise UserError(f"{what}: no requests in it ({dropped} left out)")
     workload = _workload(what, path, rows, lines, dropped)
-    return replace(workload, id=tuple(ids)) if len(ids) == len(rows) else workload
+    tenant, priority = zip(*clients, strict=True)
+    return replace(
+        workload,
+        id=tuple(ids) if len(ids) == len(rows) else (),
+        tenant=tenant if any(tenant) else (),
+        priority=np.array(priority, dtype=np.int64),
+    )
 
 
 def _split(source: str) -> tuple[str | None, Path]:

@@ -1,0 +1,199 @@
+"""``lengthwise bench --engine generate``: systems of batches on real instances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lengthwise.batching import SYSTEMS, Constants, Limits, SliceTime, System, make_system
+from lengthwise.batching.drive import Lengths, Log, serve
+from lengthwise.batching.figures import figures
+from lengthwise.bench import compare
+from lengthwise.bench.batch_lengths import Measured, Scored, learning
+from lengthwise.bench.instances import Instances
+from lengthwise.core.request import Request
+from lengthwise.errors import UserError
+from lengthwise.online.scorer import Scorer
+from lengthwise.predictors.shape import Asked
+from lengthwise.sim.batch_serving import show
+
+ORACLE = "oracle"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compare, beside what the bench of vLLM takes.
+
+    Attributes:
+        base: model, prompts, systems, predictors, rates; ``system@FOLDER`` has its own
+            predictors, ``system@oracle`` is told the lengths of an unreported first run.
+        instances: processes, each with its model.
+        memory: KV tokens of each; 0 is ``base.seats`` of the longest requests.
+        constants: of the systems.
+        learn: collected folders, for Magnus to go on learning from; or none.
+        slice_time: a file of an earlier run; else the instances are profiled.
+    """
+
+    base: compare.Plan
+    instances: int = 1
+    memory: int = 0
+    constants: Constants = field(default_factory=Constants)
+    learn: Sequence[Path] = ()
+    slice_time: Path | None = None
+
+
+def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
+    """Run every system at every rate on the same instances; results.json and a table.
+
+    Raises:
+        UserError: for an unknown system, one without its predictor, or a failed instance.
+    """
+    check(plan.base.policies, plan.base.probe)
+    requests = compare.tokenized(plan.base)
+    longest = max(len(each["prompt_ids"]) for each in requests) + plan.base.cap
+    memory = plan.memory or plan.base.seats * longest
+    runs: list[dict[str, Any]] = []
+    with Instances(plan.base.model, plan.instances, memory) as engine:
+        limits = Limits(plan.instances, memory, longest, _slice_time(plan, engine, longest))
+        limits.time.save(out / "slice_time.json")
+        bench = _Bench(plan, limits, engine, requests)
+        for rate in plan.base.rates:
+            for spec in plan.base.policies:
+                run, log = bench.run(spec, rate)
+                runs.append(run)
+                _write(out, plan, limits, runs, log)
+    show(runs, "lengthwise bench --engine generate")
+    return runs
+
+
+def check(specs: Sequence[str], probe: str | None) -> None:
+    """Refuse what no run could serve.
+
+    Raises:
+        UserError: for an unknown system, one of another engine, or one without predictors.
+    """
+    tiny = Limits(1, 1, 1, SliceTime((0, 0, 0, 1), (0, 0, 0, 1)))
+    for spec in specs:
+        name, at, _ = spec.partition("@")
+        if name not in SYSTEMS:
+            raise UserError(
+                f"policy {name} does not run whole batches: leave out --engine generate, "
+                f"or choose from {', '.join(SYSTEMS)}"
+            )
+        if make_system(name, tiny, Constants()).source != "none" and not at and probe is None:
+            raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
+
+
+class _Bench:
+    """What the runs share."""
+
+    def __init__(
+        self, plan: Plan, limits: Limits, engine: Instances, requests: list[dict[str, Any]]
+    ) -> None:
+        self._plan, self._limits, self._engine = plan, limits, engine
+        self._prompts = {each["id"]: each["prompt_ids"] for each in requests}
+        cap = plan.base.cap
+        self._asked = {id: Asked(id, ids, "", cap) for id, ids in self._prompts.items()}
+        self._measured: Measured | None = None
+        self._answers: dict[str, list[int]] = {}
+
+    def run(self, spec: str, rate: float | None) -> tuple[dict[str, Any], Log]:
+        """One system at one rate; its figures under the names of results.json."""
+        name, _, folder = spec.partition("@")
+        system = make_system(name, self._limits, self._plan.constants)
+        probe = (folder or self._plan.base.probe) if system.source != "none" else None
+        requests, log = self._serve(system, self._lengths(probe), rate)
+        answers = {request.id: self._engine.answer(request) for request in requests}
+        for id, answer in answers.items():
+            self._answers.setdefault(id, answer)
+        labels = {
+            "policy": name,
+            "predictor": probe and Path(probe).name,
+            "engine": f"transformers {version('transformers')}",
+            "model": self._plan.base.model.name,
+            "rate": rate,
+            "cap": self._plan.base.cap,
+            "memory": self._limits.memory,
+            "seed": self._plan.base.seed,
+        }
+        other = sum(answers[id] != self._answers[id] for id in answers)
+        wall = sum(each.ran.note.get("wall_s", 0.0) for each in log.batches)
+        found = figures(log, self._limits.instances)
+        if not found["finished"]:
+            raise UserError(f"policy {spec} finished no request at all")
+        return labels | found | {"wall_s": wall, "other_answers": other}, log
+
+    def _serve(
+        self, system: System, lengths: Lengths | None, rate: float | None
+    ) -> tuple[list[Request], Log]:
+        arrivals = compare.arrival_times(self._plan.base, rate)
+        requests = [
+            Request(id, arrival, seq, len(ids))
+            for seq, ((id, ids), arrival) in enumerate(
+                zip(self._prompts.items(), arrivals, strict=True)
+            )
+        ]
+        self._engine.begin(self._prompts, self._plan.base.cap)
+        bar = tqdm(total=len(requests), desc=f"{system.name:>12}", unit="request")
+        log = serve(requests, system, self._engine, self._limits.instances, lengths, bar.update)
+        bar.close()
+        return requests, log
+
+    def _lengths(self, probe: str | None) -> Lengths | None:
+        """What predicts: nothing, measured lengths, a trained predictor, or one that learns."""
+        if probe is None:
+            return None
+        if probe == ORACLE:
+            return self._oracle()
+        model = self._plan.base.model
+        scorer = Scorer.load(probe, str(model))
+        scorer.warm_up()
+        if not self._plan.learn:
+            return Scored(scorer, self._asked)
+        return learning(scorer, self._asked, list(self._plan.learn), model, self._plan.base.cap)
+
+    def _oracle(self) -> Measured:
+        if self._measured is None:
+            first = make_system("vanilla", self._limits, self._plan.constants)
+            requests, _ = self._serve(first, None, None)
+            self._measured = Measured({each.id: each.generated for each in requests})
+        return self._measured
+
+
+def _slice_time(plan: Plan, engine: Instances, longest: int) -> SliceTime:
+    if plan.slice_time is not None:
+        return SliceTime.load(plan.slice_time)
+    sizes = sorted({1, 2, max(plan.base.seats // 2, 1), plan.base.seats, 2 * plan.base.seats})
+    return engine.profile(sizes, [max(longest // each, 1) for each in (16, 4, 2)])
+
+
+def _write(out: Path, plan: Plan, limits: Limits, runs: list[dict[str, Any]], log: Log) -> None:
+    """results.json of all runs so far, and the last run's requests, a line each."""
+    setup = {
+        "probe": plan.base.probe,
+        "cv": plan.base.cv,
+        "trace": plan.base.trace and str(plan.base.trace),
+        "learn": [str(folder) for folder in plan.learn],
+        "constants": asdict(plan.constants),
+        "slice_time": asdict(limits.time),
+    }
+    (out / "results.json").write_text(json.dumps({"setup": setup, "runs": runs}, indent=1) + "\n")
+    with (out / f"requests-{len(runs) - 1}.jsonl").open("w") as lines:
+        for life in log.lives:
+            row = {
+                "id": life.request.id,
+                "arrival": life.request.arrival,
+                "first": life.first,
+                "finish": life.finish,
+                "tokens": life.request.generated,
+                "prompt_tokens": life.request.prompt_tokens,
+                "slices": life.slices,
+                "predicted": life.request.initial,
+            }
+            lines.write(json.dumps(row) + "\n")

@@ -1,0 +1,67 @@
+"""What the seating asks of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Protocol, TypeVar
+
+from lengthwise.core.lanes import Lanes
+from lengthwise.core.queue import RankQueue
+from lengthwise.core.request import Request
+
+R = TypeVar("R", bound=Hashable)
+
+
+class Engine(Protocol[R]):
+    """What the seating asks of an engine; vLLM and the simulator both answer.
+
+    Attributes:
+        seats: most requests in one step.
+        slots: most requests that can hold a KV cache at once, paused ones included.
+        running: who sits now; the tail falls first when memory runs out.
+        waiting: who has no KV cache, in the policy's order (:func:`waiting_queue`).
+        step_blocks: more blocks of KV memory than one step can take.
+        step: how many steps there have been.
+        now: time in seconds, on the clock of the requests' arrivals.
+        reserve: blocks that must stay free when a request is admitted.
+    """
+
+    seats: int
+    slots: int
+    running: list[R]
+    step_blocks: int
+    reserve: int
+
+    @property
+    def waiting(self) -> RankQueue[R] | Lanes[R]:
+        """The queue of waiting requests."""
+
+    @property
+    def step(self) -> int:
+        """Steps so far."""
+
+    @property
+    def now(self) -> float:
+        """Seconds."""
+
+    @property
+    def taken_seats(self) -> int:
+        """Seats that go to requests the seating does not see."""
+
+    def view(self, request: R) -> Request:
+        """What the policy sees of the request, up to date."""
+
+    def admissible(self, request: R) -> bool:
+        """Whether a waiting request could be admitted now, memory aside."""
+
+    def free_blocks(self) -> int:
+        """Free blocks of KV memory."""
+
+    def held_blocks(self, request: R) -> int:
+        """Blocks the request holds."""
+
+    def needed_blocks(self, request: R) -> int:
+        """Blocks for all tokens the request has, and one more."""
+
+    def evict(self, request: R) -> None:
+        """Discard its KV cache and let it wait; calls :meth:`Seats.forget`."""

@@ -1,0 +1,59 @@
+"""The waiting requests that take a seat in the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from lengthwise.core.engine import Engine
+from lengthwise.core.policy import LAST, Policy
+
+R = TypeVar("R", bound=Hashable)
+
+
+class Heads(Generic[R]):
+    """Takes them out of the queue, best first, and puts them back for the engine to admit."""
+
+    def __init__(self, engine: Engine[R], policy: Policy) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._taken: list[R] = []
+        self.seated = engine.taken_seats
+        self.promised = 0
+        self._closed = False
+        self._look()
+
+    def _look(self) -> None:
+        """Find the best waiting request that could be admitted now."""
+        waiting = self._engine.waiting
+        self.best: R | None = None
+        self.key, self.may_preempt = LAST, False
+        while waiting and not self._closed:
+            request = waiting.peek()
+            if not self._engine.admissible(request):
+                self._taken.append(waiting.pop())
+                continue
+            self.best = request
+            view = self._engine.view(request)
+            self.key = self._policy.key(view)
+            self.may_preempt = self._policy.may_preempt(view)
+            return
+
+    def seat(self) -> None:
+        """The best one gets a seat and is promised its blocks; look at the next."""
+        engine = self._engine
+        best = engine.waiting.pop()
+        self._taken.append(best)
+        self.seated += 1
+        self.promised += engine.needed_blocks(best) + engine.reserve
+        self._look()
+
+    def close(self) -> None:
+        """Nobody else is admitted in this step."""
+        self._closed = True
+        self._look()
+
+    def put_back(self) -> None:
+        """The engine itself admits them, in the same order."""
+        for request in self._taken:
+            self._engine.waiting.push(request)

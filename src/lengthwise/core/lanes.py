@@ -1,0 +1,92 @@
+"""A queue for keys that move by themselves: with the clock, or with what others are served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, TypeVar
+
+from lengthwise.core.policy import Key, Policy
+from lengthwise.core.queue import RankQueue
+from lengthwise.core.request import Request
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Lanes(Generic[T]):
+    """Priority queue by ``(policy.key, seq)``, read at every look; as :class:`RankQueue`.
+
+    Inside a lane the order never moves, so a look compares only the heads of the lanes
+    with anybody in them: O(lanes + log n), however many wait.
+
+    Args:
+        policy: says lanes, places and keys, and is told who enters and exits.
+        view: what the policy sees of an item.
+    """
+
+    def __init__(self, policy: Policy, view: Callable[[T], Request]) -> None:
+        self._policy = policy
+        self._view = view
+        self._lanes: dict[Hashable, RankQueue[T]] = {}
+        self._lane_of: dict[T, Hashable] = {}
+
+    def push(self, item: T) -> None:
+        """Add an item; raises ValueError if it is queued already."""
+        if item in self._lane_of:
+            raise ValueError(f"already queued: {item!r}")
+        self._insert(item)
+        self._policy.enters(self._view(item))
+
+    def update(self, item: T) -> None:
+        """Read the item's lane and place again; raises KeyError if it is not queued."""
+        self.remove(item)
+        self._insert(item)
+
+    def remove(self, item: T) -> None:
+        """Take an item out that is not to be served; raises KeyError if it is not queued."""
+        lane = self._lane_of.pop(item)
+        self._lanes[lane].remove(item)
+        if not self._lanes[lane]:
+            del self._lanes[lane]
+
+    def peek(self) -> T:
+        """The item of smallest key now; raises IndexError if the queue is empty."""
+        if not self._lanes:
+            raise IndexError("the queue is empty")
+        return min((lane.peek() for lane in self._lanes.values()), key=self._order)
+
+    def pop(self) -> T:
+        """Remove and return the item of smallest key; IndexError if empty."""
+        item = self.peek()
+        self.remove(item)
+        self._policy.exits(self._view(item))
+        return item
+
+    def __len__(self) -> int:
+        return len(self._lane_of)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._lane_of
+
+    def __iter__(self) -> Iterator[T]:
+        """Items by their keys now; O(n log n)."""
+        return iter(sorted(self._lane_of, key=self._order))
+
+    def _insert(self, item: T) -> None:
+        lane = self._policy.lane(self._view(item))
+        if lane not in self._lanes:
+            self._lanes[lane] = RankQueue(
+                lambda each: self._policy.place(self._view(each)), lambda each: self._view(each).seq
+            )
+        self._lanes[lane].push(item)
+        self._lane_of[item] = lane
+
+    def _order(self, item: T) -> tuple[Key, int]:
+        view = self._view(item)
+        return self._policy.key(view), view.seq
+
+
+def waiting_queue(policy: Policy, view: Callable[[T], Request]) -> RankQueue[T] | Lanes[T]:
+    """The queue that suits the policy: one heap, or lanes if keys move by themselves."""
+    if policy.timed:
+        return Lanes(policy, view)
+    return RankQueue(lambda item: policy.key(view(item)), lambda item: view(item).seq)

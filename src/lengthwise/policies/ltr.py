@@ -1,0 +1,28 @@
+"""LTR: by the static score of the prompt, fully preemptive (arXiv 2408.15792)."""
+
+from __future__ import annotations
+
+import math
+
+from lengthwise.core.policy import Policy, Source, unpredicted
+from lengthwise.core.request import Request
+
+
+class LTR(Policy):
+    """Everybody by the first prediction, which never changes; the prompt's alone.
+
+    Who is not among the best pauses with its KV cache, and loses it to memory pressure
+    only, the worst first: static ranks cannot cross, so any number may be paused. The
+    paper's starvation prevention is ``ltr+bound``.
+    """
+
+    name = "ltr"
+    source: Source = "prompt"
+    preemptive = True
+    paused_per_seat = math.inf
+
+    def rank(self, request: Request) -> float:
+        return unpredicted(request) if request.initial is None else request.initial
+
+    def preemptible(self, request: Request) -> bool:
+        return request.predicted

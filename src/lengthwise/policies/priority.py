@@ -1,0 +1,26 @@
+"""``+priority``: the client's priority class first, inside a class the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from lengthwise.core.policy import FIRST, Key
+from lengthwise.core.request import Request
+from lengthwise.policies.wrapper import Wrapper
+
+
+class Prioritised(Wrapper):
+    """The lower of vLLM's ``priority`` field goes first; 0 where the client says nothing.
+
+    A class waits for all before it: ``+bound`` after this one keeps it from starving.
+    Whoever must run to completion still does.
+    """
+
+    name = "priority"
+
+    def key(self, request: Request) -> Key:
+        key = self._policy.key(request)
+        return key if key == FIRST else (request.priority, *key)
+
+    def lane(self, request: Request) -> Hashable:
+        return request.priority, self._policy.lane(request)

@@ -1,0 +1,54 @@
+"""The shape of what stands after a +: a policy around another."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from lengthwise.core.policy import Key, Policy
+from lengthwise.core.request import Request
+
+
+class Wrapper(Policy):
+    """A policy around another, which decides whatever this one leaves alone."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.name = f"{policy.name}+{type(self).name}"
+        self.source, self.preemptive = policy.source, policy.preemptive
+        self.paused_per_seat = policy.paused_per_seat
+        self.threshold, self.quantum = policy.threshold, policy.quantum
+        self.timed, self.steady = policy.timed, policy.steady
+        self.slice = policy.slice
+
+    def rank(self, request: Request) -> float:
+        return self._policy.rank(request)
+
+    def key(self, request: Request) -> Key:
+        return self._policy.key(request)
+
+    def lane(self, request: Request) -> Hashable:
+        return self._policy.lane(request)
+
+    def place(self, request: Request) -> Key:
+        return self._policy.place(request)
+
+    def preemptible(self, request: Request) -> bool:
+        return self._policy.preemptible(request)
+
+    def may_preempt(self, request: Request) -> bool:
+        return self._policy.may_preempt(request)
+
+    def holds(self, request: Request) -> float:
+        return self._policy.holds(request)
+
+    def observe(self, now: float, running: Iterable[Request]) -> None:
+        self._policy.observe(now, running)
+
+    def enters(self, request: Request) -> None:
+        self._policy.enters(request)
+
+    def exits(self, request: Request) -> None:
+        self._policy.exits(request)
+
+    def leave(self, request: Request) -> None:
+        self._policy.leave(request)

@@ -1,0 +1,1 @@
+"""Several vLLM replicas on Ray Serve behind our routers (``pip install lengthwise[ray]``)."""

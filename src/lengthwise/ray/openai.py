@@ -1,0 +1,140 @@
+"""OpenAI's completions and chat completions: bodies to requests, chunks to answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lengthwise.errors import UserError
+
+PATHS = ("/v1/completions", "/v1/chat/completions")
+SAMPLING = (
+    *("temperature", "top_p", "top_k", "seed", "stop"),
+    *("presence_penalty", "frequency_penalty"),
+)
+_REFUSED = ("tools", "functions", "logprobs", "top_logprobs", "best_of", "echo", "suffix")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a client wants.
+
+    Attributes:
+        request: what a replica is asked: ``id``, ``prompt_ids``, ``max_tokens``, sampling.
+        chat, stream, usage: how it wants the answer; ``usage`` also at a stream's end.
+    """
+
+    request: dict[str, Any]
+    model: str
+    chat: bool
+    stream: bool
+    usage: bool
+    created: int
+
+
+def parse(path: str, body: Any, id: str, model: str, tokenizer: Any, most_tokens: int) -> Ask:
+    """A request from the body that was sent to the path.
+
+    Args:
+        most_tokens: of prompt and answer together.
+
+    Raises:
+        UserError: if it is not one, or wants what is not served here.
+    """
+    if not isinstance(body, dict):
+        raise UserError("the body must be a JSON object")
+    refused = next((name for name in _REFUSED if body.get(name)), None)
+    if refused is not None or body.get("n", 1) != 1:
+        raise UserError(f"{refused or 'n above 1'} is not served by this route")
+    chat = path == PATHS[1]
+    ids = _chat_ids(body, tokenizer) if chat else _prompt_ids(body, tokenizer)
+    room = most_tokens - len(ids)
+    if not ids or room < 1:
+        raise UserError(f"a prompt has 1 to {most_tokens - 1} tokens, not {len(ids)}")
+    wanted = body.get("max_completion_tokens") or body.get("max_tokens") or (room if chat else 16)
+    if not isinstance(wanted, int) or wanted < 1:
+        raise UserError(f"max_tokens is a whole number from 1, not {wanted!r}")
+    sampling = {name: body[name] for name in SAMPLING if body.get(name) is not None}
+    request = {"id": id, "prompt_ids": ids, "max_tokens": min(wanted, room), **sampling}
+    options = body.get("stream_options") or {}
+    usage = isinstance(options, Mapping) and bool(options.get("include_usage"))
+    return Ask(request, model, chat, bool(body.get("stream")), usage, int(time.time()))
+
+
+def _prompt_ids(body: Mapping[str, Any], tokenizer: Any) -> list[int]:
+    prompt = body.get("prompt")
+    if isinstance(prompt, str):
+        return list(tokenizer.encode(prompt))
+    if isinstance(prompt, list) and all(isinstance(each, int) for each in prompt):
+        return prompt
+    raise UserError("prompt is a text or a list of token ids")
+
+
+def _chat_ids(body: Mapping[str, Any], tokenizer: Any) -> list[int]:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise UserError("messages is a list of at least one message")
+    for each in messages:
+        if not isinstance(each, dict) or not isinstance(each.get("content"), str):
+            raise UserError("a message has a role, and its content is a text")
+    try:
+        return list(
+            tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        )
+    except Exception as error:
+        raise UserError(f"the chat template refused the messages: {error}") from None
+
+
+def whole(ask: Ask, text: str, tokens: int, finish: str) -> dict[str, Any]:
+    """The answer in one piece."""
+    message: dict[str, Any] = {"text": text}
+    if ask.chat:
+        message = {"message": {"role": "assistant", "content": text}}
+    choice = {"index": 0, "finish_reason": finish, **message}
+    return {**_head(ask, ""), "choices": [choice], "usage": _usage(ask, tokens)}
+
+
+def piece(ask: Ask, text: str, finish: str | None) -> str:
+    """A part of the answer as a server-sent event."""
+    part: dict[str, Any] = {"text": text}
+    if ask.chat:
+        part = {"delta": {"role": "assistant", "content": text}}
+    choice = {"index": 0, "finish_reason": finish, **part}
+    return _event({**_head(ask, ".chunk"), "choices": [choice]})
+
+
+def last(ask: Ask, tokens: int) -> str:
+    """What ends a stream."""
+    usage = {**_head(ask, ".chunk"), "choices": [], "usage": _usage(ask, tokens)}
+    return (_event(usage) if ask.usage else "") + "data: [DONE]\n\n"
+
+
+def failure(message: str, kind: str) -> dict[str, Any]:
+    """An error as OpenAI's clients read it."""
+    return {"error": {"message": message, "type": kind}}
+
+
+def failed(message: str) -> str:
+    """An error inside a stream that had begun."""
+    return _event(failure(message, "server_error"))
+
+
+def _event(content: Any) -> str:
+    return f"data: {json.dumps(content)}\n\n"
+
+
+def _head(ask: Ask, part: str) -> dict[str, Any]:
+    kind = f"chat.completion{part}" if ask.chat else "text_completion"
+    return {"id": ask.request["id"], "object": kind, "created": ask.created, "model": ask.model}
+
+
+def _usage(ask: Ask, tokens: int) -> dict[str, int]:
+    prompt = len(ask.request["prompt_ids"])
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": tokens,
+        "total_tokens": prompt + tokens,
+    }

@@ -1,0 +1,182 @@
+"""One replica: a vLLM engine with lengthwise's scheduler, on a thread of an actor."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from lengthwise.ray.openai import SAMPLING
+
+_PACE_STEPS = 32
+
+
+class Replica:
+    """Generates what it is asked, in the order of its policy.
+
+    Args:
+        model: folder of the model.
+        seats: most requests in one step.
+        settings: the plug-in's settings, as in ``--additional-config``.
+        cores: processor cores that replicas take turns to be bound to; none binds none.
+        engine: further arguments of vLLM's engine.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        seats: int,
+        settings: dict[str, Any],
+        cores: list[int],
+        engine: dict[str, Any],
+    ) -> None:
+        if cores:
+            os.environ["VLLM_CPU_OMP_THREADS_BIND"] = str(cores[_rank() % len(cores)])
+        self._arguments = {
+            "model": model,
+            "seats": seats,
+            "scheduler_cls": "lengthwise.vllm.Scheduler",
+            "additional_config": settings,
+            **engine,
+        }
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inbox: deque[tuple[str, dict[str, Any] | None]] = deque()
+        self._outputs: dict[str, asyncio.Queue[Any]] = {}
+        self._wake, self._ready = threading.Event(), threading.Event()
+        self._steps: deque[float] = deque(maxlen=_PACE_STEPS)
+        self._held: dict[str, int] = {}
+        self._dead = ""
+        threading.Thread(target=self._run, name="engine", daemon=True).start()
+        self._ready.wait()
+        self.check_health()
+
+    async def generate(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """New text, token ids and the finish reason, as they come.
+
+        Args:
+            request: ``id``, ``prompt_ids``, ``max_tokens``, and perhaps sampling fields as
+                OpenAI names them, and ``predicted`` output tokens.
+        """
+        id = request["id"]
+        self._loop = asyncio.get_running_loop()
+        outputs = self._outputs[id] = asyncio.Queue()
+        finish = None
+        try:
+            self._put(id, request)
+            while finish is None:
+                output = await outputs.get()
+                if isinstance(output, Exception):
+                    raise output
+                finish = output["finish"]
+                yield output
+        finally:
+            del self._outputs[id]
+            if finish is None:
+                self._put(id, None)
+
+    def record_routing_stats(self) -> dict[str, Any]:
+        """The load, for routers: Ray Serve asks for it every so often."""
+        held = dict(self._held)
+        views = getattr(self._engine.engine_core.engine_core.scheduler, "_views", {})
+        left = {id: views[id].remaining for id in held if id in views and views[id].probed}
+        steps = list(self._steps)
+        pace = sum(steps) / len(steps) if steps else math.nan
+        return {"at": time.time(), "held": held, "left": left, "pace": pace}
+
+    def pid(self) -> int:
+        """The process, for tests that kill it."""
+        return os.getpid()
+
+    def check_health(self) -> None:
+        """Raises if the engine's thread has ended."""
+        if self._dead:
+            raise RuntimeError(self._dead)
+
+    def _put(self, id: str, request: dict[str, Any] | None) -> None:
+        self._inbox.append((id, request))
+        self._wake.set()
+
+    # On the engine's thread.
+
+    def _run(self) -> None:
+        try:
+            # Here, because threads of OpenMP belong to the thread that made them.
+            from lengthwise.engine import build_engine
+
+            self._engine = build_engine(**self._arguments)
+            self._ready.set()
+            self._serve()
+        except Exception as error:
+            self._dead = f"the engine stopped: {error}".splitlines()[0]
+            self._ready.set()
+            for id in list(self._outputs):
+                self._send(id, RuntimeError(self._dead))
+
+    def _serve(self) -> None:
+        while True:
+            self._take()
+            if not self._engine.has_unfinished_requests():
+                self._steps.clear()
+                self._wake.wait()
+                self._wake.clear()
+                continue
+            start = time.perf_counter()
+            outputs = self._engine.step()
+            self._steps.append(time.perf_counter() - start)
+            self._hand_over(outputs)
+
+    def _take(self) -> None:
+        while self._inbox:
+            id, request = self._inbox.popleft()
+            if request is None:
+                self._engine.abort_request([id])
+                self._held.pop(id, None)
+                continue
+            try:
+                prompt = {"prompt_token_ids": request["prompt_ids"]}
+                self._engine.add_request(id, prompt, _params(request))
+                self._held[id] = 0
+            except ValueError as error:
+                self._send(id, ValueError(str(error).splitlines()[0]))
+
+    def _hand_over(self, outputs: list[Any]) -> None:
+        for output in outputs:
+            id, new = output.request_id, output.outputs[0]
+            self._held[id] = self._held.get(id, 0) + len(new.token_ids)
+            if output.finished:
+                del self._held[id]
+            chunk = {"text": new.text, "ids": list(new.token_ids), "finish": new.finish_reason}
+            self._send(id, chunk)
+
+    def _send(self, id: str, output: Any) -> None:
+        queue = self._outputs.get(id)
+        if queue is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(queue.put_nowait, output)
+
+
+def _params(request: dict[str, Any]) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    from lengthwise.vllm.arrivals import PREDICTED_HINT
+
+    given = {name: request[name] for name in SAMPLING if request.get(name) is not None}
+    predicted = request.get("predicted")
+    return SamplingParams(
+        max_tokens=request["max_tokens"],
+        output_kind=RequestOutputKind.DELTA,
+        extra_args=None if predicted is None else {PREDICTED_HINT: predicted},
+        **given,
+    )
+
+
+def _rank() -> int:
+    from ray import serve
+
+    rank = serve.get_replica_context().rank
+    return int(getattr(rank, "rank", rank) or 0)

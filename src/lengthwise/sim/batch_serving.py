@@ -1,0 +1,169 @@
+"""Simulated instances under systems of batches, as ``lengthwise simulate`` runs them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lengthwise.batching import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
+from lengthwise.batching.drive import serve
+from lengthwise.batching.figures import figures
+from lengthwise.core.policy import Source
+from lengthwise.core.request import Request
+from lengthwise.errors import UserError
+from lengthwise.sim.batches import Instances, Slower, load_batch_time, requests_of
+from lengthwise.sim.capped import capped
+from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.predictors.shape import Floats
+from lengthwise.sim.steps import load_profile
+from lengthwise.sim.workload import Workload
+
+if TYPE_CHECKING:
+    from lengthwise.sim.sweep import Plan
+
+CONTINUOUS = "ccb"
+"""Conservative continuous batching: as many seats as memory holds of the longest requests."""
+
+QUANTISED = "vsq"
+"""Vanilla fixed batches with quantised weights: a stated factor of memory and of time."""
+
+
+class Given:
+    """What a simulated predictor said of a workload, request by request."""
+
+    def __init__(self, predicted: Floats) -> None:
+        self._predicted = predicted.tolist()
+
+    def predict(self, request: Request) -> float:
+        """Expected tokens; NaN is unknown."""
+        return float(self._predicted[request.seq])
+
+    def finished(self, request: Request, now: float) -> None:
+        """Nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Instances that run padded batches to their end.
+
+    Attributes:
+        instances: how many.
+        memory: KV tokens that one holds.
+        cap: most tokens of an answer; longer ones are cut there.
+        constants: of the systems.
+    """
+
+    instances: int = 1
+    memory: int = 24_576
+    cap: int = 1024
+    constants: Constants = field(default_factory=Constants)
+
+    def check(self, plan: Plan) -> None:
+        """Times must be there, and memory for the longest request.
+
+        Raises:
+            UserError: if not.
+        """
+        self._limits(plan.workload, load_batch_time(plan.profile), self.memory)
+        if any(spec.partition("@")[0] == CONTINUOUS for spec in plan.policies):
+            load_profile(plan.profile)
+
+    def source(self, policy: str) -> Source:
+        """The prediction a system uses.
+
+        Raises:
+            UserError: if there is no such system.
+        """
+        if policy in (CONTINUOUS, QUANTISED):
+            return "none"
+        if policy not in SYSTEMS:
+            known = ", ".join([*SYSTEMS, QUANTISED, CONTINUOUS])
+            raise UserError(f"policy {policy!r} is none of --engine batches: these are {known}")
+        tiny = Limits(1, 1, 1, SliceTime((0, 0, 0, 1), (0, 0, 0, 1)))
+        return make_system(policy, tiny, self.constants).source
+
+    def run(
+        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> dict[str, Any]:
+        """Figures of one run."""
+        workload = replace(workload, output=np.minimum(workload.output, self.cap))
+        if policy == CONTINUOUS:
+            seats = self.constants.seats or self.constants.size or self._safe(workload)
+            return capped(workload, load_profile(plan.profile), self.instances, seats)
+        time, memory = load_batch_time(plan.profile), self.memory
+        if policy == QUANTISED:
+            policy, time = "vanilla", Slower(time, self.constants.quantised_time)
+            memory = int(memory * self.constants.quantised_memory)
+        limits = self._limits(workload, time, memory)
+        requests = requests_of(workload)
+        said = make_predictor(predictor).at_arrival(workload, np.random.default_rng([seed, 3]))
+        engine = Instances(requests, workload, time, memory)
+        system = make_system(policy, limits, self.constants)
+        log = serve(requests, system, engine, self.instances, Given(said))
+        return figures(log, self.instances) | {"slice_time_error": limits.time.error}
+
+    def described(self, plan: Plan) -> dict[str, Any]:
+        """Instances, memory and constants."""
+        return asdict(self)
+
+    def _limits(self, workload: Workload, time: BatchTime, memory: int) -> Limits:
+        """What systems know of the instances: times are fitted to a profile of them."""
+        longest = int(workload.prompt.max()) + self.cap
+        fitted = SliceTime.profiled(time, max(memory, longest), longest)
+        return Limits(self.instances, memory, longest, fitted)
+
+    def _safe(self, workload: Workload) -> int:
+        return max(self.memory // (int(workload.prompt.max()) + self.cap), 1)
+
+
+_COLUMNS = {
+    "requests_per_s": ("req/s", ".3g"),
+    "tokens_per_s": ("tok/s", ".0f"),
+    "mean_latency_s": ("mean", ".3g"),
+    "p95_latency_s": ("p95", ".3g"),
+    "p99_latency_s": ("p99", ".3g"),
+    "mean_batch_size": ("batch", ".1f"),
+    "slices_per_request": ("slices", ".2f"),
+    "invalid_tokens": ("invalid", ".0f"),
+    "pad_tokens": ("pad", ".0f"),
+    "early_return_share": ("early", ".0%"),
+    "load_imbalance_s": ("imbal", ".3g"),
+    "oom_events": ("OOM", ".0f"),
+}
+"""What the table shows of a run: its heading and its format."""
+
+
+def show(runs: list[dict[str, Any]], title: str) -> None:
+    """A line for each policy and rate, means over seeds; ratios to the rate's first policy."""
+    table = Table(title=title)
+    heads = ["policy", "rate", *(head for head, _ in _COLUMNS.values()), "throughput", "speed-up"]
+    for head in heads:
+        table.add_column(head, justify="left" if head == "policy" else "right")
+    groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        shown = f"{run['policy']}@{run['predictor']}"
+        name = run["policy"] if run["predictor"] in ("constant", None) else shown
+        groups.setdefault((run["rate"], name), []).append(run)
+    base: dict[Any, list[dict[str, Any]]] = {}
+    for (rate, name), group in groups.items():
+        first = base.setdefault(rate, group)
+        cells = [
+            format(_mean(group, each), form) if each in group[0] else "-"
+            for each, (_, form) in _COLUMNS.items()
+        ]
+        table.add_row(
+            name,
+            "burst" if rate is None else f"{rate:g}/s",
+            *cells,
+            f"{_mean(group, 'requests_per_s') / _mean(first, 'requests_per_s'):.2f}x",
+            f"{_mean(first, 'mean_latency_s') / _mean(group, 'mean_latency_s'):.2f}x",
+        )
+    Console(width=160).print(table)
+
+
+def _mean(group: list[dict[str, Any]], name: str) -> float:
+    return float(np.mean([run.get(name, np.nan) for run in group]))

@@ -1,0 +1,1 @@
+"""Slices (SCLS, arXiv 2406.13511) on a continuous-batching engine, unseen by its clients."""

@@ -1,0 +1,144 @@
+"""Hangs the stitcher into vLLM's engine client, under LLMEngine, AsyncLLM and the server."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+from lengthwise.errors import UserError
+from lengthwise.slices.stitch import Stitcher
+from lengthwise.vllm.settings import KEY, Settings
+
+_FACTORIES = ("make_client", "make_async_mp_client")
+_REFUSED = (
+    *("--no-enable-prefix-caching", "--speculative-config"),
+    *("--kv-transfer-config", "--scheduler-cls"),
+)
+
+
+def install() -> None:
+    """Wrap what builds vLLM's engine clients; without our settings they are untouched."""
+    from vllm.v1.engine.core_client import EngineCoreClient
+
+    for name in _FACTORIES:
+        original = getattr(EngineCoreClient, name)
+        if not hasattr(original, "lengthwise"):
+            setattr(EngineCoreClient, name, staticmethod(_wrapped(original)))
+
+
+def _wrapped(factory: Any) -> Any:
+    @functools.wraps(factory)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        client = factory(*args, **kwargs)
+        attach(client)
+        return client
+
+    make.lengthwise = True  # type: ignore[attr-defined]
+    return make
+
+
+def attach(client: Any) -> None:
+    """Let an engine client serve requests in slices, if its settings say so.
+
+    Raises:
+        UserError: if the engine is set up for something that slices do not go with.
+    """
+    from vllm.v1.engine.core_client import AsyncMPClient
+
+    config = getattr(client, "vllm_config", None) or client.engine_core.vllm_config
+    if hasattr(client, "lengthwise") or KEY not in (config.additional_config or {}):
+        return
+    settings = Settings.read(config.additional_config)
+    if settings.slice is None:
+        return
+    check(config)
+    block = config.cache_config.block_size if settings.align else 1
+    stitcher = Stitcher(settings.slice, block, lambda: int(config.model_config.max_model_len))
+    client.lengthwise = (AsyncFront if isinstance(client, AsyncMPClient) else Front)(
+        client, stitcher
+    )
+
+
+def check(config: Any) -> None:
+    """Refuse an engine whose features slices were not made for.
+
+    Raises:
+        UserError: one line that says what to leave out.
+    """
+    scheduler = str(config.scheduler_config.scheduler_cls)
+    present = (
+        not config.cache_config.enable_prefix_caching,
+        config.speculative_config is not None,
+        config.kv_transfer_config is not None,
+        "lengthwise" not in scheduler or "Stock" in scheduler,
+    )
+    refuse(flag for flag, found in zip(_REFUSED, present, strict=True) if found)
+
+
+def refuse(flags: Iterable[str]) -> None:
+    """Refuse the flags of ``vllm serve`` that slices do not go with; others pass.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for flag in flags:
+        if flag in _REFUSED:
+            raise UserError(f"{flag} and slices do not go together: leave one of them out")
+
+
+class Front:
+    """Replaces three methods of a synchronous client: add, get and abort."""
+
+    def __init__(self, client: Any, stitcher: Stitcher) -> None:
+        self.stitcher = stitcher
+        self._add, self._get = client.add_request, client.get_output
+        self._abort = client.abort_requests
+        client.add_request, client.get_output = self.add_request, self.get_output
+        client.abort_requests = self.abort_requests
+
+    def add_request(self, request: Any) -> None:
+        """The request's first slice goes to the engine core."""
+        self._add(self.stitcher.first(request))
+
+    def get_output(self) -> Any:
+        """The engine core's outputs as those of whole requests; next slices follow at once."""
+        outputs = self._get()
+        for request_id in self.stitcher.take(outputs.outputs):
+            self._add(self.stitcher.following(request_id))
+        return outputs
+
+    def abort_requests(self, request_ids: list[str]) -> None:
+        """A slice has its request's id, so the abort reaches whichever is under way."""
+        self.stitcher.forget(request_ids)
+        self._abort(request_ids)
+
+
+class AsyncFront:
+    """The same for an asynchronous client."""
+
+    def __init__(self, client: Any, stitcher: Stitcher) -> None:
+        self.stitcher = stitcher
+        self._add, self._get = client.add_request_async, client.get_output_async
+        self._abort = client.abort_requests_async
+        client.add_request_async, client.get_output_async = self.add_request, self.get_output
+        client.abort_requests_async = self.abort_requests
+
+    async def add_request(self, request: Any) -> None:
+        """The request's first slice goes to the engine core."""
+        await self._add(self.stitcher.first(request))
+
+    async def get_output(self) -> Any:
+        """The engine core's outputs as those of whole requests; next slices follow at once."""
+        outputs = await self._get()
+        for request_id in self.stitcher.take(outputs.outputs):
+            # While another was sent, a client may have left.
+            piece = self.stitcher.following(request_id)
+            if piece is not None:
+                await self._add(piece)
+        return outputs
+
+    async def abort_requests(self, request_ids: list[str]) -> None:
+        """A slice has its request's id, so the abort reaches whichever is under way."""
+        self.stitcher.forget(request_ids)
+        await self._abort(request_ids)

@@ -1,0 +1,19 @@
+import pytest
+
+from lengthwise.bench.worker import Run, _hints
+from lengthwise.vllm.arrivals import ORACLE_HINT, TENANT_HINT
+
+
+def run(policy):
+    return Run(policy, "", None, 4, 64, None, 0, [], {}, {})
+
+
+@pytest.mark.parametrize("policy", ["oracle", "oracle+fair", "oracle+bound:9"])
+def test_the_oracles_length_goes_to_oracle_policies(policy):
+    request = {"tokens": 7, "tenant": "a"}
+    assert _hints(run(policy), request) == {TENANT_HINT: "a", ORACLE_HINT: 7}
+
+
+@pytest.mark.parametrize("policy", ["stock", "fcfs", "ltr+fair", "trail"])
+def test_and_to_no_other(policy):
+    assert _hints(run(policy), {"tokens": 7, "tenant": None}) == {}

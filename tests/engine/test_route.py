@@ -1,0 +1,115 @@
+"""``lengthwise route``: two real vLLM replicas on Ray Serve, and one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+pytest.importorskip("ray.serve", reason="needs Ray Serve: pip install lengthwise[ray]")
+
+
+@pytest.fixture(scope="module")
+def address(
+    model: Path, environment: dict[str, str], tmp_path_factory: Any
+) -> Iterator[tuple[str, int]]:
+    """The route's address, and the process that serves it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    log = tmp_path_factory.mktemp("route") / "log"
+    command = [sys.executable, "-m", "lengthwise.cli", "route", str(model), "--probe", "builtin"]
+    command += ["--policy", "trail", "--seats", "2", "--port", str(port)]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            assert process.poll() is None, log.read_text()[-3000:]
+            try:
+                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        else:
+            pytest.fail("the route did not come up:\n" + log.read_text()[-3000:])
+        _wait_for_two(url)
+        yield url, process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+
+
+def _wait_for_two(url: str) -> None:
+    """The router is made with the first request, and hears of the replicas soon after."""
+    assert ask(url, 0, 1).status_code == 200
+    deadline = time.monotonic() + 60
+    while len(routing(url)["in_flight"]) < 2:
+        assert time.monotonic() < deadline, "the router knows one replica only"
+        time.sleep(0.5)
+
+
+def ask(url: str, i: int, tokens: int) -> httpx.Response:
+    body = {
+        "messages": [{"role": "user", "content": f"Write {i + 1} sentences about rain."}],
+        "max_tokens": tokens,
+        "temperature": 0,
+    }
+    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=120)
+
+
+def routing(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{url}/v1/routing", timeout=10).json()[0]
+    return found
+
+
+def test_both_replicas_answer_and_each_request_is_predicted_once(address: tuple[str, int]) -> None:
+    url, _ = address
+    before = routing(url)["predictions"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: ask(url, i, 24), range(8)))
+    assert [each.status_code for each in answers] == [200] * 8
+    assert all(0 < each.json()["usage"]["completion_tokens"] <= 24 for each in answers)
+    known = routing(url)
+    assert known["predictions"] == before + 8
+    assert len(known["dispatched"]) == 2
+
+
+def test_streams_and_refuses_as_openai_does(address: tuple[str, int]) -> None:
+    url, _ = address
+    body = {"prompt": "Rain is", "max_tokens": 8, "stream": True}
+    with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
+        lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
+    assert lines[-1] == "data: [DONE]"
+    assert len(lines) > 4
+    refused = httpx.post(f"{url}/v1/completions", json={"prompt": 3}, timeout=60)
+    assert refused.status_code == 400
+    assert "prompt is a text" in refused.json()["error"]["message"]
+
+
+def test_a_killed_replica_loses_no_request(address: tuple[str, int]) -> None:
+    url, process = address
+    with ThreadPoolExecutor(10) as pool:
+        answers = [pool.submit(ask, url, i, 48) for i in range(10)]
+        time.sleep(2.0)
+        victims = [
+            each.pid
+            for each in psutil.process_iter(["cmdline"])
+            if "ServeReplica:lengthwise:replicas" in " ".join(each.info["cmdline"] or [])
+            and process in [parent.pid for parent in each.parents()]
+        ]
+        assert len(victims) == 2
+        os.kill(victims[0], signal.SIGKILL)
+        done = [each.result() for each in answers]
+    assert [each.status_code for each in done] == [200] * 10

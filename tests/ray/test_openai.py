@@ -1,0 +1,102 @@
+"""OpenAI's bodies and answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lengthwise.errors import UserError
+from lengthwise.ray import openai
+
+COMPLETIONS, CHAT = openai.PATHS
+
+
+class Tokenizer:
+    """A token a word."""
+
+    def encode(self, text: str) -> list[int]:
+        return [len(word) for word in text.split()]
+
+    def apply_chat_template(self, messages: list[dict[str, str]], **options: Any) -> list[int]:
+        if messages[0]["role"] not in ("system", "user"):
+            raise ValueError("unknown role")
+        return [0, *self.encode(" ".join(each["content"] for each in messages))]
+
+
+def parse(path: str, **body: Any) -> openai.Ask:
+    return openai.parse(path, body, "id", "model", Tokenizer(), 20)
+
+
+def event(text: str) -> dict[str, Any]:
+    assert text.startswith("data: ")
+    assert text.endswith("\n\n")
+    found: dict[str, Any] = json.loads(text.removeprefix("data: "))
+    return found
+
+
+def test_a_completion_becomes_a_request() -> None:
+    ask = parse(COMPLETIONS, prompt="ab c", temperature=0, stop=["x"], user="me")
+    assert ask.request == {
+        "id": "id",
+        "prompt_ids": [2, 1],
+        "max_tokens": 16,
+        "temperature": 0,
+        "stop": ["x"],
+    }
+    assert not ask.stream
+
+
+def test_token_ids_are_taken_as_they_are() -> None:
+    assert parse(COMPLETIONS, prompt=[7, 8]).request["prompt_ids"] == [7, 8]
+
+
+def test_a_chat_may_fill_the_context() -> None:
+    ask = parse(CHAT, messages=[{"role": "user", "content": "hi you"}])
+    assert ask.request["prompt_ids"] == [0, 2, 3]
+    assert ask.request["max_tokens"] == 17
+
+
+def test_max_tokens_is_cut_to_what_fits() -> None:
+    assert parse(COMPLETIONS, prompt="a", max_tokens=500).request["max_tokens"] == 19
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (COMPLETIONS, {}, "prompt is a text"),
+        (COMPLETIONS, {"prompt": ["a"]}, "prompt is a text"),
+        (COMPLETIONS, {"prompt": ""}, "1 to 19 tokens, not 0"),
+        (COMPLETIONS, {"prompt": "a " * 20}, "1 to 19 tokens, not 20"),
+        (COMPLETIONS, {"prompt": "a", "max_tokens": "x"}, "max_tokens is a whole number"),
+        (COMPLETIONS, {"prompt": "a", "max_tokens": -1}, "max_tokens is a whole number"),
+        (COMPLETIONS, {"prompt": "a", "n": 2}, "n above 1 is not served"),
+        (COMPLETIONS, {"prompt": "a", "logprobs": 3}, "logprobs is not served"),
+        (CHAT, {}, "messages is a list"),
+        (CHAT, {"messages": [{"role": "user"}]}, "its content is a text"),
+        (CHAT, {"messages": [{"role": "x", "content": "a"}]}, "refused the messages: unknown role"),
+    ],
+)
+def test_bad_bodies_are_one_line(path: str, body: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words) as refused:
+        parse(path, **body)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_whole_answer_counts_its_tokens() -> None:
+    ask = parse(CHAT, messages=[{"role": "user", "content": "hi"}])
+    answer = openai.whole(ask, "hello you", 2, "stop")
+    assert answer["object"] == "chat.completion"
+    assert answer["choices"][0]["message"] == {"role": "assistant", "content": "hello you"}
+    assert answer["usage"] == {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
+
+
+def test_a_stream_is_events_usage_and_done() -> None:
+    ask = parse(COMPLETIONS, prompt="a", stream=True, stream_options={"include_usage": True})
+    assert event(openai.piece(ask, "b", None))["choices"][0]["text"] == "b"
+    usage, done = openai.last(ask, 3).removesuffix("\n\n").split("\n\n")
+    assert json.loads(usage.removeprefix("data: "))["usage"]["completion_tokens"] == 3
+    assert done == "data: [DONE]"
+    assert openai.last(parse(COMPLETIONS, prompt="a", stream=True), 3) == "data: [DONE]\n\n"
+    assert event(openai.failed("gone"))["error"]["message"] == "gone"

@@ -1,0 +1,48 @@
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lengthwise.slices.piece import KEY, Slice, max_tokens, slice_end
+
+sizes = st.integers(1, 300)
+
+
+@given(sizes, st.integers(0, 500), sizes, sizes)
+def test_a_slice_has_at_least_one_token_and_at_most_those_allowed(prompt, generated, most, block):
+    assert generated < slice_end(prompt, generated, most, block) <= generated + most
+
+
+@given(sizes, st.integers(0, 500), sizes, sizes)
+def test_it_ends_with_a_full_block_if_one_is_filled_within_it(prompt, generated, most, block):
+    """All tokens but the last have entries in the cache."""
+    end = slice_end(prompt, generated, most, block)
+    fills = [e for e in range(generated + 1, generated + most + 1) if (prompt + e - 1) % block == 0]
+    assert end == (fills[-1] if fills else generated + most)
+
+
+def test_after_the_first_slices_are_full_where_they_are_whole_blocks():
+    ends = [slice_end(50, 0, 64, 32)]
+    ends.append(slice_end(50, ends[-1], 64, 32))
+    ends.append(slice_end(50, ends[-1], 64, 32))
+    assert ends == [47, 111, 175]
+
+
+def test_a_slices_facts_travel_beside_what_the_client_gave():
+    sent = Slice([4, 5], 90).extra_args({"tenant": "a"})
+    params = SimpleNamespace(extra_args=sent)
+    assert Slice.of(params) == Slice([4, 5], 90)
+    assert sent["tenant"] == "a"
+
+
+def test_a_whole_request_is_no_slice():
+    for given_args in (None, {}, {"tenant": "a"}, {KEY: "a"}, {KEY: [1, 2]}):
+        assert Slice.of(SimpleNamespace(extra_args=given_args)) is None
+    assert Slice.of(None) is None
+
+
+def test_the_clients_max_tokens_is_known_inside_a_slice():
+    facts = {KEY: {"generated": [], "max_tokens": 90}}
+    piece = SimpleNamespace(max_tokens=20, sampling_params=SimpleNamespace(extra_args=facts))
+    whole = SimpleNamespace(max_tokens=20, sampling_params=SimpleNamespace(extra_args=None))
+    assert (max_tokens(piece), max_tokens(whole)) == (90, 20)
