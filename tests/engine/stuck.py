@@ -56,7 +56,9 @@ def main(model: str, probe: str, folder: str) -> dict[str, Any]:
         return done
 
     wait(lambda: (arrivals.ready(), scheduler.prediction_stats()["up"])[1])
-    os.kill(arrivals._client.child.pid, signal.SIGSTOP)
+    # Behind the one that takes a router's predictions.
+    client = arrivals._otherwise._client
+    os.kill(client.child.pid, signal.SIGSTOP)
     while_stuck = serve("a", "b")
     scores_while_stuck = len(predicted)
     wait(lambda: (arrivals.ready(), scheduler.prediction_stats()["restarts"] == 1)[1])
@@ -66,7 +68,7 @@ def main(model: str, probe: str, folder: str) -> dict[str, Any]:
     engine.step()
     wait(lambda: scheduler_scores(scheduler, predicted))
     done = serve()
-    pid = arrivals._client.child.pid
+    pid = client.child.pid
     engine.engine_core.shutdown()
     return {
         "while_stuck": while_stuck,
