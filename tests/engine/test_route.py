@@ -47,7 +47,7 @@ def address(
         _wait_for_two(url)
         yield url, process.pid
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(timeout=60)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -174,8 +175,11 @@ def _environment(route: Route) -> dict[str, str]:
 
 
 def run(route: Route) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted or told to end; the replicas end too."""
     with serving(route) as address:
+        # Ray has handlers of its own; and what a script starts in the background ignores SIGINT.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.default_int_handler)
         print(f"{route.replicas} replicas behind {route.router} at {address}/v1", file=sys.stderr)
         while True:
             time.sleep(3600)
