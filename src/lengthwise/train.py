@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def train(plan: Plan) -> Trained:
         UserError: if there is no data, too little, or of different models, or no such
             predictor.
     """
-    told = replace(plan.how, model=served_model(plan))
+    told = replace(plan.how, model=served_model(plan.folders, plan.model))
     kind, how = find_predictor(plan.name, told)
     early, early_how = find_predictor(plan.arrival, told) if kind is Trail else (kind, how)
     if not issubclass(early, PromptPredictor):
@@ -88,10 +89,9 @@ def train(plan: Plan) -> Trained:
     return Trained(parts.fit.model, trail, prompt, report, *_errors(said, parts.test))
 
 
-def served_model(plan: Plan) -> str | None:
-    """The model whose answers were collected, as far as the plan or the folders tell."""
-    model = plan.model
-    for folder in plan.folders:
+def served_model(folders: Sequence[Path], model: str | None) -> str | None:
+    """The model whose answers were collected, as far as the user or the folders tell."""
+    for folder in folders:
         if model is None and (folder / "meta.json").is_file():
             model = read_meta(folder).get("path")
     return model
@@ -99,7 +99,7 @@ def served_model(plan: Plan) -> str | None:
 
 def prompt_text(plan: Plan) -> PromptText:
     """What gives the users' texts back from the collected token ids."""
-    model = served_model(plan)
+    model = served_model(plan.folders, plan.model)
     if model is None:
         raise UserError(f"{plan.name} reads text: say by --model which model was served")
     return PromptText.load(model)

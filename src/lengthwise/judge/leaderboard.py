@@ -108,6 +108,8 @@ def evaluate(plan: Plan) -> Board:
     Raises:
         UserError: if the data is bad, or no predictor could be judged.
     """
+    model = train.served_model(plan.folders, plan.model)
+    plan = replace(plan, how=replace(plan.how, model=model))
     texts = Texts.of(plan)
     parts = split(Answers.read(plan.folders, texts.decode))
     b, seed = plan.resamples, plan.how.seed
@@ -201,8 +203,7 @@ def _entry(
 def _fitted(plan: Plan, spec: str, parts: Split, texts: Texts) -> Fitted:
     if texts.problem is not None and find_predictor(spec)[0].reads == "text":
         raise texts.problem
-    model = train.served_model(train.Plan(spec, plan.folders, model=plan.model))
-    return fitted(spec, parts, plan.out / "predictors", replace(plan.how, model=model))
+    return fitted(spec, parts, plan.out / "predictors", plan.how)
 
 
 def _write_tracks(path: Path, court: Court, first: Floats, remaining: Floats) -> None:

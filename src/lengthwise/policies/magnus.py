@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
-from lengthwise.core.policy import COMMITTED, Key, Policy, Source, unpredicted
+from lengthwise.core.policy import Key
 from lengthwise.core.request import Request
-from lengthwise.policies.hrrn import inverse_ratio
+from lengthwise.policies.response_ratio import ResponseRatio
 
 _CHOSEN = 1.0
 """Rank of the group whose turn it is; the others follow, by their ratios."""
@@ -22,7 +22,7 @@ class _Group:
     longest: float
 
 
-class Magnus(Policy):
+class Magnus(ResponseRatio):
     """Requests of similar predicted length are admitted together, the next group by HRRN.
 
     Magnus (arXiv 2406.04785) batches by predicted length and serves the batch with the highest
@@ -38,36 +38,24 @@ class Magnus(Policy):
     """
 
     name = "magnus"
-    source: Source = "prompt"
-    preemptive = False
-    timed = True
 
     def __init__(self, width: float = 2.0) -> None:
         if not 1.0 < width < math.inf:
             raise ValueError(f"the width of Magnus's groups must be above 1, not {width}")
+        super().__init__()
         self._width = width
-        self._now = 0.0
         self._open: dict[int, _Group] = {}
         self._group_of: dict[str, _Group] = {}
         self._chosen: _Group | None = None
 
-    def observe(self, now: float, running: Iterable[Request]) -> None:
-        self._now = now
-
-    def rank(self, request: Request) -> float:
-        if request.started:
-            return COMMITTED
-        if request.initial is None:
-            return unpredicted(request)
-        group = self._group(request.id, request.initial)
+    def waiting_rank(self, request: Request, predicted: float) -> float:
+        group = self._group(request.id, predicted)
         if group is self._chosen:
             return _CHOSEN
-        return _CHOSEN + inverse_ratio(request, self._now, group.longest)
+        return _CHOSEN + self.inverse_ratio(request, group.longest)
 
-    def lane(self, request: Request) -> Hashable:
-        if request.started or request.initial is None:
-            return COMMITTED if request.started else unpredicted(request)
-        return self._group(request.id, request.initial)
+    def waiting_lane(self, request: Request, predicted: float) -> Hashable:
+        return self._group(request.id, predicted)
 
     def place(self, request: Request) -> Key:
         return ()
