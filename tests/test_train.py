@@ -80,7 +80,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    return train(Plan("trail", [folder], how=QUICK))
+    return train(Plan("trail", [folder], "ngrams", how=QUICK))
 
 
 def test_hidden_states_that_know_the_length_beat_the_constant_median(trained):
@@ -124,7 +124,7 @@ def parameters(trained):
 
 def test_held_out_prompts_change_nothing_but_the_report(trained, tmp_path):
     spoiled = collected(tmp_path / "collected", spoil_held_out=True)
-    again = train(Plan("trail", [spoiled], how=QUICK))
+    again = train(Plan("trail", [spoiled], "ngrams", how=QUICK))
     pairs = zip(parameters(trained), parameters(again), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
     assert again.probe.probe.refinement == trained.probe.probe.refinement
@@ -141,7 +141,7 @@ def test_what_was_trained_can_be_saved(trained, tmp_path):
 
 
 def test_the_papers_own_setting_learns_too(folder):
-    found = train(Plan("trail:paper", [folder]))
+    found = train(Plan("trail:paper", [folder], "ngrams"))
     assert found.probe.bins.widths.tolist() == [20.0] * 10
     assert found.probe.probe.inputs == "paper"
     assert found.probe.probe.refinement == {"alpha": 1.0}
@@ -189,7 +189,7 @@ def test_a_predictor_of_text_asks_for_the_model_it_reads_for(folder):
 @pytest.mark.parametrize(("name", "message"), [("nope", "unknown predictor"), ("trail:x", "varia")])
 def test_unknown_predictors_are_refused(folder, name, message):
     with pytest.raises(UserError, match=message):
-        train(Plan(name, [folder]))
+        train(Plan(name, [folder], "ngrams"))
 
 
 def test_what_needs_a_prefill_cannot_rank_arrivals(folder):
@@ -208,7 +208,7 @@ def test_the_tracks_of_held_out_requests_are_saved(trained, tmp_path):
 
 def test_several_folders_are_trained_on_together(folder, tmp_path):
     more = collected(tmp_path / "more", n=40, name="other")
-    found = train(Plan("trail", [folder, more], how=Fitting(epochs=1)))
+    found = train(Plan("trail", [folder, more], "ngrams", how=Fitting(epochs=1)))
     assert sum(found.report["prompts"].values()) == 200
     assert found.report["data"] == ["collected", "more"]
 

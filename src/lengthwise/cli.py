@@ -95,7 +95,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("name", help="trail, ngrams, ltr, ...; with a variant: trail:paper")
     it.add_argument("data", type=Path, nargs="+", help="folders that collect filled")
     it.add_argument("--out", type=Path, required=True, help="folder for the trained predictors")
-    it.add_argument("--arrival", default="ngrams", help="for trail: what ranks before prefill")
+    it.add_argument("--arrival", default="embeddings", help="for trail: what ranks before prefill")
     it.add_argument("--model", help="the served model, for predictors that read text")
     it.add_argument("--backbone", help="pretrained encoder or OPT: a folder or hub name")
     it.add_argument("--epochs", type=int, help="default: the predictor's own")

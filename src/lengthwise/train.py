@@ -43,7 +43,7 @@ class Plan:
 
     name: str
     folders: list[Path]
-    arrival: str = "ngrams"
+    arrival: str = "embeddings"
     model: str | None = None
     how: Fitting = field(default_factory=Fitting)
 

@@ -10,9 +10,10 @@ from lengthwise.core.policy import FIRST
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.policies import Bounded, Trail, make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear, load_profile
 from lengthwise.sim.workload import Workload, synthetic, with_arrivals
 

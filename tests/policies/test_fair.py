@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.policies import Fair, make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
 from lengthwise.sim.workload import Workload
 

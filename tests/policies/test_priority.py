@@ -4,8 +4,9 @@ import pytest
 from lengthwise.core.policy import FIRST
 from lengthwise.core.request import Request
 from lengthwise.policies import make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
 from lengthwise.sim.workload import Workload
 

@@ -10,9 +10,10 @@ import pytest
 
 from lengthwise.cli import main
 from lengthwise.policies import make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import synthetic, with_arrivals
 

@@ -5,8 +5,9 @@ import pytest
 
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import Recorded, Track, make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, read_workload, resample
 

@@ -7,9 +7,10 @@ import pytest
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.sim import replay
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Roofline, load_profile
 from lengthwise.sim.workload import synthetic, with_arrivals
 

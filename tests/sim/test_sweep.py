@@ -6,7 +6,7 @@ import pytest
 from lengthwise.bench.measure import FIELDS
 from lengthwise.cli import main
 from lengthwise.errors import UserError
-from lengthwise.sim.engine import Setup
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.sweep import Plan, interval, split, sweep
 from lengthwise.sim.workload import synthetic
 

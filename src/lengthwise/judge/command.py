@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="the same prompts sampled: a folder for each seed, two or more a temperature",
     )
     it.add_argument("--model", help="the served model, for predictors that read text")
-    it.add_argument("--arrival", default="ngrams", help="ranks before hidden states are there")
+    it.add_argument("--arrival", default="embeddings", help="ranks before hidden states are there")
     it.add_argument("--policy", default="trail", help="what schedules by the predictions")
     it.add_argument("--requests", type=int, default=400, help="simulated in each run")
     it.add_argument("--runs", type=int, default=20, help="simulated runs, for the intervals")

@@ -14,8 +14,9 @@ from lengthwise.errors import UserError
 from lengthwise.judge.bootstrap import Resamples, interval
 from lengthwise.policies import make_policy
 from lengthwise.sim import sweep
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample
 

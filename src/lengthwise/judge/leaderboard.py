@@ -50,7 +50,7 @@ class Plan:
     shift: list[Path] = field(default_factory=list)
     samples: list[Path] = field(default_factory=list)
     model: str | None = None
-    arrival: str = "ngrams"
+    arrival: str = "embeddings"
     how: Fitting = field(default_factory=Fitting)
     resamples: int = 1000
     trial: latency.Trial = field(default_factory=latency.Trial)

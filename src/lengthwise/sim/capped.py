@@ -14,8 +14,9 @@ from lengthwise.batching.drive import Life, Log
 from lengthwise.batching.figures import figures
 from lengthwise.policies import FCFS
 from lengthwise.sim.batches import requests_of
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime
 from lengthwise.sim.workload import Workload
 

@@ -15,8 +15,9 @@ from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.routing import Capacity, Fleet, Report, Router
 from lengthwise.sim.balance import Balance
-from lengthwise.sim.engine import Outcome, Setup, Simulator, refines
+from lengthwise.sim.engine import Simulator, refines
 from lengthwise.sim.predictors import Predictor
+from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import StepTime
 from lengthwise.sim.traffic import Traffic
 from lengthwise.sim.workload import Workload

@@ -13,7 +13,7 @@ from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, re
 
 if TYPE_CHECKING:
     from lengthwise.sim.cluster import Death
-    from lengthwise.sim.engine import Setup
+    from lengthwise.sim.setup import Setup
     from lengthwise.sim.workload import Workload
 
 Commands = argparse._SubParsersAction  # the type has no public name
@@ -56,7 +56,7 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _simulate(args: argparse.Namespace) -> None:
-    from lengthwise.sim.engine import Setup
+    from lengthwise.sim.setup import Setup
 
     setup = Setup(
         seats=args.seats,

@@ -8,90 +8,23 @@ in which nobody comes, goes or could be preempted are one event.
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.policy import FIRST, LAST, Policy, behind
 from lengthwise.core.request import Request
 from lengthwise.core.seats import UNLIMITED, Seats
-from lengthwise.errors import UserError
+from lengthwise.sim.decodes import Decodes, Job
 from lengthwise.sim.predictors import Predictor
+from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import StepTime, steps_within
 from lengthwise.sim.traffic import Traffic
 from lengthwise.sim.workload import Workload
 from lengthwise.slices.piece import slice_end
-
-Seconds = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """The simulated engine.
-
-    Attributes:
-        seats: most requests in a step (vLLM's max_num_seqs).
-        budget: most tokens in a step (max_num_batched_tokens).
-        blocks, block_size: KV memory in blocks of so many tokens.
-        reserve: blocks that stay free at an admission (vLLM's watermark).
-        pause, margin: as in the plug-in's settings.
-        paused_per_seat: most paused requests to a seat; None is the policy's own bound.
-        eviction: what losing memory costs: computing again, or copying out and in.
-        cached: share of an evicted or sliced request's tokens that prefix caching gives back.
-        swap_s: seconds to copy one block out and in again.
-        interval: tokens between two refinements of a prediction.
-    """
-
-    seats: int = 256
-    budget: int = 2048
-    blocks: int = 25_000
-    block_size: int = 16
-    reserve: int = 0
-    pause: bool = True
-    margin: float = 8.0
-    paused_per_seat: float | None = None
-    eviction: Literal["recompute", "swap"] = "recompute"
-    cached: float = 0.0
-    swap_s: float = 0.0
-    interval: int = 1
-
-    def __post_init__(self) -> None:
-        if min(self.seats, self.blocks, self.block_size, self.interval) < 1:
-            raise UserError("seats, blocks, block size and interval must be at least 1")
-        if self.budget < self.seats:
-            raise UserError(f"a budget of {self.budget} tokens cannot serve {self.seats} seats")
-        if not 0.0 <= self.cached <= 1.0:
-            raise UserError(f"the cached share must be between 0 and 1, not {self.cached}")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run did; times in seconds, NaN for requests that were rejected.
-
-    Attributes:
-        first, finish: [n] times of the first and the last token.
-        gap: [n] longest time between two tokens that a lost seat caused.
-        rejected: requests too large for the KV memory.
-        steps: engine steps; busy_s the seconds they took.
-        backlog: requests in the system at the half and at the last of the arrivals.
-    """
-
-    first: Seconds
-    finish: Seconds
-    gap: Seconds
-    rejected: int
-    steps: int
-    busy_s: float
-    pauses: int
-    evictions: int
-    recomputed: int
-    backlog: tuple[int, int]
 
 
 def refines(policy: Policy, predictor: Predictor) -> bool:
@@ -101,30 +34,6 @@ def refines(policy: Policy, predictor: Predictor) -> bool:
 
 def _steady(now: float) -> float:
     return 1.0
-
-
-class Job:
-    """One request in the engine: what it needs, what is computed, where it stands."""
-
-    __slots__ = (
-        *("index", "view", "prompt", "output", "generated", "computed", "held"),
-        *("base", "decoding", "seated", "last", "swapped", "until"),
-    )
-
-    def __init__(self, index: int, view: Request, prompt: int, output: int, cached: int) -> None:
-        self.index = index
-        self.view = view
-        self.prompt = prompt
-        self.output = output
-        self.generated = 0
-        self.computed = cached
-        self.held = 0
-        self.base = 0
-        self.decoding = False
-        self.seated = False
-        self.last = math.nan
-        self.swapped = 0
-        self.until = output
 
 
 @dataclass(slots=True)
@@ -139,6 +48,27 @@ class _Step:
     seconds: float
     sampling: list[Job]
     stop: bool = False
+
+
+@dataclass(slots=True)
+class _Chunks:
+    """The prompts' part of a step.
+
+    ``budget`` tokens and ``spare`` blocks are left; ``of`` has who computes how many. Their
+    ``tokens`` and ``context``, ``swap_s`` seconds of copying, and whose prompts they complete.
+    """
+
+    budget: int
+    spare: int
+    of: list[tuple[Job, int]] = field(default_factory=list)
+    tokens: int = 0
+    context: int = 0
+    swap_s: float = 0.0
+    complete: list[Job] = field(default_factory=list)
+
+    def add(self, job: Job, chunk: int) -> None:
+        self.budget -= chunk
+        self.of.append((job, chunk))
 
 
 class Simulator:
@@ -206,13 +136,7 @@ class Simulator:
         self._inbox: list[int] = []
         self._free = setup.blocks
         self._prefilling: list[Job] = []
-        # Every decode step moves all decoding jobs by one token, so their ages are kept
-        # relative to this counter, and one heap of its values says who finishes when.
-        self._tick = 0
-        self._decoding = 0
-        self._context = 0
-        self._phase = [0] * setup.block_size
-        self._finishing: list[tuple[int, int, int, Job]] = []
+        self._decodes = Decodes(setup.block_size)
 
         # Who had a first and a last token: for whoever watches, who clears them.
         self.begun: list[int] = []
@@ -318,7 +242,7 @@ class Simulator:
     def view(self, job: Job) -> Request:
         """The policy's view, with the tokens generated by now."""
         view = job.view
-        view.generated = job.base + self._tick if job.decoding else job.generated
+        view.generated = self._decodes.generated(job)
         return view
 
     def admissible(self, job: Job) -> bool:
@@ -330,15 +254,12 @@ class Simulator:
         return self._free
 
     def held_blocks(self, job: Job) -> int:
-        """Blocks the job holds; a decoding one's follow from its age."""
-        if job.decoding:
-            return -(-(job.prompt + job.base + self._tick - 1) // self.setup.block_size)
-        return job.held
+        """Blocks the job holds."""
+        return self._decodes.blocks(job)
 
     def needed_blocks(self, job: Job) -> int:
         """Blocks for all its tokens and one more."""
-        generated = job.base + self._tick if job.decoding else job.generated
-        return -(-(job.prompt + generated + 1) // self.setup.block_size)
+        return -(-(job.prompt + self._decodes.generated(job) + 1) // self.setup.block_size)
 
     def evict(self, job: Job) -> None:
         """Memory is taken from a job; it waits."""
@@ -455,8 +376,9 @@ class Simulator:
     def _sit_down(self, job: Job) -> None:
         job.seated = True
         if self._computed(job):
-            self._decode(job)
-            token = self._time.seconds(0, self._decoding, self._context)
+            decodes = self._decodes
+            decodes.begin(job)
+            token = self._time.seconds(0, decodes.count, decodes.context)
             self._resumed(job, self.now + token * self._slowness(self.now))
         else:
             self._prefilling.append(job)
@@ -465,43 +387,25 @@ class Simulator:
         """Whether all tokens but the last are in the KV cache."""
         return job.generated > 0 and job.computed == job.prompt + job.generated - 1
 
-    def _decode(self, job: Job) -> None:
-        job.decoding = True
-        job.base = job.generated - self._tick
-        self._decoding += 1
-        self._context += job.prompt + job.generated - 1
-        self._phase[(job.prompt + job.base - 1) % self.setup.block_size] += 1
-        heapq.heappush(self._finishing, (job.until - job.base, job.index, job.base, job))
-
     def _stand_up(self, job: Job) -> None:
         if job.decoding:
-            self._settle(job)
+            self._decodes.stop(job)
             job.last = self.now
         else:
             self._prefilling.remove(job)
         job.seated = False
-
-    def _settle(self, job: Job) -> None:
-        """A job stops decoding: its counters become its own again."""
-        job.held = self.held_blocks(job)
-        job.generated = job.base + self._tick
-        job.computed = job.prompt + job.generated - 1
-        job.decoding = False
-        self._decoding -= 1
-        self._context -= job.computed
-        self._phase[(job.prompt + job.base - 1) % self.setup.block_size] -= 1
 
     # Steps.
 
     def _begin(self) -> _Step:
         """One step with prompts in it, or a stretch of decode steps."""
         fell = self._make_room()
-        prefilled, context, extra, sampling = self._prefill(fell)
+        chunks = self._prefill(fell)
         self._slow = self._slowness(self.now)
-        if prefilled or extra:
-            seconds = self._time.seconds(prefilled, self._decoding, context) + extra
-            return _Step(1, seconds * self._slow, sampling)
-        if not self._decoding:
+        if chunks.tokens or chunks.swap_s:
+            seconds = self._time.seconds(chunks.tokens, self._decodes.count, chunks.context)
+            return _Step(1, (seconds + chunks.swap_s) * self._slow, chunks.complete)
+        if not self._decodes.count:
             raise RuntimeError(f"the simulated engine stalled at {self.now} s")
         steps = self._stretch()
         stop = self._heeding or len(self.running) < self.seats
@@ -512,7 +416,8 @@ class Simulator:
         self._advance(done.steps)
         for job in done.sampling:
             self._sample(job)
-        self._retire()
+        for job in self._decodes.ended():
+            self._leave(job)
         if self._refining and self._seating.contested:
             self._refine()
         if not self._policy.steady:
@@ -521,69 +426,78 @@ class Simulator:
     def _make_room(self) -> bool:
         """Evict from the tail until every decoding job has a block for its next token."""
         fell = False
-        while self._growth(1) > self._free:
+        while self._decodes.growth(1) > self._free:
             self._fall()
             fell = True
         return fell
 
-    def _prefill(self, fell: bool) -> tuple[int, int, float, list[Job]]:
-        """Chunks of prompts within the budget; tokens, context, swap seconds, who samples."""
-        budget = self.setup.budget - self._decoding
-        spare = self._free - self._growth(1)
-        chunks: list[tuple[Job, int]] = []
-        extra = 0.0
+    def _prefill(self, fell: bool) -> _Chunks:
+        """Chunks of prompts within the budget and the memory, and what they complete."""
+        chunks = _Chunks(self.setup.budget - self._decodes.count, self._spare())
         for job in list(self._prefilling):
-            chunk = min(job.prompt + job.generated - job.computed, budget)
-            need = -(-(job.computed + chunk) // self.setup.block_size) - job.held
-            while (
-                job.seated
-                and need > spare
-                and (self._seating.paused or self.running[-1] is not job)
-            ):
-                self._fall()
-                spare = self._free - self._growth(1)
-                fell = True
-            if need > spare or not job.seated:
-                continue
-            spare -= need
-            self._free -= need
-            job.held += need
-            budget -= chunk
-            chunks.append((job, chunk))
-        while not fell and budget > 0 and len(self.running) < self.seats and self.waiting:
-            job = self.waiting.peek()
-            if self._computed(job):
-                chunk, need, more = 0, -(-job.computed // self.setup.block_size), 1
-            else:
-                chunk, more = min(job.prompt + job.generated - job.computed, budget), 0
-                need = max(job.swapped, -(-(job.computed + chunk) // self.setup.block_size))
-            if need + more + self.reserve > spare:
+            fell |= self._go_on(job, chunks)
+        while not fell and chunks.budget > 0 and len(self.running) < self.seats and self.waiting:
+            if not self._admit(self.waiting.peek(), chunks):
                 break
-            self.waiting.pop()
-            extra += job.swapped * self.setup.swap_s
-            job.swapped = 0
-            job.view.started = True
-            self.running.append(job)
-            spare -= need + more
-            self._free -= need
-            job.held = need
-            self._sit_down(job)
-            if self._policy.preemptive:
-                self._worst = max(self._worst, self._policy.key(self.view(job)))
-            if not job.decoding:
-                budget -= chunk
-                chunks.append((job, chunk))
-        prefilled, context, sampling = 0, self._context, []
-        for job, chunk in chunks:
+        chunks.context += self._decodes.context
+        for job, chunk in chunks.of:
             if not job.seated:
                 continue
-            prefilled += chunk
-            context += job.computed
+            chunks.tokens += chunk
+            chunks.context += job.computed
             job.computed += chunk
             if job.computed == job.prompt + job.generated:
                 self._prefilling.remove(job)
-                sampling.append(job)
-        return prefilled, context, extra, sampling
+                chunks.complete.append(job)
+        return chunks
+
+    def _spare(self) -> int:
+        """Blocks that are free when every decoding job has its next token."""
+        return self._free - self._decodes.growth(1)
+
+    def _go_on(self, job: Job, chunks: _Chunks) -> bool:
+        """A seated prompt's next chunk; whether somebody lost its memory for it."""
+        fell = False
+        chunk = min(job.prompt + job.generated - job.computed, chunks.budget)
+        need = -(-(job.computed + chunk) // self.setup.block_size) - job.held
+        while (
+            job.seated
+            and need > chunks.spare
+            and (self._seating.paused or self.running[-1] is not job)
+        ):
+            self._fall()
+            chunks.spare = self._spare()
+            fell = True
+        if need <= chunks.spare and job.seated:
+            chunks.spare -= need
+            self._free -= need
+            job.held += need
+            chunks.add(job, chunk)
+        return fell
+
+    def _admit(self, job: Job, chunks: _Chunks) -> bool:
+        """The first of those who wait gets a seat, if its memory is there."""
+        if self._computed(job):
+            chunk, need, more = 0, -(-job.computed // self.setup.block_size), 1
+        else:
+            chunk, more = min(job.prompt + job.generated - job.computed, chunks.budget), 0
+            need = max(job.swapped, -(-(job.computed + chunk) // self.setup.block_size))
+        if need + more + self.reserve > chunks.spare:
+            return False
+        self.waiting.pop()
+        chunks.swap_s += job.swapped * self.setup.swap_s
+        job.swapped = 0
+        job.view.started = True
+        self.running.append(job)
+        chunks.spare -= need + more
+        self._free -= need
+        job.held = need
+        self._sit_down(job)
+        if self._policy.preemptive:
+            self._worst = max(self._worst, self._policy.key(self.view(job)))
+        if not job.decoding:
+            chunks.add(job, chunk)
+        return True
 
     def _fall(self) -> None:
         """Somebody loses its memory: the worst paused one, else the tail of ``running``."""
@@ -601,7 +515,7 @@ class Simulator:
         self._resumed(job, self.now)
         job.generated += 1
         if job.generated < job.until:
-            self._decode(job)
+            self._decodes.begin(job)
         else:
             self._leave(job)
 
@@ -613,10 +527,7 @@ class Simulator:
 
     def _stretch(self) -> int:
         """How many decode steps until something may have to be decided."""
-        finishing = self._finishing
-        while not finishing[0][3].decoding or finishing[0][3].base != finishing[0][2]:
-            heapq.heappop(finishing)
-        steps = finishing[0][0] - self._tick
+        steps = self._decodes.until_end()
         if self._refining and self._seating.contested:
             steps = min(steps, self.setup.interval)
         if not self._policy.steady and self._seating.contested:
@@ -624,7 +535,7 @@ class Simulator:
             steps = max(int(min(holds, steps)), 1)
         if self._seating.bounded:
             steps = self._until_promotion(steps)
-        return min(steps, self._memory_lasts(steps))
+        return self._decodes.lasts(self._free, steps)
 
     def _until_promotion(self, steps: int) -> int:
         """Decode steps after which somebody may have starved, at most ``steps``."""
@@ -636,50 +547,19 @@ class Simulator:
     def _steps_until(self, time: float, most: int) -> int:
         """Decode steps from now that end by this time, at most so many, at least 1."""
         left = (time - self.now) / self._slow
-        return steps_within(self._time, left, most, self._decoding, self._context) or 1
+        return steps_within(self._time, left, most, self._decodes.count, self._decodes.context) or 1
 
     def _seconds(self, steps: int) -> float:
         """Seconds of so many decode steps from now."""
-        return self._slow * self._time.stretch(steps, self._decoding, self._context)
-
-    def _memory_lasts(self, steps: int) -> int:
-        """Decode steps for which the free blocks suffice, at most ``steps``, at least 1."""
-        size = self.setup.block_size
-        sure = size * (self._free // self._decoding)
-        if sure >= steps:
-            return steps
-        lasts = max(sure, 1)
-        while lasts < steps and self._growth(lasts + 1) <= self._free:
-            lasts += 1
-        return lasts
-
-    def _growth(self, steps: int) -> int:
-        """Blocks that so many more decode steps take: one whenever a block is full."""
-        size, tick = self.setup.block_size, self._tick
-        whole, rest = divmod(steps, size)
-        grown = whole * self._decoding
-        for i in range(rest):
-            grown += self._phase[-(tick + i) % size]
-        return grown
+        return self._slow * self._time.stretch(steps, self._decodes.count, self._decodes.context)
 
     def _spend(self, seconds: float) -> None:
         self.now += seconds
         self._busy += seconds
 
     def _advance(self, steps: int) -> None:
-        self._free -= self._growth(steps)
-        self._tick += steps
-        self._context += steps * self._decoding
+        self._free -= self._decodes.advance(steps)
         self._steps += steps
-
-    def _retire(self) -> None:
-        """Whoever has its last token leaves."""
-        finishing = self._finishing
-        while finishing and finishing[0][0] <= self._tick:
-            _, _, base, job = heapq.heappop(finishing)
-            if job.decoding and job.base == base:
-                self._settle(job)
-                self._leave(job)
 
     def _leave(self, job: Job) -> None:
         """A job has the last token of its answer, or of a slice of it."""
@@ -701,16 +581,12 @@ class Simulator:
 
     def _refine(self) -> None:
         """New predictions for the decoding jobs that are due; ranks may change."""
-        interval = self.setup.interval
-        due = [
-            job
-            for job in self.running
-            if job.decoding and (job.base + self._tick - 1) % interval == 0
-        ]
+        # The state of a token is seen before the next one is sampled: age = generated - 1.
+        interval, generated = self.setup.interval, self._decodes.generated
+        due = [job for job in self.running if job.decoding and not (generated(job) - 1) % interval]
         if not due:
             return
-        # The state of a token is seen before the next one is sampled: age = generated - 1.
-        ages = [job.base + self._tick - 1 for job in due]
+        ages = [generated(job) - 1 for job in due]
         index = np.array([job.index for job in due])
         true = np.array([job.output for job in due], dtype=np.float64) - ages
         traffic = self.traffic

@@ -8,7 +8,7 @@ import numpy as np
 
 from lengthwise.bench.measure import reached
 from lengthwise.bench.tenants import by_tenant
-from lengthwise.sim.engine import Outcome
+from lengthwise.sim.setup import Outcome
 from lengthwise.sim.workload import Workload
 
 

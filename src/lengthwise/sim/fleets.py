@@ -16,9 +16,9 @@ from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.routing import make_router
 from lengthwise.sim.cluster import Cluster, Layout
-from lengthwise.sim.engine import Setup
 from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
 from lengthwise.sim.sweep import DEFAULTS, in_parallel
 from lengthwise.sim.workload import Workload, resample, with_arrivals

@@ -16,9 +16,10 @@ from rich.table import Table
 
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import POLICIES, make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear, load_profile
 from lengthwise.sim.sweep import DEFAULTS
 from lengthwise.sim.workload import Workload

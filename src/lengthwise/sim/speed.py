@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.policies import make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Roofline, load_profile
 from lengthwise.sim.workload import Workload, synthetic, with_arrivals
 

@@ -23,9 +23,10 @@ from lengthwise.bench.tenants import show_tenants
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample, with_arrivals
 
