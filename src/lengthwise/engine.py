@@ -11,6 +11,9 @@ from typing import Any
 from lengthwise.errors import UserError
 from lengthwise.predictors.fingerprint import model_folder
 
+_PROCESS = 2**30
+"""Bytes that Python, PyTorch and vLLM take in one more process, measured."""
+
 
 def prepare_process() -> None:
     """Set what vLLM's CPU engine reads from the environment, before vLLM is imported."""
@@ -81,8 +84,11 @@ def check_vllm() -> None:
     check_version(_vllm_distribution().split()[1])
 
 
-def check_memory(model: str) -> None:
-    """On a CPU: weights and KV cache must fit into the memory that is free.
+def check_memory(model: str, engines: int = 1, cached: bool = True) -> None:
+    """On a CPU: so many engines, each with its KV cache, must fit into the memory that is free.
+
+    Args:
+        cached: whether each has the whole of VLLM_CPU_KVCACHE_SPACE.
 
     Raises:
         UserError: with both figures.
@@ -92,13 +98,20 @@ def check_memory(model: str) -> None:
     import psutil
 
     weights = sum(file.stat().st_size for file in model_folder(model).glob("*.safetensors"))
-    cache = int(float(os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")) * 2**30)
+    cache = cached * int(float(os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")) * 2**30)
+    needed = weights + cache + (engines - 1) * (weights + cache + _PROCESS)
     free = psutil.virtual_memory().available
-    if weights + cache > free:
+    if needed > free:
+        less = "a smaller model" if engines == 1 else "fewer of them"
         raise UserError(
-            f"not enough memory: weights and KV cache need {(weights + cache) / 2**30:.1f} GiB, "
-            f"{free / 2**30:.1f} GiB are free: lower VLLM_CPU_KVCACHE_SPACE or take a smaller model"
+            f"not enough memory: weights and KV cache of {_count(engines)} need "
+            f"{needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free: lower "
+            f"VLLM_CPU_KVCACHE_SPACE or take {less}"
         )
+
+
+def _count(engines: int) -> str:
+    return "the engine" if engines == 1 else f"{engines} engines at once"
 
 
 def build_engine(model: str | Path, seats: int, **overrides: Any) -> Any:

@@ -18,7 +18,7 @@ from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import STOCK, Run
 from lengthwise.collect import chat_ids
-from lengthwise.engine import engine_name
+from lengthwise.engine import check_memory, engine_name
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.prompts import Prompt
@@ -127,8 +127,10 @@ def in_fresh_processes(runs: list[Run]) -> list[dict[str, Any]]:
     """Execute runs in new Python processes, so that every engine starts from nothing.
 
     Raises:
-        UserError: if one of them fails.
+        UserError: if one of them fails, or there is not enough memory for all of them.
     """
+    # They take turns, so they are all there at the same time.
+    check_memory(runs[0].model, len(runs), "num_gpu_blocks_override" not in runs[0].engine)
     with tempfile.TemporaryDirectory() as folder:
         commands, targets = [], []
         for number, run in enumerate(runs):
