@@ -61,7 +61,7 @@ def _model(args: argparse.Namespace) -> None:
 def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     it = commands.add_parser("collect", help="answer prompts, keep hidden states and lengths")
     it.add_argument("model", help="folder of the model")
-    it.add_argument("--prompts", default="builtin", help="JSONL file, or builtin")
+    it.add_argument("--prompts", default="builtin", help="JSONL file, builtin, or applications")
     it.add_argument("--limit", type=int, help="only the first N prompts")
     it.add_argument("--held-out", action="store_true", help="of those, only the held-out quarter")
     it.add_argument("--out", type=Path, required=True, help="folder for the data; resumed if there")
@@ -154,7 +154,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="stock,trail",
         help="comma separated; stock is vLLM's own; policy@FOLDER has its own predictors",
     )
-    it.add_argument("--prompts", default="builtin", help="JSONL file, or builtin")
+    it.add_argument("--prompts", default="builtin", help="JSONL file, builtin, or applications")
     it.add_argument("--held-out", action="store_true", help="only prompts never trained on")
     it.add_argument("--limit", type=int, help="only N prompts")
     it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")

@@ -11,10 +11,12 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 
+from lengthwise import applications
 from lengthwise.clients import client_of
 from lengthwise.errors import UserError, reading
 
 BUILTIN = "builtin"
+APPLICATIONS = "applications"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Prompt:
 
 
 def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
-    """Prompts of a JSONL file (gzipped or not), or the ones shipped for ``builtin``.
+    """Prompts of a JSONL file (gzipped or not), or the ones shipped: ``builtin`` of many kinds,
+    ``applications`` of Magnus's (:mod:`lengthwise.applications`).
 
     A line holds ``prompt``, or ``instruction`` with an optional ``input``, and perhaps
     ``tenant`` and ``priority`` (a whole number). Lines with
@@ -48,6 +51,9 @@ def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
         packaged = resources.files("lengthwise") / "data" / "prompts.jsonl"
         with packaged.open("rb") as lines:
             return list(islice(_parse(lines, BUILTIN), limit))
+    if source == APPLICATIONS:
+        texts = enumerate(applications.texts()[:limit], 1)
+        return [Prompt(f"{APPLICATIONS}:{number}", text) for number, text in texts]
     path = Path(source)
     with (
         reading(f"prompts file {source}"),

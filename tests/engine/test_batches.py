@@ -21,8 +21,8 @@ def results(
     out = tmp_path_factory.mktemp("batches")
     command = [
         *(sys.executable, "-m", "lengthwise.cli", "bench", str(model), "--engine", "generate"),
-        *("--policies", "vanilla,magnus,scls", "--probe", "builtin", "--instances", "2"),
-        *("--limit", "6", "--seats", "2", "--cap", "16", "--out", str(out)),
+        *("--policies", "vanilla,ssjf,magnus,scls", "--probe", "builtin", "--instances", "2"),
+        *("--limit", "6", "--seats", "2", "--cap", "16", "--until", "3", "--out", str(out)),
         *("--constants", "slice=8,gamma=0.2", "--slice-time", str(_slice_time(out))),
     ]
     subprocess.run(command, check=True, env={**environment, "OMP_NUM_THREADS": "1"})
@@ -39,10 +39,11 @@ def _slice_time(out: Path) -> Path:
 
 def test_every_system_serves_everybody_with_the_same_answers(results: dict[str, Any]) -> None:
     runs = {run["policy"]: run for run in results["runs"]}
-    assert list(runs) == ["vanilla", "magnus", "scls"]
+    assert list(runs) == ["vanilla", "ssjf", "magnus", "scls"]
     for run in runs.values():
         assert set(FIELDS) <= set(run)
         assert (run["finished"], run["other_answers"], run["oom_events"]) == (6, 0, 0)
+        assert 0 < run["until_s"] <= run["makespan_s"]
     assert runs["scls"]["slices_per_request"] > 1.5
     assert runs["vanilla"]["slices_per_request"] == 1
     assert runs["magnus"]["predictor_ms_per_request"] > 0

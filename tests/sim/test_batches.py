@@ -135,6 +135,27 @@ def test_runs_have_the_fields_others_rely_on():
     assert found["ccb"]["output_tokens"] == found["vanilla"]["output_tokens"]
 
 
+def test_shortest_first_serves_sooner_and_wastes_less_than_first_come():
+    given = synthetic(400, "constant:50", "lognormal:150:1.0", 0)
+    serving = Batches(memory=20_000, cap=1024, constants=Constants(size=8))
+    found = figures_of(given, "vanilla", "ssjf@oracle", serving=serving, until=100)
+    first, shortest = found["vanilla"], found["ssjf@oracle"]
+    assert shortest["output_tokens"] == first["output_tokens"]
+    assert shortest["mean_latency_s"] < 0.7 * first["mean_latency_s"]
+    assert shortest["invalid_tokens"] < 0.2 * first["invalid_tokens"]
+    assert shortest["until_s"] < 0.5 * first["until_s"]
+
+
+def test_the_seconds_until_so_many_had_finished_are_in_every_run():
+    given = synthetic(50, "constant:40", "exp:80", 0)
+    names = ("vanilla", "scls", "ccb", "vsq")
+    for run in figures_of(given, *names, until=50).values():
+        assert (run["until"], run["until_s"]) == (50, pytest.approx(run["makespan_s"]))
+    for run in figures_of(given, *names, until=51).values():
+        assert run["until_s"] is None
+    assert "until_s" not in figures_of(given, "vanilla")["vanilla"]
+
+
 def test_answers_are_cut_at_the_cap():
     long = synthetic(20, "constant:10", "constant:900", 0)
     found = figures_of(long, "vanilla", serving=Batches(cap=100))
@@ -185,13 +206,16 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys):
             *("simulate", "--engine", "batches", "--synthetic", "applications"),
             *("--requests", "60", "--profile", PROFILE, "--policies", "vanilla,magnus@forest,scls"),
             *("--rates", "burst", "--workers", "1", "--constants", "slice=64", "--out", str(out)),
+            *("--until", "20"),
         ]
     )
     assert status == 0
     saved = json.loads((out / "results.json").read_text())
     assert [run["finished"] for run in saved["runs"]] == [60] * 3
     assert saved["setup"]["constants"]["slice"] == 64
-    assert "magnus@forest" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "magnus@forest" in said
+    assert "first 20" in said
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from lengthwise.batching.magnus import Magnus
 from lengthwise.batching.scls import SCLS, RoundRobin
 from lengthwise.batching.shape import Batch, Constants, Limits, Ran, System
 from lengthwise.batching.slice_time import BatchTime, SliceTime
+from lengthwise.batching.ssjf import SSJF
 from lengthwise.errors import UserError
 
 __all__ = [
@@ -32,6 +33,10 @@ def _size(limits: Limits, constants: Constants) -> int:
 
 def _vanilla(name: str, limits: Limits, constants: Constants) -> System:
     return Fixed(name, _size(limits, constants))
+
+
+def _shortest(name: str, limits: Limits, constants: Constants) -> System:
+    return SSJF(name, _size(limits, constants), constants.ageing)
 
 
 def _generation_length(name: str, limits: Limits, constants: Constants) -> System:
@@ -71,6 +76,7 @@ def _balanced(name: str, limits: Limits, constants: Constants) -> System:
 
 SYSTEMS: dict[str, Make] = {
     "vanilla": _vanilla,
+    "ssjf": _shortest,
     "glp": _generation_length,
     "abp": _adaptive_batch,
     "magnus": Magnus,
@@ -81,7 +87,7 @@ SYSTEMS: dict[str, Make] = {
     "sls+maxmin": _balanced,
     "scls": SCLS,
 }
-"""Magnus's ladder, then SCLS's: each has its predecessor's parts and one more."""
+"""SSJF, Magnus's ladder and SCLS's: each step has its predecessor's parts and one more."""
 
 
 def make_system(name: str, limits: Limits, constants: Constants) -> System:

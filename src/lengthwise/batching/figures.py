@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.batching.drive import Log, Served
+from lengthwise.reached import reached
 
 FIELDS = (
     *("policy", "engine", "model", "requests", "finished", "rate", "seed", "instances"),
@@ -26,12 +27,13 @@ FIELDS = (
 """What other programs may rely on in each run of a batch system's results.json."""
 
 
-def figures(log: Log, instances: int) -> dict[str, Any]:
+def figures(log: Log, instances: int, until: int | None = None) -> dict[str, Any]:
     """Latency from arrival to the return of the batch with the last token, and what ran.
 
     A first token is seen when its batch returns. ``load_imbalance_s`` is the standard
     deviation of the instances' last ends, ``busy_imbalance`` that of their busy times, as a
     share of the mean. Tokens of batches that ran out of memory are ``lost_tokens``.
+    ``until`` is of :mod:`lengthwise.reached`.
     """
     done = [life for life in log.lives if np.isfinite(life.finish)]
     found: dict[str, Any] = {
@@ -43,11 +45,13 @@ def figures(log: Log, instances: int) -> dict[str, Any]:
     if not done:
         return found
     arrival = np.array([life.request.arrival for life in done])
-    latency = np.array([life.finish for life in done]) - arrival
+    finish = np.array([life.finish for life in done])
+    latency = finish - arrival
     ttft = np.array([life.first for life in done]) - arrival
     lengths = np.array([life.request.generated for life in done])
     tokens = int(lengths.sum())
-    makespan = max(life.finish for life in done) - float(arrival.min())
+    begin = min(life.request.arrival for life in log.lives)
+    makespan = float(finish.max()) - begin
     return found | {
         "mean_latency_s": float(latency.mean()),
         "p50_latency_s": float(np.quantile(latency, 0.5)),
@@ -63,6 +67,7 @@ def figures(log: Log, instances: int) -> dict[str, Any]:
         "slices_per_request": float(np.mean([life.slices for life in done])),
         "predictor_ms_per_request": 1000 * log.predicting_s / len(log.lives),
         **(_of_batches(log, instances) if log.batches else {}),
+        **reached(finish - begin, until),
     }
 
 

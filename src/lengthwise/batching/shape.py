@@ -91,6 +91,7 @@ class Constants:
 
     Attributes:
         size: requests in a fixed batch; 0 is what always fits the memory.
+        ageing: of SSJF, tokens that a request gets ahead by for each second it waits.
         slice: SCLS's S, most tokens of a slice.
         gamma: SCLS's Γ, least seconds between two rounds.
         share: SCLS's λ, the interval as a share of the least load.
@@ -108,6 +109,7 @@ class Constants:
     """
 
     size: int = 0
+    ageing: float = 10.0
     slice: int = 128
     gamma: float = 3.0
     share: float = 0.5

@@ -124,7 +124,7 @@ class _Bench:
         }
         other = sum(answers[id] != self._answers[id] for id in answers)
         wall = sum(each.ran.note.get("wall_s", 0.0) for each in log.batches)
-        found = figures(log, self._limits.instances)
+        found = figures(log, self._limits.instances, self._plan.base.until)
         if not found["finished"]:
             raise UserError(f"policy {spec} finished no request at all")
         return labels | found | {"wall_s": wall, "other_answers": other}, log

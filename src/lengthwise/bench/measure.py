@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lengthwise.bench.tenants import by_tenant
+from lengthwise.reached import reached
 
 
 @dataclass
@@ -83,23 +83,12 @@ def full_rate(lives: list[Life]) -> float:
     return tokens / mean / (end - start) if end > start else 0.0
 
 
-def reached(finish: NDArray[np.float64], until: int | None) -> dict[str, Any]:
-    """``until_s``, the seconds until so many requests had finished (None: fewer did).
-
-    ``finish`` is in seconds from the first arrival, [n]. Nothing where nobody asks.
-    """
-    if until is None:
-        return {}
-    enough = 0 < until <= len(finish)
-    return {"until": until, "until_s": float(np.sort(finish)[until - 1]) if enough else None}
-
-
 def figures(
     lives: list[Life], costs: dict[str, float], busy_s: float, until: int | None = None
 ) -> dict[str, Any]:
     """A run's figures under the names of results.json; only finished requests count.
 
-    ``busy_s`` is the time spent inside the engine's steps; ``until`` see :func:`reached`.
+    ``busy_s`` is the time spent inside the engine's steps; ``until`` see :mod:`lengthwise.reached`.
     """
     done = [life for life in lives if life.finish is not None]
     if not done:

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from lengthwise import reached
 from lengthwise.batching import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
 from lengthwise.batching.drive import serve
 from lengthwise.batching.figures import figures
@@ -93,7 +94,7 @@ class Batches:
         workload = replace(workload, output=np.minimum(workload.output, self.cap))
         if policy == CONTINUOUS:
             seats = self.constants.seats or self.constants.size or self._safe(workload)
-            return capped(workload, load_profile(plan.profile), self.instances, seats)
+            return capped(workload, load_profile(plan.profile), self.instances, seats, plan.until)
         time, memory = load_batch_time(plan.profile), self.memory
         if policy == QUANTISED:
             policy, time = "vanilla", Slower(time, self.constants.quantised_time)
@@ -104,7 +105,7 @@ class Batches:
         engine = Instances(requests, workload, time, memory)
         system = make_system(policy, limits, self.constants)
         log = serve(requests, system, engine, self.instances, Given(said))
-        return figures(log, self.instances) | {"slice_time_error": limits.time.error}
+        return figures(log, self.instances, plan.until) | {"slice_time_error": limits.time.error}
 
     def described(self, plan: Plan) -> dict[str, Any]:
         """Instances, memory and constants."""
@@ -140,8 +141,9 @@ _COLUMNS = {
 def show(runs: list[dict[str, Any]], title: str) -> None:
     """A line for each policy and rate, means over seeds; ratios to the rate's first policy."""
     table = Table(title=title)
+    until = runs[0].get("until")
     heads = ["policy", "rate", *(head for head, _ in _COLUMNS.values()), "throughput", "speed-up"]
-    for head in heads:
+    for head in [*heads, *([f"first {until}"] if until else [])]:
         table.add_column(head, justify="left" if head == "policy" else "right")
     groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
     for run in runs:
@@ -161,6 +163,7 @@ def show(runs: list[dict[str, Any]], title: str) -> None:
             *cells,
             f"{_mean(group, 'requests_per_s') / _mean(first, 'requests_per_s'):.2f}x",
             f"{_mean(first, 'mean_latency_s') / _mean(group, 'mean_latency_s'):.2f}x",
+            *([reached.shown(group)] if until else []),
         )
     Console(width=160).print(table)
 

@@ -23,7 +23,9 @@ from lengthwise.sim.workload import Workload
 _BLOCK = 16
 
 
-def capped(workload: Workload, time: StepTime, instances: int, seats: int) -> dict[str, Any]:
+def capped(
+    workload: Workload, time: StepTime, instances: int, seats: int, until: int | None = None
+) -> dict[str, Any]:
     """Figures of a run, first come first served; request i goes to instance i mod n."""
     lives = [Life(request) for request in requests_of(workload)]
     last = np.zeros(instances)
@@ -39,7 +41,7 @@ def capped(workload: Workload, time: StepTime, instances: int, seats: int) -> di
             life = lives[row]
             life.first, life.finish = times
             life.slices, life.request.generated = 1, int(workload.output[row])
-    found = figures(Log(lives), instances)
+    found = figures(Log(lives), instances, until)
     return found | {"seats": seats, "load_imbalance_s": float(last.std())}
 
 

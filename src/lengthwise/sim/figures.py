@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.bench.measure import reached
 from lengthwise.bench.tenants import by_tenant
+from lengthwise.reached import reached
 from lengthwise.sim.setup import Outcome
 from lengthwise.sim.workload import Workload
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from scipy import stats
 from tqdm import tqdm
 
+from lengthwise import reached
 from lengthwise.bench.tenants import show_tenants
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
@@ -262,7 +263,7 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{_mean(group, 'preemptions'):.0f}",
             f"{_mean(first, 'mean_latency_s') / mean:.2f}x",
             f"{_mean(first, 'mean_ttft_s') / _mean(group, 'mean_ttft_s'):.2f}x",
-            *([_until(group)] if until else []),
+            *([reached.shown(group)] if until else []),
         )
     console = Console(width=150)
     console.print(table)
@@ -276,11 +277,6 @@ def show(runs: list[dict[str, Any]]) -> None:
     rejected = max(run["rejected"] for run in runs)
     if rejected:
         console.print(f"{rejected} requests are larger than the KV memory: rejected")
-
-
-def _until(group: list[dict[str, Any]]) -> str:
-    reached = all(run["until_s"] is not None for run in group)
-    return f"{_mean(group, 'until_s'):.3g}s" if reached else "never"
 
 
 def _mean(group: list[dict[str, Any]], name: str) -> float:
