@@ -94,7 +94,8 @@ def test_a_whole_answer_counts_its_tokens() -> None:
 
 def test_a_stream_is_events_usage_and_done() -> None:
     ask = parse(COMPLETIONS, prompt="a", stream=True, stream_options={"include_usage": True})
-    assert event(openai.piece(ask, "b", None))["choices"][0]["text"] == "b"
+    chunk = {"text": "b", "ids": [7], "finish": None, "replica": "r"}
+    assert event(openai.piece(ask, chunk))["choices"][0]["text"] == "b"
     usage, done = openai.last(ask, 3).removesuffix("\n\n").split("\n\n")
     assert json.loads(usage.removeprefix("data: "))["usage"]["completion_tokens"] == 3
     assert done == "data: [DONE]"

@@ -6,10 +6,12 @@ import asyncio
 import math
 import time
 from collections import Counter
+from concurrent.futures import Future
 from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
+from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
 from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
@@ -33,18 +35,34 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         Raises:
             UserError: for an unknown router, or a predictor that does not fit.
         """
-        from lengthwise.online.scorer import Scorer
-
-        self._router = make_router(router)
-        self._scorer = Scorer.load(probe, model) if self._router.predicts and probe else None
+        self._model, self._probe = model, probe
+        self._scorer: Scorer | None = None
         self._capacity = Capacity(seats, ranked=ranked)
         self._requests: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, str] = {}
-        self._dispatched: Counter[str] = Counter()
         self._told: dict[ReplicaID, float] = {}
         self._gathering: asyncio.Task[None] | None = None
-        self.fleet = Fleet(self._router, self._predict)
+        self._begin(router)
         registry.ROUTERS.append(self)
+
+    def _begin(self, router: str) -> None:
+        """A router that knows nothing yet."""
+        self._router = make_router(router)
+        if self._router.predicts and self._probe and self._scorer is None:
+            self._scorer = Scorer.load(self._probe, self._model)
+            self._scorer.warm_up()
+        self._dispatched: Counter[str] = Counter()
+        self.fleet = Fleet(self._router, self._predict)
+        for replica in self.curr_replicas:
+            self.fleet.join(replica, self._capacity)
+
+    def use(self, router: str) -> Future[None]:
+        """Another router, which starts from nothing; from any thread, best while idle."""
+
+        async def begin() -> None:
+            self._begin(router)
+
+        return asyncio.run_coroutine_threadsafe(begin(), self._event_loop)
 
     @property
     def max_num_routing_tasks(self) -> int:
