@@ -55,6 +55,10 @@ def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[s
     """
     if plan.repeat < 1:
         raise UserError(f"--repeat must be at least 1, not {plan.repeat}")
+    if not plan.report_s > 0:
+        raise UserError(f"--report must be above 0 seconds, not {plan.report_s:g}")
+    if any(not load > 0 for load in plan.base.loads):
+        raise UserError("--loads must be above 0")
     routes = {spec: _route(plan, spec) for spec in plan.base.policies}
     for route in routes.values():
         for router in plan.routers:

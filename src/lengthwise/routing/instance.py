@@ -123,8 +123,8 @@ class Instance:
         """So many tokens of a request were seen."""
         flight = self.flights.get(id)
         if flight is not None:
+            flight.told -= generated - flight.generated
             flight.generated, flight.seen, flight.streaming = generated, now, True
-            flight.told = math.nan
             self._fresh = False
 
     def end(self, id: str, now: float) -> Flight | None:
@@ -158,7 +158,9 @@ class Instance:
         if report.at >= flight.seen and generated >= flight.generated:
             flight.generated, flight.seen = generated, report.at
             flight.streaming = generated > 0
-            flight.told = report.left.get(flight.id, math.nan)
+        # Where tokens are seen as they stream, a report is always a little behind them.
+        since = max(flight.generated - generated, 0)
+        flight.told = report.left.get(flight.id, math.nan) - since
 
     def work(self, now: float) -> float:
         """Predicted seconds until all that it holds would be done, were it always full."""
