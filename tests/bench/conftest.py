@@ -1,16 +1,37 @@
-"""A small server that streams like ``lengthwise route``, without an engine behind it."""
+"""A model that is only a tokenizer, and a small server that streams like ``lengthwise route``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
-web = pytest.importorskip("aiohttp.web", reason="needs aiohttp: pip install lengthwise[ray]")
+
+@pytest.fixture
+def model_of(tmp_path: Path) -> Callable[[dict[str, int]], Path]:
+    """``model_of(vocabulary)``: a folder with a tokenizer, all that a bench reads of a model.
+
+    The vocabulary's word 0 stands for unknown ones.
+    """
+
+    def made(vocabulary: dict[str, int]) -> Path:
+        unknown = next(word for word, number in vocabulary.items() if number == 0)
+        words = Tokenizer(models.WordLevel(vocabulary, unknown))
+        words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+        PreTrainedTokenizerFast(
+            tokenizer_object=words, unk_token=unknown, chat_template=template
+        ).save_pretrained(tmp_path / "model")
+        return tmp_path / "model"
+
+    return made
 
 
 class Server:
@@ -23,8 +44,8 @@ class Server:
         first: token id that answers begin with.
     """
 
-    def __init__(self, replicas: int = 2, pace: float = 0.02) -> None:
-        self.replicas, self.pace = replicas, pace
+    def __init__(self, web: Any, replicas: int = 2, pace: float = 0.02) -> None:
+        self._web, self.replicas, self.pace = web, replicas, pace
         self.bodies: list[dict[str, Any]] = []
         self.script: dict[int, Any] = {}
         self.routers: list[str] = []
@@ -39,18 +60,18 @@ class Server:
     async def routing(self, _: Any) -> Any:
         loads = {f"r{i}": self.open for i in range(self.replicas)}
         told = {"in_flight": loads, "predictions": self.served, "resubmitted": 0}
-        return web.json_response([told])
+        return self._web.json_response([told])
 
     async def complete(self, http: Any) -> Any:
         body = await http.json()
         self.bodies.append(body)
         wanted = body["prompt"][0]
         if self.script.get(wanted) == "refuse":
-            return web.json_response({"error": {"message": "no"}}, status=400)
+            return self._web.json_response({"error": {"message": "no"}}, status=400)
         replica = f"r{self.served % self.replicas}"
         self.served += 1
         self.open += 1
-        answer = web.StreamResponse()
+        answer = self._web.StreamResponse()
         await answer.prepare(http)
         tokens = min(wanted, body["max_tokens"])
         for i in range(tokens):
@@ -73,7 +94,8 @@ async def _event(answer: Any, content: dict[str, Any]) -> None:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    it, loop = Server(), asyncio.new_event_loop()
+    web = pytest.importorskip("aiohttp.web", reason="needs aiohttp: pip install lengthwise[ray]")
+    it, loop = Server(web), asyncio.new_event_loop()
     app = web.Application()
     app.router.add_get("/v1/routing", it.routing)
     app.router.add_post("/v1/completions", it.complete)

@@ -3,8 +3,6 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from lengthwise.bench import compare
 from lengthwise.bench.front import Front
@@ -18,16 +16,10 @@ pytest.importorskip("vllm", reason="needs vLLM: pip install lengthwise[vllm]")
 
 
 @pytest.fixture
-def model(tmp_path, monkeypatch):
+def model(model_of, monkeypatch):
     """A folder with a tokenizer of digits: a prompt of 3 is answered with three tokens."""
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "0")
-    words = Tokenizer(models.WordLevel({str(i): i for i in range(10)}, "0"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="0", chat_template=template
-    ).save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+    return model_of({str(i): i for i in range(10)})
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.bench import arrivals
+from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import STOCK, Run
@@ -103,7 +104,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
                 answers.setdefault(life["id"], life["answer"])
             result["other_answers"] = sum(life["answer"] != answers[life["id"]] for life in lives)
             runs.append({**labels(plan, spec, rate, load), **result})
-            _write(out, plan, runs)
+            write_results(out, setup_of(plan), runs)
             write_requests(out, len(runs) - 1, requests, lives)
             if windows is not None:
                 (out / f"steps-{len(runs) - 1}.json").write_text(json.dumps(windows) + "\n")
@@ -267,44 +268,3 @@ def labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dic
         "cap": plan.cap,
         "seed": plan.seed,
     }
-
-
-def write_requests(
-    out: Path,
-    number: int,
-    requests: list[dict[str, Any]],
-    lives: list[dict[str, Any]],
-    more: Sequence[str] = (),
-) -> None:
-    """Every request of a run, a line each: what ``lengthwise simulate --replay`` reads."""
-    given = {request["id"]: request for request in requests}
-    kept = ("id", "arrival", "first", "finish", "longest_gap", "tokens", *more)
-    with (out / f"requests-{number}.jsonl").open("w") as lines:
-        for life in lives:
-            request = given[life["id"]]
-            row = {name: life[name] for name in kept}
-            row |= {name: request[name] for name in ("tenant", "priority")}
-            row["prompt_tokens"] = len(request["prompt_ids"])
-            lines.write(json.dumps(row) + "\n")
-
-
-def _write(out: Path, plan: Plan, runs: list[dict[str, Any]]) -> None:
-    write_results(out, setup_of(plan), runs)
-
-
-def setup_of(plan: Plan) -> dict[str, Any]:
-    """What all runs share, for results.json."""
-    return {
-        "probe": plan.probe,
-        "cv": plan.cv,
-        "trace": plan.trace and str(plan.trace),
-        "kv_blocks": plan.kv_blocks,
-        "block_size": plan.block_size,
-        "settings": plan.settings,
-    }
-
-
-def write_results(out: Path, setup: dict[str, Any], runs: list[dict[str, Any]]) -> None:
-    """results.json: the setup, and the figures of every run so far."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps({"setup": setup, "runs": runs}, indent=1) + "\n")

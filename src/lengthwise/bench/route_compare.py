@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from lengthwise.bench import compare
 from lengthwise.bench.client import Routed
+from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.front import Front, on_ray
 from lengthwise.bench.route_figures import capacity, routed, show_routers
 from lengthwise.bench.worker import STOCK
@@ -150,7 +151,7 @@ class _Bench:
         )
         self.runs.append({**labels, **found, "other_answers": other})
         measured = {"report_s": plan.report_s, "capacity_requests_per_s": self._capacity or None}
-        compare.write_results(self._out, compare.setup_of(plan.base) | measured, self.runs)
+        write_results(self._out, setup_of(plan.base) | measured, self.runs)
         more = ("sent", "replica", "error")
         rows = [asdict(life) for life in lives]
-        compare.write_requests(self._out, len(self.runs) - 1, self._requests, rows, more)
+        write_requests(self._out, len(self.runs) - 1, self._requests, rows, more)

@@ -40,7 +40,6 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._capacity = Capacity(seats, ranked=ranked)
         self._requests: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, str] = {}
-        self._told: dict[ReplicaID, float] = {}
         self._gathering: asyncio.Task[None] | None = None
         self._begin(router)
         registry.ROUTERS.append(self)
@@ -52,6 +51,9 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
             self._scorer = Scorer.load(self._probe, self._model)
             self._scorer.warm_up()
         self._dispatched: Counter[str] = Counter()
+        # Reports from before say what others had sent; most of that has ended.
+        self._begun = time.time()
+        self._told: dict[ReplicaID, float] = {}
         self.fleet = Fleet(self._router, self._predict)
         for replica in self.curr_replicas:
             self.fleet.join(replica, self._capacity)
@@ -119,7 +121,7 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
             if key not in self.fleet.instances:
                 self.fleet.join(key, self._capacity)
             stats = replica.routing_stats
-            if stats and self._told.get(key) != stats["at"]:
+            if stats and stats["at"] > self._told.get(key, self._begun):
                 self._told[key] = stats["at"]
                 self.fleet.reported(key, Report(**stats))
 
