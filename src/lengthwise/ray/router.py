@@ -91,7 +91,7 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._requests[id] = request
         self._ids[pending_request.metadata.internal_request_id] = id
         self.fleet.take_back(id, time.time())
-        predicted = self.fleet.submit(id, len(request["prompt_ids"]))
+        predicted = self.fleet.submit(id, len(request["prompt_ids"]), request["max_tokens"])
         if not math.isnan(predicted):
             request["predicted"] = predicted
         await self._gathered()
