@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lengthwise.bench import compare
+from lengthwise.bench import arrivals, compare
 from lengthwise.bench.client import Routed
 from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.front import Front, on_ray
@@ -107,18 +107,17 @@ class _Bench:
         plan = self._plan
         front.warm_up(self._requests)
         if plan.base.loads and not self._capacity:
-            lives, _ = self._run(
-                front, plan.routers[0], "capacity", compare.arrival_times(plan.base, None)
-            )
+            burst = arrivals.burst(len(self._requests))
+            lives, _ = self._run(front, plan.routers[0], "capacity", burst)
             self._capacity = capacity(lives, plan.base.seats)
         rates: list[tuple[float | None, float | None]] = [(rate, None) for rate in plan.base.rates]
         rates += [(load * self._capacity, load) for load in plan.base.loads]
         for rate, load in rates:
             for repeat in range(plan.repeat):
                 seeded = replace(plan.base, seed=plan.base.seed + repeat)
-                arrivals = compare.arrival_times(seeded, rate)
+                times = compare.arrival_times(seeded, rate)
                 for router in plan.routers:
-                    lives, known = self._run(front, router, spec, arrivals)
+                    lives, known = self._run(front, router, spec, times)
                     labels = compare.labels(seeded, spec, rate, load)
                     labels |= {"router": router, "replicas": plan.replicas, "repeat": repeat}
                     # Routers read predictions even where the policy does not.
@@ -126,13 +125,13 @@ class _Bench:
                     self._keep(labels, lives, known)
 
     def _run(
-        self, front: Front, router: str, what: str, arrivals: list[float]
+        self, front: Front, router: str, what: str, times: list[float]
     ) -> tuple[list[Routed], dict[str, Any]]:
         """One router's run, and what the router said afterwards."""
         front.use(router)
         requests = [
             {**request, "arrival": time}
-            for request, time in zip(self._requests, arrivals, strict=True)
+            for request, time in zip(self._requests, times, strict=True)
         ]
         bar = tqdm(total=len(requests), desc=f"{what:>12} {router:>15}", unit="request")
         lives = front.send(requests, self._plan.base.cap, bar.update)
