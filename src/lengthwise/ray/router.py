@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
@@ -40,12 +41,13 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._capacity = Capacity(seats, ranked=ranked)
         self._requests: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, str] = {}
+        self._paces: dict[ReplicaID, float] = {}
         self._gathering: asyncio.Task[None] | None = None
         self._begin(router)
         registry.ROUTERS.append(self)
 
     def _begin(self, router: str) -> None:
-        """A router that knows nothing yet."""
+        """A router that knows nothing yet but how fast the replicas were."""
         self._router = make_router(router)
         if self._router.predicts and self._probe and self._scorer is None:
             self._scorer = Scorer.load(self._probe, self._model)
@@ -56,10 +58,14 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._told: dict[ReplicaID, float] = {}
         self.fleet = Fleet(self._router, self._predict)
         for replica in self.curr_replicas:
-            self.fleet.join(replica, self._capacity)
+            self._join(replica)
+
+    def _join(self, key: ReplicaID) -> None:
+        pace = self._paces.get(key, self._capacity.pace)
+        self.fleet.join(key, replace(self._capacity, pace=pace))
 
     def use(self, router: str) -> Future[None]:
-        """Another router, which starts from nothing; from any thread, best while idle."""
+        """Another router, which starts anew; from any thread, best while all are idle."""
 
         async def begin() -> None:
             self._begin(router)
@@ -116,13 +122,16 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         now = {replica.replica_id for replica in replicas}
         for gone in self.fleet.instances.keys() - now:
             self.fleet.died(gone)
+        self._paces = {key: pace for key, pace in self._paces.items() if key in now}
         for replica in replicas:
             key = replica.replica_id
             if key not in self.fleet.instances:
-                self.fleet.join(key, self._capacity)
+                self._join(key)
             stats = replica.routing_stats
             if stats and stats["at"] > self._told.get(key, self._begun):
                 self._told[key] = stats["at"]
+                if stats["pace"] > 0.0:
+                    self._paces[key] = stats["pace"]
                 self.fleet.reported(key, Report(**stats))
 
     def on_replica_actor_died(self, replica_id: ReplicaID) -> None:
