@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lengthwise import __version__
 from lengthwise.bench.batch_options import add_generate, compare_batches
+from lengthwise.bench.route_options import add_routers, compare_routers, routed
 from lengthwise.errors import UserError
 from lengthwise.judge.command import add as add_evaluate
 from lengthwise.ray.command import add_route
@@ -160,7 +161,10 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
     it.add_argument("--seats", type=int, default=8)
     it.add_argument("--cap", type=int, default=512, help="most tokens of an answer")
-    it.add_argument("--rates", default="burst", help="requests/s, comma separated; or burst")
+    it.add_argument(
+        "--rates",
+        help="requests/s, comma separated; or burst (default, but for --routers at loads)",
+    )
     it.add_argument("--loads", default="", help="rates as shares of the capacity")
     it.add_argument("--cv", type=float, default=1.0, help="variation of the gaps; 1 is Poisson")
     it.add_argument("--trace", type=Path, help="arrival times from a CSV or JSONL file")
@@ -172,6 +176,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
     it.add_argument("--seed", type=int, default=0)
     add_generate(it)
+    add_routers(it)
     it.add_argument("--out", type=Path, default=Path("results/bench"))
     it.set_defaults(run=_bench)
 
@@ -181,6 +186,8 @@ def _bench(args: argparse.Namespace) -> None:
     from lengthwise.predictors.fingerprint import model_folder
     from lengthwise.prompts import held_out, read_prompts
 
+    several = routed(args)
+    rates = args.rates or ("" if several and args.loads else "burst")
     prompts = read_prompts(args.prompts)
     if args.held_out:
         prompts = [prompt for prompt in prompts if held_out(prompt.id)]
@@ -191,7 +198,7 @@ def _bench(args: argparse.Namespace) -> None:
         args.probe,
         args.seats,
         args.cap,
-        [None if rate == "burst" else _number(rate) for rate in args.rates.split(",")],
+        [None if rate == "burst" else _number(rate) for rate in rates.split(",") if rate],
         [_number(load) for load in args.loads.split(",") if load],
         args.cv,
         args.trace,
@@ -201,7 +208,9 @@ def _bench(args: argparse.Namespace) -> None:
         {"pause": not args.recompute, "margin": args.margin, "interval": args.interval},
         args.until,
     )
-    if args.engine == REAL:
+    if several:
+        compare_routers(plan, args)
+    elif args.engine == REAL:
         compare_batches(plan, args)
     else:
         refuse_others(plan.policies, f"--engine {REAL}")

@@ -1,8 +1,6 @@
 import json
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 
 from lengthwise.bench.compare import Plan, compare
 from lengthwise.bench.measure import Life, figures
@@ -19,15 +17,9 @@ COSTS = dict.fromkeys(
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(model_of):
     """A folder with a tokenizer: all that the command itself reads of a model."""
-    words = Tokenizer(models.WordLevel({"[unk]": 0, "hi": 1}, "[unk]"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="[unk]", chat_template=template
-    ).save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
+    return model_of({"[unk]": 0, "hi": 1})
 
 
 def plan(model, *policies, **more):

@@ -71,6 +71,8 @@ def test_max_tokens_is_cut_to_what_fits() -> None:
         (COMPLETIONS, {"prompt": "a " * 20}, "1 to 19 tokens, not 20"),
         (COMPLETIONS, {"prompt": "a", "max_tokens": "x"}, "max_tokens is a whole number"),
         (COMPLETIONS, {"prompt": "a", "max_tokens": -1}, "max_tokens is a whole number"),
+        (COMPLETIONS, {"prompt": "a", "cache_salt": ""}, "cache_salt is a text"),
+        (COMPLETIONS, {"prompt": "a", "cache_salt": 3}, "cache_salt is a text"),
         (COMPLETIONS, {"prompt": "a", "n": 2}, "n above 1 is not served"),
         (COMPLETIONS, {"prompt": "a", "logprobs": 3}, "logprobs is not served"),
         (CHAT, {}, "messages is a list"),
@@ -92,9 +94,24 @@ def test_a_whole_answer_counts_its_tokens() -> None:
     assert answer["usage"] == {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
 
 
+def test_a_stream_names_its_replica_and_token_ids_if_asked() -> None:
+    chunk = {"text": "b", "ids": [7, 8], "finish": "stop", "replica": "r1"}
+    asked = event(openai.piece(parse(COMPLETIONS, prompt="a", return_token_ids=True), chunk))
+    assert asked["replica"] == "r1"
+    assert asked["choices"][0]["token_ids"] == [7, 8]
+    plain = event(openai.piece(parse(COMPLETIONS, prompt="a"), chunk))
+    assert "token_ids" not in plain["choices"][0]
+
+
+def test_a_cache_salt_travels_with_the_request() -> None:
+    assert parse(COMPLETIONS, prompt="a", cache_salt="mine").request["cache_salt"] == "mine"
+    assert "cache_salt" not in parse(COMPLETIONS, prompt="a").request
+
+
 def test_a_stream_is_events_usage_and_done() -> None:
     ask = parse(COMPLETIONS, prompt="a", stream=True, stream_options={"include_usage": True})
-    assert event(openai.piece(ask, "b", None))["choices"][0]["text"] == "b"
+    chunk = {"text": "b", "ids": [7], "finish": None, "replica": "r"}
+    assert event(openai.piece(ask, chunk))["choices"][0]["text"] == "b"
     usage, done = openai.last(ask, 3).removesuffix("\n\n").split("\n\n")
     assert json.loads(usage.removeprefix("data: "))["usage"]["completion_tokens"] == 3
     assert done == "data: [DONE]"

@@ -115,6 +115,25 @@ def test_what_the_instance_itself_predicts_replaces_the_prompts_prediction() -> 
     assert one.left(one.flights["x"], 5.0) == 196.0
 
 
+def test_what_the_instance_predicts_counts_down_with_the_tokens_that_stream() -> None:
+    one = instance()
+    fly(one, "x", 50.0, now=1.0)
+    one.streams("x", 9, 3.5)
+    one.report(Report(3.0, {"x": 5}, {"x": 200.0}))
+    assert one.left(one.flights["x"], 3.5) == 196.0
+    one.streams("x", 12, 6.5)
+    assert one.left(one.flights["x"], 6.5) == 193.0
+
+
+def test_nobody_is_expected_to_outlive_its_max_tokens() -> None:
+    one = instance(1)
+    one.dispatch(Flight("x", 0, 500.0, 60.0, 0.0, most=60.0))
+    assert one.work(0.0) == 60.0
+    one.streams("x", 50, 1.0)
+    assert one.work(1.0) == 10.0
+    assert one.work(4.0) == 7.0
+
+
 def test_a_report_without_a_pace_keeps_the_old_one() -> None:
     one = instance()
     one.report(Report(3.0, {}, pace=math.nan))

@@ -166,6 +166,16 @@ def test_max_min_sends_the_longest_first() -> None:
     ]
 
 
+def test_no_request_is_expected_to_take_more_than_its_max_tokens() -> None:
+    fleet = fleet_of("predicted", 1)
+    fleet.submit("a-500", 10, 60)
+    fleet.submit("b-500", 10)
+    fleet.route(0.0)
+    flights = fleet.instances[0].flights
+    assert flights["a-500"].expected == 60
+    assert flights["b-500"].expected > 500
+
+
 def test_an_unknown_router_is_one_line() -> None:
     with pytest.raises(UserError, match="unknown router 'best': choose from"):
         make_router("best")

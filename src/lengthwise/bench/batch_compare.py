@@ -16,6 +16,7 @@ from lengthwise.batching.drive import Lengths, Log, serve
 from lengthwise.batching.figures import figures
 from lengthwise.bench import compare
 from lengthwise.bench.batch_lengths import Measured, Scored, learning
+from lengthwise.bench.files import write_results
 from lengthwise.bench.instances import Instances
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
@@ -183,7 +184,7 @@ def _write(out: Path, plan: Plan, limits: Limits, runs: list[dict[str, Any]], lo
         "constants": asdict(plan.constants),
         "slice_time": asdict(limits.time),
     }
-    (out / "results.json").write_text(json.dumps({"setup": setup, "runs": runs}, indent=1) + "\n")
+    write_results(out, setup, runs)
     with (out / f"requests-{len(runs) - 1}.jsonl").open("w") as lines:
         for life in log.lives:
             row = {

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.bench import arrivals
+from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import STOCK, Run
@@ -87,7 +88,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
             [
                 replace(
                     base,
-                    **_with_predictors(plan, spec),
+                    **with_predictors(plan, spec),
                     rate=rate,
                     requests=requests,
                     position=i,
@@ -102,9 +103,9 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
             for life in lives:
                 answers.setdefault(life["id"], life["answer"])
             result["other_answers"] = sum(life["answer"] != answers[life["id"]] for life in lives)
-            runs.append({**_labels(plan, spec, rate, load), **result})
-            _write(out, plan, runs)
-            _write_requests(out, len(runs) - 1, requests, lives)
+            runs.append({**labels(plan, spec, rate, load), **result})
+            write_results(out, setup_of(plan), runs)
+            write_requests(out, len(runs) - 1, requests, lives)
             if windows is not None:
                 (out / f"steps-{len(runs) - 1}.json").write_text(json.dumps(windows) + "\n")
 
@@ -182,7 +183,7 @@ def _shown(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
 
 def _check(plan: Plan) -> None:
     for spec in plan.policies:
-        if _source(spec) in ("prompt", "probe") and _with_predictors(plan, spec)["probe"] is None:
+        if _source(spec) in ("prompt", "probe") and with_predictors(plan, spec)["probe"] is None:
             raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
 
 
@@ -191,16 +192,13 @@ def _source(spec: str) -> str:
     return "none" if name == STOCK else make_policy(name).source
 
 
-def _with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
+def with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
     """Policy and predictors' folder of ``policy`` or ``policy@FOLDER``."""
     name, at, folder = spec.partition("@")
     return {"policy": name, "probe": folder if at else plan.probe}
 
 
 def _base_run(plan: Plan) -> Run:
-    engine: dict[str, Any] = {"block_size": plan.block_size}
-    if plan.kv_blocks is not None:
-        engine["num_gpu_blocks_override"] = plan.kv_blocks
     return Run(
         policy="",
         model=str(plan.model),
@@ -210,10 +208,18 @@ def _base_run(plan: Plan) -> Run:
         rate=None,
         seed=plan.seed,
         requests=tokenized(plan),
-        engine=engine,
+        engine=engine_arguments(plan),
         settings=plan.settings,
         until=plan.until,
     )
+
+
+def engine_arguments(plan: Plan) -> dict[str, Any]:
+    """What vLLM is told of its KV memory."""
+    engine: dict[str, Any] = {"block_size": plan.block_size}
+    if plan.kv_blocks is not None:
+        engine["num_gpu_blocks_override"] = plan.kv_blocks
+    return engine
 
 
 def tokenized(plan: Plan) -> list[dict[str, Any]]:
@@ -250,8 +256,9 @@ def arrival_times(plan: Plan, rate: float | None) -> list[float]:
     return arrivals.burst(n) if rate is None else arrivals.gamma(n, rate, plan.cv, plan.seed)
 
 
-def _labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dict[str, Any]:
-    given = _with_predictors(plan, spec)
+def labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dict[str, Any]:
+    """What a run was, under the names of results.json."""
+    given = with_predictors(plan, spec)
     return {
         "policy": given["policy"],
         "predictors": None if _source(spec) == "none" else given["probe"],
@@ -263,31 +270,3 @@ def _labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> di
         "cap": plan.cap,
         "seed": plan.seed,
     }
-
-
-def _write_requests(
-    out: Path, number: int, requests: list[dict[str, Any]], lives: list[dict[str, Any]]
-) -> None:
-    """Every request of a run, a line each: what ``lengthwise simulate --replay`` reads."""
-    given = {request["id"]: request for request in requests}
-    kept = ("id", "arrival", "first", "finish", "longest_gap", "tokens")
-    with (out / f"requests-{number}.jsonl").open("w") as lines:
-        for life in lives:
-            request = given[life["id"]]
-            row = {name: life[name] for name in kept}
-            row |= {name: request[name] for name in ("tenant", "priority")}
-            row["prompt_tokens"] = len(request["prompt_ids"])
-            lines.write(json.dumps(row) + "\n")
-
-
-def _write(out: Path, plan: Plan, runs: list[dict[str, Any]]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    setup = {
-        "probe": plan.probe,
-        "cv": plan.cv,
-        "trace": plan.trace and str(plan.trace),
-        "kv_blocks": plan.kv_blocks,
-        "block_size": plan.block_size,
-        "settings": plan.settings,
-    }
-    (out / "results.json").write_text(json.dumps({"setup": setup, "runs": runs}, indent=1) + "\n")

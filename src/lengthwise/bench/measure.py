@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +66,7 @@ FIELDS = (
 """What other programs may rely on in each run of results.json."""
 
 
-def full_rate(lives: list[Life]) -> float:
+def full_rate(lives: Sequence[Life]) -> float:
     """Requests per second while every seat is taken: up to a burst's last first token.
 
     A burst's own throughput is less: its last requests leave most seats empty. Tokens
@@ -90,6 +91,27 @@ def figures(
 
     ``busy_s`` is the time spent inside the engine's steps; ``until`` see :mod:`lengthwise.reached`.
     """
+    found = seen(lives, until)
+    if not found["finished"]:
+        return found
+    steps = max(costs["steps"], 1)
+    return {
+        **found,
+        "full_requests_per_s": full_rate([life for life in lives if life.finish is not None]),
+        "preemptions": int(costs["pauses"] + costs["evictions"]),
+        "evictions": int(costs["evictions"]),
+        "recomputed_tokens": int(costs["recomputed_tokens"]),
+        "slices": int(costs["slices"]),
+        "steps": int(costs["steps"]),
+        "step_ms": 1000 * busy_s / steps,
+        "scheduler_ms_per_step": 1000 * costs["schedule_s"] / steps,
+        "ranking_ms_per_step": 1000 * costs["ranking_s"] / steps,
+        "predictor_ms_per_step": 1000 * (costs["predict_s"] + costs["prompt_s"]) / steps,
+    }
+
+
+def seen(lives: Sequence[Life], until: int | None = None) -> dict[str, Any]:
+    """What the clients saw of a run, as :func:`figures`."""
     done = [life for life in lives if life.finish is not None]
     if not done:
         return {"requests": len(lives), "finished": 0}
@@ -105,7 +127,6 @@ def figures(
     tokens = int(lengths.sum())
     finish = np.array([life.finish for life in done]) - min(life.arrival for life in lives)
     makespan = float(finish.max())
-    steps = max(costs["steps"], 1)
     return {
         "requests": len(lives),
         "finished": len(done),
@@ -121,16 +142,6 @@ def figures(
         "output_tokens": tokens,
         "tokens_per_s": tokens / makespan,
         "makespan_s": makespan,
-        "full_requests_per_s": full_rate(done),
-        "preemptions": int(costs["pauses"] + costs["evictions"]),
-        "evictions": int(costs["evictions"]),
-        "recomputed_tokens": int(costs["recomputed_tokens"]),
-        "slices": int(costs["slices"]),
-        "steps": int(costs["steps"]),
-        "step_ms": 1000 * busy_s / steps,
-        "scheduler_ms_per_step": 1000 * costs["schedule_s"] / steps,
-        "ranking_ms_per_step": 1000 * costs["ranking_s"] / steps,
-        "predictor_ms_per_step": 1000 * (costs["predict_s"] + costs["prompt_s"]) / steps,
         "tenants": by_tenant([life.tenant for life in done], latency, ttft, waiting, lengths),
         **reached(finish, until),
     }

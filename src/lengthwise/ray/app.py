@@ -47,6 +47,11 @@ class Route:
     engine: dict[str, Any] = field(default_factory=dict)
 
 
+def absolute(probe: str | None) -> str | None:
+    """The predictors' folder as replicas find it: they have working directories of their own."""
+    return str(Path(probe).resolve()) if probe is not None and Path(probe).is_dir() else probe
+
+
 def check(route: Route) -> None:
     """Refuse at once what cannot work.
 
@@ -63,7 +68,7 @@ def check(route: Route) -> None:
     if route.replicas < 1 or route.seats < 1:
         raise UserError("give at least 1 replica and 1 seat")
     if source == "oracle":
-        raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
+        raise UserError("the oracle policy needs true lengths: its bench is of one engine")
     if router.predicts or source != "none":
         if route.settings.probe is None:
             raise UserError(f"{route.router} over {route.settings.policy} predicts: give --probe")
@@ -88,6 +93,13 @@ def serving(route: Route) -> Iterator[str]:
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def use_router(name: str) -> None:
+    """Let another router choose in the route that this process serves."""
+    from ray import serve
+
+    serve.get_app_handle(APP).use_router.remote(name).result(timeout_s=60)
 
 
 def _start(route: Route) -> None:

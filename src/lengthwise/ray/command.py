@@ -25,15 +25,11 @@ def add_route(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _route(args: argparse.Namespace) -> None:
     from lengthwise.predictors.fingerprint import model_folder
-    from lengthwise.ray.app import Route, run
+    from lengthwise.ray.app import Route, absolute, run
     from lengthwise.vllm.settings import Settings
 
-    # Replicas have working directories of their own.
-    probe = args.probe
-    if probe is not None and Path(probe).is_dir():
-        probe = str(Path(probe).resolve())
     model = Path(model_folder(args.model)).resolve()
-    settings = Settings(policy=args.policy, probe=probe)
+    settings = Settings(policy=args.policy, probe=absolute(args.probe))
     run(
         Route(
             model,

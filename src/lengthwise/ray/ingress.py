@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -51,6 +52,11 @@ class Ingress:
             return StreamingResponse(self._stream(ask), media_type="text/event-stream")
         return await self._whole(ask)
 
+    async def use_router(self, name: str) -> None:
+        """Let another router choose from now on; for whoever has the app's handle."""
+        for router in registry.ROUTERS:
+            await asyncio.wrap_future(router.use(name))
+
     async def _ask(self, path: str, http: Request) -> openai.Ask:
         try:
             body = await http.json()
@@ -80,7 +86,7 @@ class Ingress:
         try:
             async for chunk in self._chunks(ask):
                 tokens += len(chunk["ids"])
-                yield openai.piece(ask, chunk["text"], chunk["finish"])
+                yield openai.piece(ask, chunk)
         except (BrokenError, RuntimeError, ValueError) as error:
             yield openai.failed(str(error))
         yield openai.last(ask, tokens)

@@ -15,6 +15,8 @@ SAMPLING = (
     *("temperature", "top_p", "top_k", "seed", "stop"),
     *("presence_penalty", "frequency_penalty"),
 )
+SALT = "cache_salt"
+"""Requests share cached prefixes only with those of the same one, as in vLLM's own server."""
 _REFUSED = ("tools", "functions", "logprobs", "top_logprobs", "best_of", "echo", "suffix")
 
 
@@ -25,6 +27,7 @@ class Ask:
     Attributes:
         request: what a replica is asked: ``id``, ``prompt_ids``, ``max_tokens``, sampling.
         chat, stream, usage: how it wants the answer; ``usage`` also at a stream's end.
+        token_ids: whether a stream's pieces carry token ids, as vLLM's own server has it.
     """
 
     request: dict[str, Any]
@@ -33,6 +36,7 @@ class Ask:
     stream: bool
     usage: bool
     created: int
+    token_ids: bool = False
 
 
 def parse(path: str, body: Any, id: str, model: str, tokenizer: Any, most_tokens: int) -> Ask:
@@ -57,11 +61,15 @@ def parse(path: str, body: Any, id: str, model: str, tokenizer: Any, most_tokens
     wanted = body.get("max_completion_tokens") or body.get("max_tokens") or (room if chat else 16)
     if not isinstance(wanted, int) or wanted < 1:
         raise UserError(f"max_tokens is a whole number from 1, not {wanted!r}")
-    sampling = {name: body[name] for name in SAMPLING if body.get(name) is not None}
-    request = {"id": id, "prompt_ids": ids, "max_tokens": min(wanted, room), **sampling}
+    asked = {name: body[name] for name in (*SAMPLING, SALT) if body.get(name) is not None}
+    salt = asked.get(SALT, "-")
+    if not isinstance(salt, str) or not salt:
+        raise UserError(f"{SALT} is a text, and not an empty one")
+    request = {"id": id, "prompt_ids": ids, "max_tokens": min(wanted, room), **asked}
     options = body.get("stream_options") or {}
     usage = isinstance(options, Mapping) and bool(options.get("include_usage"))
-    return Ask(request, model, chat, bool(body.get("stream")), usage, int(time.time()))
+    stream, token_ids = bool(body.get("stream")), bool(body.get("return_token_ids"))
+    return Ask(request, model, chat, stream, usage, int(time.time()), token_ids)
 
 
 def _prompt_ids(body: Mapping[str, Any], tokenizer: Any) -> list[int]:
@@ -97,13 +105,15 @@ def whole(ask: Ask, text: str, tokens: int, finish: str) -> dict[str, Any]:
     return {**_head(ask, ""), "choices": [choice], "usage": _usage(ask, tokens)}
 
 
-def piece(ask: Ask, text: str, finish: str | None) -> str:
-    """A part of the answer as a server-sent event."""
-    part: dict[str, Any] = {"text": text}
+def piece(ask: Ask, chunk: Mapping[str, Any]) -> str:
+    """A part of the answer as a server-sent event, which also names the replica."""
+    part: dict[str, Any] = {"text": chunk["text"]}
     if ask.chat:
-        part = {"delta": {"role": "assistant", "content": text}}
-    choice = {"index": 0, "finish_reason": finish, **part}
-    return _event({**_head(ask, ".chunk"), "choices": [choice]})
+        part = {"delta": {"role": "assistant", "content": chunk["text"]}}
+    choice = {"index": 0, "finish_reason": chunk["finish"], **part}
+    if ask.token_ids:
+        choice["token_ids"] = chunk["ids"]
+    return _event({**_head(ask, ".chunk"), "replica": chunk["replica"], "choices": [choice]})
 
 
 def last(ask: Ask, tokens: int) -> str:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from lengthwise.ray.openai import SAMPLING
+from lengthwise.ray.openai import SALT, SAMPLING
 
 _PACE_STEPS = 32
 
@@ -44,6 +44,7 @@ class Replica:
             "additional_config": settings,
             **engine,
         }
+        self._name = _context().replica_id.unique_id
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inbox: deque[tuple[str, dict[str, Any] | None]] = deque()
         self._outputs: dict[str, asyncio.Queue[Any]] = {}
@@ -56,11 +57,11 @@ class Replica:
         self.check_health()
 
     async def generate(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """New text, token ids and the finish reason, as they come.
+        """New text, token ids, the finish reason and this replica's name, as they come.
 
         Args:
             request: ``id``, ``prompt_ids``, ``max_tokens``, and perhaps sampling fields as
-                OpenAI names them, and ``predicted`` output tokens.
+                OpenAI names them, a ``cache_salt``, and ``predicted`` output tokens.
         """
         id = request["id"]
         self._loop = asyncio.get_running_loop()
@@ -73,7 +74,7 @@ class Replica:
                 if isinstance(output, Exception):
                     raise output
                 finish = output["finish"]
-                yield output
+                yield {**output, "replica": self._name}
         finally:
             del self._outputs[id]
             if finish is None:
@@ -139,6 +140,8 @@ class Replica:
                 continue
             try:
                 prompt = {"prompt_token_ids": request["prompt_ids"]}
+                if SALT in request:
+                    prompt[SALT] = request[SALT]
                 self._engine.add_request(id, prompt, _params(request))
                 self._held[id] = 0
             except ValueError as error:
@@ -175,8 +178,12 @@ def _params(request: dict[str, Any]) -> Any:
     )
 
 
-def _rank() -> int:
+def _context() -> Any:
     from ray import serve
 
-    rank = serve.get_replica_context().rank
+    return serve.get_replica_context()
+
+
+def _rank() -> int:
+    rank = _context().rank
     return int(getattr(rank, "rank", rank) or 0)

@@ -6,10 +6,13 @@ import asyncio
 import math
 import time
 from collections import Counter
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
+from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
 from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
@@ -33,18 +36,41 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         Raises:
             UserError: for an unknown router, or a predictor that does not fit.
         """
-        from lengthwise.online.scorer import Scorer
-
-        self._router = make_router(router)
-        self._scorer = Scorer.load(probe, model) if self._router.predicts and probe else None
+        self._model, self._probe = model, probe
+        self._scorer: Scorer | None = None
         self._capacity = Capacity(seats, ranked=ranked)
         self._requests: dict[str, dict[str, Any]] = {}
         self._ids: dict[str, str] = {}
-        self._dispatched: Counter[str] = Counter()
-        self._told: dict[ReplicaID, float] = {}
+        self._paces: dict[ReplicaID, float] = {}
         self._gathering: asyncio.Task[None] | None = None
-        self.fleet = Fleet(self._router, self._predict)
+        self._begin(router)
         registry.ROUTERS.append(self)
+
+    def _begin(self, router: str) -> None:
+        """A router that knows nothing yet but how fast the replicas were."""
+        self._router = make_router(router)
+        if self._router.predicts and self._probe and self._scorer is None:
+            self._scorer = Scorer.load(self._probe, self._model)
+            self._scorer.warm_up()
+        self._dispatched: Counter[str] = Counter()
+        # Reports from before say what others had sent; most of that has ended.
+        self._begun = time.time()
+        self._told: dict[ReplicaID, float] = {}
+        self.fleet = Fleet(self._router, self._predict)
+        for replica in self.curr_replicas:
+            self._join(replica)
+
+    def _join(self, key: ReplicaID) -> None:
+        pace = self._paces.get(key, self._capacity.pace)
+        self.fleet.join(key, replace(self._capacity, pace=pace))
+
+    def use(self, router: str) -> Future[None]:
+        """Another router, which starts anew; from any thread, best while all are idle."""
+
+        async def begin() -> None:
+            self._begin(router)
+
+        return asyncio.run_coroutine_threadsafe(begin(), self._event_loop)
 
     @property
     def max_num_routing_tasks(self) -> int:
@@ -71,7 +97,7 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._requests[id] = request
         self._ids[pending_request.metadata.internal_request_id] = id
         self.fleet.take_back(id, time.time())
-        predicted = self.fleet.submit(id, len(request["prompt_ids"]))
+        predicted = self.fleet.submit(id, len(request["prompt_ids"]), request["max_tokens"])
         if not math.isnan(predicted):
             request["predicted"] = predicted
         await self._gathered()
@@ -96,13 +122,16 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         now = {replica.replica_id for replica in replicas}
         for gone in self.fleet.instances.keys() - now:
             self.fleet.died(gone)
+        self._paces = {key: pace for key, pace in self._paces.items() if key in now}
         for replica in replicas:
             key = replica.replica_id
             if key not in self.fleet.instances:
-                self.fleet.join(key, self._capacity)
+                self._join(key)
             stats = replica.routing_stats
-            if stats and self._told.get(key) != stats["at"]:
+            if stats and stats["at"] > self._told.get(key, self._begun):
                 self._told[key] = stats["at"]
+                if stats["pace"] > 0.0:
+                    self._paces[key] = stats["pace"]
                 self.fleet.reported(key, Report(**stats))
 
     def on_replica_actor_died(self, replica_id: ReplicaID) -> None:

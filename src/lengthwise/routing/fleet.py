@@ -45,8 +45,11 @@ class Fleet:
         """An instance comes, or comes back: empty."""
         self.instances[key] = Instance(key, capacity, self.hindsight.left)
 
-    def submit(self, id: str, prompt_tokens: int) -> float:
-        """A request comes, for the first time or again; its prediction, NaN if unknown."""
+    def submit(self, id: str, prompt_tokens: int, most: float = math.inf) -> float:
+        """A request comes, for the first time or again; its prediction, NaN if unknown.
+
+        ``most``: its max_tokens.
+        """
         if id in self._known:
             self.resubmitted += 1
         else:
@@ -54,7 +57,7 @@ class Fleet:
             if self.router.predicts:
                 self.predictions += 1
                 self._known[id] = self._predict(id)
-        self.waiting.append(Flight(id, prompt_tokens, self._known[id]))
+        self.waiting.append(Flight(id, prompt_tokens, self._known[id], most=most))
         return self._known[id]
 
     def route(self, now: float) -> list[Sent]:
@@ -63,7 +66,7 @@ class Fleet:
         if not alive or not self.waiting:
             return []
         for flight in self.waiting:
-            flight.expected = self.hindsight.left(flight.predicted, 0.0)
+            flight.expected = min(self.hindsight.left(flight.predicted, 0.0), flight.most)
         sent = []
         for flight in self.router.order(self.waiting):
             instance = self.router.choose(flight, alive, now)

@@ -56,6 +56,7 @@ class Flight:
         generated: tokens it had at the time ``seen``.
         streaming: whether a token of it was seen.
         told: tokens still to come at ``seen`` as its instance itself predicts; NaN if it does not.
+        most: tokens at which it ends in any case, its ``max_tokens``.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Flight:
     seen: float = 0.0
     streaming: bool = False
     told: float = math.nan
+    most: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ class Instance:
         """So many tokens of a request were seen."""
         flight = self.flights.get(id)
         if flight is not None:
+            flight.told -= generated - flight.generated
             flight.generated, flight.seen, flight.streaming = generated, now, True
-            flight.told = math.nan
             self._fresh = False
 
     def end(self, id: str, now: float) -> Flight | None:
@@ -158,7 +160,9 @@ class Instance:
         if report.at >= flight.seen and generated >= flight.generated:
             flight.generated, flight.seen = generated, report.at
             flight.streaming = generated > 0
-            flight.told = report.left.get(flight.id, math.nan)
+        # Where tokens are seen as they stream, a report is always a little behind them.
+        since = max(flight.generated - generated, 0)
+        flight.told = report.left.get(flight.id, math.nan) - since
 
     def work(self, now: float) -> float:
         """Predicted seconds until all that it holds would be done, were it always full."""
@@ -184,9 +188,11 @@ class Instance:
     def left(self, flight: Flight, now: float) -> float:
         """Expected tokens to come of a request in flight."""
         passed = max(now - flight.seen, 0.0) / self.pace if flight.streaming else 0.0
-        if flight.told == flight.told:
-            return max(flight.told - passed, 1.0)
-        return self._left(flight.predicted, flight.generated + passed)
+        generated = flight.generated + passed
+        left = flight.told - passed
+        if math.isnan(left):
+            left = self._left(flight.predicted, generated)
+        return max(min(left, flight.most - generated), 1.0)
 
     def _refresh(self, now: float) -> None:
         """Work and wait, computed anew after a change; in between they run down."""

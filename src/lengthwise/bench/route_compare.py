@@ -1,0 +1,156 @@
+"""``lengthwise bench --routers``: the same requests through several routers, on real replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from lengthwise.bench import arrivals, compare
+from lengthwise.bench.client import Routed
+from lengthwise.bench.files import setup_of, write_requests, write_results
+from lengthwise.bench.front import Front, on_ray
+from lengthwise.bench.route_figures import capacity, routed, show_routers
+from lengthwise.bench.worker import STOCK
+from lengthwise.errors import UserError
+from lengthwise.ray.app import Route, absolute, check
+from lengthwise.vllm.settings import Settings
+
+Start = Callable[[Route], AbstractContextManager[Front]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compare, beside what the bench of one engine takes.
+
+    Attributes:
+        base: model, prompts, policies of the replicas, predictors, rates and loads; no rate
+            at all if there are loads only.
+        routers: names; the first is what the others are compared with.
+        replicas: vLLM engines.
+        repeat: how often; each time the requests come at other times.
+        report_s: seconds between two load reports of a replica.
+    """
+
+    base: compare.Plan
+    routers: list[str]
+    replicas: int = 2
+    repeat: int = 1
+    report_s: float = 1.0
+
+
+def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[str, Any]]:
+    """Serve the plan through every router; results.json after each run, and a table.
+
+    Replicas are started once for each policy. Routers alternate, one repeat after the other,
+    so that a machine that drifts drifts for all of them; within a repeat all get the same
+    requests at the same times. Loads are shares of what all replicas finish in a burst under
+    the first policy and router while every seat is taken; that burst is not reported.
+
+    Raises:
+        UserError: for bad input, before anything runs; or replicas that do not serve.
+    """
+    if plan.repeat < 1:
+        raise UserError(f"--repeat must be at least 1, not {plan.repeat}")
+    if not plan.report_s > 0:
+        raise UserError(f"--report must be above 0 seconds, not {plan.report_s:g}")
+    if any(not load > 0 for load in plan.base.loads):
+        raise UserError("--loads must be above 0")
+    routes = {spec: _route(plan, spec) for spec in plan.base.policies}
+    for route in routes.values():
+        for router in plan.routers:
+            check(replace(route, router=router))
+    bench = _Bench(plan, out)
+    for spec, route in routes.items():
+        with start(route) as front:
+            bench.serve(spec, front)
+    show_routers(bench.runs)
+    return bench.runs
+
+
+def _route(plan: Plan, spec: str) -> Route:
+    """What ``lengthwise route`` would be told."""
+    base = plan.base
+    given = compare.with_predictors(base, spec)
+    if given["policy"] == STOCK:
+        raise UserError(
+            "replicas run lengthwise's scheduler: --policies fcfs decides as stock does"
+        )
+    given["probe"] = absolute(given["probe"])
+    return Route(
+        base.model.resolve(),
+        Settings(**given, **base.settings),
+        plan.replicas,
+        plan.routers[0],
+        base.seats,
+        report_s=plan.report_s,
+        engine=compare.engine_arguments(base),
+    )
+
+
+class _Bench:
+    """What the runs share."""
+
+    def __init__(self, plan: Plan, out: Path) -> None:
+        self._plan, self._out = plan, out
+        self._requests = compare.tokenized(plan.base)
+        self._answers: dict[str, list[int]] = {}
+        self._capacity = 0.0
+        self.runs: list[dict[str, Any]] = []
+
+    def serve(self, spec: str, front: Front) -> None:
+        """All runs of one policy, on replicas that have just started."""
+        plan = self._plan
+        front.warm_up(self._requests)
+        if plan.base.loads and not self._capacity:
+            burst = arrivals.burst(len(self._requests))
+            lives, _ = self._run(front, plan.routers[0], "capacity", burst)
+            self._capacity = capacity(lives, plan.base.seats)
+        rates: list[tuple[float | None, float | None]] = [(rate, None) for rate in plan.base.rates]
+        rates += [(load * self._capacity, load) for load in plan.base.loads]
+        for rate, load in rates:
+            for repeat in range(plan.repeat):
+                seeded = replace(plan.base, seed=plan.base.seed + repeat)
+                times = compare.arrival_times(seeded, rate)
+                for router in plan.routers:
+                    lives, known = self._run(front, router, spec, times)
+                    labels = compare.labels(seeded, spec, rate, load)
+                    labels |= {"router": router, "replicas": plan.replicas, "repeat": repeat}
+                    # Routers read predictions even where the policy does not.
+                    labels["predictors"] = compare.with_predictors(plan.base, spec)["probe"]
+                    self._keep(labels, lives, known)
+
+    def _run(
+        self, front: Front, router: str, what: str, times: list[float]
+    ) -> tuple[list[Routed], dict[str, Any]]:
+        """One router's run, and what the router said afterwards."""
+        front.use(router)
+        requests = [
+            {**request, "arrival": time}
+            for request, time in zip(self._requests, times, strict=True)
+        ]
+        bar = tqdm(total=len(requests), desc=f"{what:>12} {router:>15}", unit="request")
+        lives = front.send(requests, self._plan.base.cap, bar.update)
+        bar.close()
+        if all(life.finish is None for life in lives):
+            raise UserError(f"router {router} over {what} finished no request: {lives[0].error}")
+        return lives, front.known()
+
+    def _keep(self, labels: dict[str, Any], lives: list[Routed], known: dict[str, Any]) -> None:
+        """The run's figures, and every request of it, in files."""
+        plan = self._plan
+        found = routed(lives, known, plan.replicas, plan.base.until)
+        answers = {life.id: life.answer for life in lives if life.finish is not None}
+        other = sum(
+            answer != self._answers.setdefault(id, answer) for id, answer in answers.items()
+        )
+        self.runs.append({**labels, **found, "other_answers": other})
+        measured = {"report_s": plan.report_s, "capacity_requests_per_s": self._capacity or None}
+        write_results(self._out, setup_of(plan.base) | measured, self.runs)
+        more = ("sent", "replica", "error")
+        rows = [asdict(life) for life in lives]
+        write_requests(self._out, len(self.runs) - 1, self._requests, rows, more)

@@ -1,0 +1,142 @@
+"""What several routers made of the same requests: a run's figures, and all runs' table."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lengthwise.bench.client import Routed
+from lengthwise.bench.measure import full_rate, seen
+from lengthwise.errors import UserError
+from lengthwise.sim.balance import Balance
+from lengthwise.sim.sweep import interval
+
+_SAMPLES = 500
+"""Moments at which the balance of a run is looked at."""
+
+
+def capacity(lives: Sequence[Routed], seats: int) -> float:
+    """Requests per second of all replicas while every seat is taken, from a burst.
+
+    Raises:
+        UserError: if some replica had a seat for every request, so that it was never full.
+    """
+    groups = [[life for life in lives if life.replica == name] for name in _names(lives)]
+    if any(len(group) <= seats for group in groups):
+        raise UserError("every request had a seat at once: more of them show the capacity")
+    return sum(map(full_rate, groups))
+
+
+def routed(
+    lives: Sequence[Routed], known: dict[str, Any], replicas: int, until: int | None
+) -> dict[str, Any]:
+    """A run's figures under the names of results.json.
+
+    Args:
+        known: what the router said of itself after the run.
+    """
+    names = _names(lives)
+    spread = balance(lives, [*names, *("" for _ in range(replicas - len(names)))])
+    return {
+        **seen(lives, until),
+        "failed": sum(bool(life.error) for life in lives),
+        "predictions": known["predictions"],
+        "resubmitted": known["resubmitted"],
+        "by_replica": dict(Counter(life.replica for life in lives if life.replica)),
+        "seat_imbalance": spread.seats,
+        "work_imbalance": spread.work,
+        "busy_seats": spread.busy,
+        "latest_send_s": max(life.sent - life.arrival for life in lives),
+    }
+
+
+def balance(lives: Sequence[Routed], replicas: Sequence[str]) -> Balance:
+    """How evenly the replicas were loaded, from the first arrival to the last.
+
+    A request has a seat from its first token to its last, and work from its arrival; its
+    tokens count as evenly spread over its time in the seat.
+    """
+    done = [life for life in lives if life.finish is not None]
+    found = Balance(np.array([life.tokens for life in done], dtype=np.int64))
+    arrivals = [life.arrival for life in lives]
+    for now in np.linspace(min(arrivals), max(arrivals), _SAMPLES):
+        held = [
+            {i: _had(life, now) for i, life in enumerate(done) if _here(life, name, now)}
+            for name in replicas
+        ]
+        found.sample([sum(map(bool, each.values())) for each in held], held)
+    return found
+
+
+def _names(lives: Sequence[Routed]) -> list[str]:
+    return sorted({life.replica for life in lives} - {""})
+
+
+def _here(life: Routed, replica: str, now: float) -> bool:
+    assert life.finish is not None
+    return life.replica == replica and life.arrival <= now < life.finish
+
+
+def _had(life: Routed, now: float) -> int:
+    """Tokens that a finished request had by now."""
+    assert life.first is not None
+    assert life.finish is not None
+    if now < life.first:
+        return 0
+    share = (now - life.first) / max(life.finish - life.first, 1e-9)
+    return 1 + int((life.tokens - 1) * min(share, 1.0))
+
+
+_CHANGES = ("mean_latency_s", "p99_latency_s", "mean_ttft_s")
+
+
+def show_routers(runs: Sequence[dict[str, Any]]) -> None:
+    """A line for each policy, rate and router; changes are against the first router.
+
+    A change is the mean over repeats of the change in each, where both served the same
+    requests at the same times; ± is the half width of its 95 % confidence interval.
+    """
+    table = Table(title="lengthwise bench --routers")
+    heads = "policy rate router mean change p99 change TTFT change maxwait imbalance other failed"
+    for i, head in enumerate(heads.split()):
+        table.add_column(head, justify="left" if i in (0, 2) else "right")
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in runs:
+        key = (run["policy"], run["predictors"], run["rate"], run["router"])
+        groups.setdefault(key, []).append(run)
+    first: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for key, group in groups.items():
+        base = first.setdefault(key[:-1], group)
+        policy, _, rate, router = key
+        cells = []
+        for name in _CHANGES:
+            cells += [f"{_mean(group, name):.2f}s", _change(group, base, name)]
+        table.add_row(
+            policy,
+            "burst" if rate is None else f"{rate:.2f}/s",
+            router,
+            *cells,
+            f"{_mean(group, 'max_waiting_s'):.1f}s",
+            f"{_mean(group, 'work_imbalance'):.2f}",
+            *(str(sum(run[name] for run in group)) for name in ("other_answers", "failed")),
+        )
+    Console(width=150).print(table)
+
+
+def _change(group: list[dict[str, Any]], base: list[dict[str, Any]], name: str) -> str:
+    """Per cent, paired by repeat."""
+    if group is base:
+        return "-"
+    changes = [100 * (run[name] / other[name] - 1) for run, other in zip(group, base, strict=False)]
+    mean, half = interval(changes)
+    return f"{mean:+.1f} %" + ("" if math.isnan(half) else f" ±{half:.1f}")
+
+
+def _mean(group: list[dict[str, Any]], name: str) -> float:
+    return float(np.mean([run[name] for run in group]))

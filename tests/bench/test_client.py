@@ -1,0 +1,58 @@
+import pytest
+
+from lengthwise.bench.client import send_all
+
+
+def requests(*pairs):
+    """Each with its arrival and the tokens it will get."""
+    return [
+        {"id": f"q{i}", "arrival": arrival, "prompt_ids": [tokens, 5], "tenant": None}
+        for i, (arrival, tokens) in enumerate(pairs)
+    ]
+
+
+def test_an_answer_is_followed_token_by_token(server):
+    (life,) = send_all(server.address, requests((0.0, 4)), 8, "salt")
+    assert life.answer == [100, 101, 102, 103]
+    assert (life.tokens, life.replica, life.error) == (4, "r0", "")
+    assert server.pace <= life.ttft < life.latency
+    assert life.latency >= 4 * server.pace
+    assert life.longest_gap >= server.pace / 2
+    (body,) = server.bodies
+    assert (body["prompt"], body["max_tokens"], body["cache_salt"]) == ([4, 5], 8, "salt")
+    assert (body["temperature"], body["return_token_ids"]) == (0, True)
+
+
+def test_answers_end_at_the_cap(server):
+    (life,) = send_all(server.address, requests((0.0, 9)), 3, "salt")
+    assert len(life.answer) == 3
+
+
+def test_the_loop_is_open_nobody_waits_for_those_before(server):
+    server.pace = 0.3
+    lives = send_all(server.address, requests((0.0, 3), (0.1, 1), (0.2, 1)), 8, "salt")
+    assert [life.sent >= life.arrival for life in lives] == [True] * 3
+    assert lives[1].sent < lives[0].first
+    assert lives[2].finish < lives[0].finish
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("refuse", "HTTP 400"), ("fail", "it broke"), ("cut", "the stream ended before")],
+)
+def test_what_fails_is_said_and_does_not_count_as_finished(server, what, said):
+    server.script[7] = what
+    ended = []
+    lost, fine = send_all(
+        server.address, requests((0.0, 7), (0.0, 2)), 8, "s", lambda: ended.append(1)
+    )
+    assert said in lost.error
+    assert lost.finish is None
+    assert fine.finish is not None
+    assert len(ended) == 2
+
+
+def test_an_address_where_nobody_is_fails_the_request_not_the_bench():
+    (life,) = send_all("http://127.0.0.1:9", requests((0.0, 1)), 1, "s")
+    assert life.error
+    assert life.finish is None
