@@ -73,12 +73,12 @@ def check(route: Route) -> None:
         if route.settings.probe is None:
             raise UserError(f"{route.router} over {route.settings.policy} predicts: give --probe")
         Scorer.load(route.settings.probe, str(route.model))
-    check_memory(str(route.model))
+    check_memory(str(route.model), route.replicas)
 
 
 @contextmanager
 def serving(route: Route) -> Iterator[str]:
-    """The address of the running route, which ends with the block.
+    """The address of the running route, which ends with the block, as SIGTERM ends the block.
 
     Raises:
         UserError: what :func:`check` refuses, or a replica that does not start.
@@ -89,6 +89,9 @@ def serving(route: Route) -> Iterator[str]:
 
     try:
         _start(route)
+        # Ray has handlers of its own; and what a script starts in the background ignores SIGINT.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.default_int_handler)
         yield f"http://{route.host}:{route.port}"
     finally:
         serve.shutdown()
@@ -189,9 +192,6 @@ def _environment(route: Route) -> dict[str, str]:
 def run(route: Route) -> None:
     """Serve until interrupted or told to end; the replicas end too."""
     with serving(route) as address:
-        # Ray has handlers of its own; and what a script starts in the background ignores SIGINT.
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.default_int_handler)
         print(f"{route.replicas} replicas behind {route.router} at {address}/v1", file=sys.stderr)
         while True:
             time.sleep(3600)
