@@ -15,6 +15,7 @@ from lengthwise.policies import make_policy
 from lengthwise.routing import ROUTERS, make_router
 from lengthwise.sim.cluster import Cluster, ClusterOutcome, Death, Layout
 from lengthwise.sim.engine import Setup, Simulator
+from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, synthetic, with_arrivals
@@ -197,6 +198,23 @@ def test_exact_predictions_shorten_the_tail_where_seats_are_few() -> None:
         for router in ("least-in-flight", "predicted")
     }
     assert tails["predicted"] < 0.9 * tails["least-in-flight"]
+
+
+def test_wrong_predictions_shorten_the_tail_where_prompts_delay_long_answers() -> None:
+    lengths = synthetic(2500, "lognormal:2000:0.8", "lognormal:30:1.3", 0)
+    profile, setup = load_profile("a100-llama3-8b"), Setup(blocks=9500)
+    rate = 0.9 * 8 * capacity(lengths, setup, profile)
+    workload = with_arrivals(lengths, "poisson", rate, 1.0, 0)
+
+    def tail(router: str, predictor: str) -> float:
+        made = make_router(router), make_predictor(predictor), profile, setup, Layout(8)
+        total = Cluster(workload, lambda: make_policy("fcfs"), *made).run().total
+        return float(np.quantile(total.finish - workload.arrival, 0.99))
+
+    fewest = tail("least-in-flight", "none")
+    found = {name: tail("predicted", name) for name in ("constant", "lognormal:0.8", "oracle")}
+    assert found["oracle"] < found["lognormal:0.8"] < 0.85 * fewest
+    assert found["lognormal:0.8"] < found["constant"]
 
 
 @pytest.mark.parametrize(
