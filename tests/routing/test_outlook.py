@@ -41,4 +41,5 @@ def test_beside_is_the_sum_of_the_smaller(held: list[Held], size: float) -> None
 
 @given(st.lists(HELD, max_size=8))
 def test_work_is_tokens_by_share(held: list[Held]) -> None:
+    assert Outlook((), held).taken == pytest.approx(sum(each.share for each in held))
     assert Outlook((), held).work == pytest.approx(sum(each.left * each.share for each in held))

@@ -187,6 +187,10 @@ class Instance:
         share = self._share(flight, flight.expected)
         return min(wait, self.beside(now, flight.expected) * self.pace * share)
 
+    def taken(self, now: float) -> float:
+        """The share of its seats or memory that all it holds would take; above 1 if some wait."""
+        return self._look(now).taken
+
     def beside(self, now: float, size: float) -> float:
         """Tokens that all it holds would decode beside a request of so many: Σ min of both."""
         return self._look(now).beside(size)

@@ -27,6 +27,10 @@ class Held:
 class Outlook:
     """Times are counted in tokens of a request in a seat.
 
+    Attributes:
+        taken: share of seats or memory that all would take; above 1 where some wait.
+        work: tokens to come, each by its request's share.
+
     Args:
         seated: those that have begun, in any order.
         queued: those that wait, in the order in which they will be served.
@@ -34,6 +38,7 @@ class Outlook:
 
     def __init__(self, seated: Sequence[Held], queued: Sequence[Held]) -> None:
         held = (*seated, *queued)
+        self.taken = sum(each.share for each in held)
         self.work = sum(each.left * each.share for each in held)
         self._lefts = sorted(each.left for each in held)
         self._sums = [0.0, *accumulate(self._lefts)]

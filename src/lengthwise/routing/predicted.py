@@ -11,6 +11,9 @@ from lengthwise.routing.router import Router
 _QUEUE = 5.0
 """What a second of waiting counts for. Whoever comes later waits, too: 1 / (1 - load), at 0.8."""
 
+_CROWDING = 3.0
+"""How much more a second in a full instance counts: the next one finds no seat or memory."""
+
 _LOOK_AT = 32
 """Most instances that are compared: more find hardly better ones (power of d choices)."""
 
@@ -38,5 +41,6 @@ def added(flight: Flight, instance: Instance, now: float) -> float:
     capacity, size = instance.capacity, flight.expected
     prefill = flight.prompt_tokens * capacity.prefill_s
     slower = capacity.decode_s + capacity.context_s * (flight.prompt_tokens + 0.5 * size)
-    own = _QUEUE * instance.queue(now, flight) + size * instance.pace + prefill
+    seated = size * instance.pace * (1.0 + _CROWDING * instance.taken(now) ** 3)
+    own = _QUEUE * instance.queue(now, flight) + seated + prefill
     return own + prefill * instance.in_flight + slower * instance.beside(now, size)
