@@ -141,12 +141,25 @@ def test_where_short_ones_go_first_a_short_one_waits_for_shorter_ones_only() -> 
 def test_the_pace_follows_reports_slowly() -> None:
     one = instance()
     paces = []
-    for at in range(1, 40):
+    for at in range(1, 60):
         one.report(Report(float(at), {}, pace=0.5))
         paces.append(one.pace)
     assert 0.8 < paces[0] < 1.0
     assert paces == sorted(paces, reverse=True)
     assert paces[-1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_an_idle_instance_comes_to_be_thought_as_fast_as_it_ever_was() -> None:
+    one = instance()
+    for at in range(1, 120):
+        one.report(Report(float(at), {}, pace=0.25 if at < 30 else 4.0 if at < 60 else math.nan))
+    assert one.pace == pytest.approx(0.25, rel=0.01)
+
+
+def test_one_slow_second_hardly_counts() -> None:
+    one = instance()
+    one.report(Report(1.0, {}, pace=100.0))
+    assert one.pace < 1.0 / 0.79
 
 
 def test_between_looks_the_wait_runs_down_by_the_clock() -> None:

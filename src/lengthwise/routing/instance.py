@@ -113,6 +113,7 @@ class Instance:
         self._ended: dict[str, float] = {}
         self._fresh = False
         self._at = self._prefill = 0.0
+        self._fastest = math.inf
         self._outlook = Outlook((), ())
 
     @property
@@ -147,8 +148,7 @@ class Instance:
         Returns what ended unseen: sent before the report, and not in it.
         """
         self._fresh = False
-        if report.pace > 0.0:
-            self.pace += _SMOOTHING * (report.pace - self.pace)
+        self._hear(report.pace)
         self.foreign = len(report.held.keys() - self.flights.keys() - self._ended.keys())
         self._ended = {id: at for id, at in self._ended.items() if at >= report.at - 1.0}
         gone = []
@@ -159,6 +159,15 @@ class Instance:
             elif flight.dispatched < report.at - _SLACK:
                 gone.append(self.flights.pop(flight.id))
         return gone
+
+    def _hear(self, pace: float) -> None:
+        """Average tokens a second, not seconds a token: a second of prompts has few steps.
+
+        Idle (NaN), it may be as fast as it ever was.
+        """
+        self._fastest = min(self._fastest, pace if pace > 0.0 else math.inf)
+        heard = pace if pace > 0.0 else min(self._fastest, self.pace)
+        self.pace = 1.0 / (1.0 / self.pace + _SMOOTHING * (1.0 / heard - 1.0 / self.pace))
 
     def _learn(self, flight: Flight, generated: int, report: Report) -> None:
         if report.at >= flight.seen and generated >= flight.generated:
