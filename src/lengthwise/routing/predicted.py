@@ -11,6 +11,9 @@ from lengthwise.routing.router import Router
 _QUEUE = 5.0
 """What a second of waiting counts for. Whoever comes later waits, too: 1 / (1 - load), at 0.8."""
 
+_OWN = 2.0
+"""What a second of its own decoding counts for: long answers are the tail."""
+
 _CROWDING = 3.0
 """How much more a second in a full instance counts: the next one finds no seat or memory."""
 
@@ -41,6 +44,6 @@ def added(flight: Flight, instance: Instance, now: float) -> float:
     capacity, size = instance.capacity, flight.expected
     prefill = flight.prompt_tokens * capacity.prefill_s
     slower = capacity.decode_s + capacity.context_s * (flight.prompt_tokens + 0.5 * size)
-    seated = size * instance.pace * (1.0 + _CROWDING * instance.taken(now) ** 3)
+    seated = _OWN * size * instance.pace * (1.0 + _CROWDING * instance.taken(now) ** 3)
     own = _QUEUE * instance.queue(now, flight) + seated + prefill
     return own + prefill * instance.in_flight + slower * instance.beside(now, size)
