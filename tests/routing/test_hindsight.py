@@ -44,3 +44,27 @@ def test_without_a_prediction_an_answer_is_as_long_as_others_were() -> None:
     for _ in range(5000):
         hindsight.learn(math.nan, 30.0)
     assert hindsight.left(math.nan, 0.0) == pytest.approx(30.0 * math.exp(0.18), rel=0.05)
+
+
+def test_noisy_predictions_are_taken_back_towards_the_mean() -> None:
+    """Closed form: of a log-normal length seen through log-normal noise, var / (var + noise)."""
+    rng, hindsight = np.random.default_rng(0), Hindsight()
+    tokens = 100.0 * rng.lognormal(0.0, 1.0, 20_000)
+    predicted = tokens * rng.lognormal(0.0, 1.0, 20_000)
+    for each in zip(predicted, tokens, strict=True):
+        hindsight.learn(*each)
+    few, many = hindsight.left(100.0, 0.0), hindsight.left(100.0 * math.e**2, 0.0)
+    assert hindsight.spread == pytest.approx(math.sqrt(0.5), rel=0.05)
+    assert math.log(many / few) == pytest.approx(1.0, abs=0.1)
+    assert few == pytest.approx(100.0 * math.exp(0.25), rel=0.1)
+
+
+def test_what_is_expected_is_right_on_average_for_each_prediction() -> None:
+    rng, hindsight = np.random.default_rng(1), Hindsight()
+    tokens = 200.0 * rng.lognormal(0.0, 0.9, 40_000)
+    predicted = tokens * rng.lognormal(0.3, 0.8, 40_000)
+    for each in zip(predicted[:20_000], tokens[:20_000], strict=True):
+        hindsight.learn(*each)
+    expected = np.array([hindsight.left(each, 0.0) for each in predicted[20_000:]])
+    for part in np.array_split(np.argsort(expected), 4):
+        assert expected[part].mean() == pytest.approx(tokens[20_000:][part].mean(), rel=0.15)

@@ -37,16 +37,25 @@ def test_wait_is_what_serving_in_order_takes(lengths: list[int], seats: int) -> 
     one = instance(seats)
     for i, length in enumerate(lengths):
         fly(one, str(i), length)
-    assert one.wait(0.0) == pytest.approx(in_order(lengths, seats))
+    assert one.wait(0.0, Flight("new", 0, 1.0, 1.0)) == pytest.approx(in_order(lengths, seats))
     assert one.work(0.0) == pytest.approx(sum(lengths) / seats)
 
 
 @given(st.lists(st.integers(1, 300), max_size=20), st.integers(1, 300))
-def test_delay_is_the_sum_of_the_smaller_of_both(lengths: list[int], size: int) -> None:
-    one = instance(2, ranked=True)
+def test_beside_is_the_sum_of_the_smaller_of_both(lengths: list[int], size: int) -> None:
+    one = instance(2)
     for i, length in enumerate(lengths):
         fly(one, str(i), length)
-    assert one.delay(0.0, size) == pytest.approx(sum(min(each, size) for each in lengths))
+    assert one.beside(0.0, size) == pytest.approx(sum(min(each, size) for each in lengths))
+
+
+def test_a_large_request_waits_for_memory_that_a_small_one_has() -> None:
+    one = instance(8, memory=1000.0)
+    fly(one, "x", 100.0, prompt=700)
+    one.streams("x", 1, 0.0)
+    small, large = (Flight("new", prompt, 20.0, 20.0) for prompt in (100, 600))
+    assert one.wait(0.0, small) == 0.0
+    assert one.wait(0.0, large) == pytest.approx(99.0)
 
 
 def test_work_runs_down_with_time() -> None:
@@ -109,10 +118,9 @@ def test_an_old_report_takes_no_progress_back() -> None:
 def test_what_the_instance_itself_predicts_replaces_the_prompts_prediction() -> None:
     one = instance()
     fly(one, "x", 50.0, now=1.0)
-    one.report(Report(3.0, {"x": 5}, {"x": 200.0}, pace=0.5))
-    assert one.pace == 0.5
+    one.report(Report(3.0, {"x": 5}, {"x": 200.0}))
     assert one.left(one.flights["x"], 3.0) == 200.0
-    assert one.left(one.flights["x"], 5.0) == 196.0
+    assert one.left(one.flights["x"], 5.0) == 198.0
 
 
 def test_what_the_instance_predicts_counts_down_with_the_tokens_that_stream() -> None:
@@ -138,3 +146,44 @@ def test_a_report_without_a_pace_keeps_the_old_one() -> None:
     one = instance()
     one.report(Report(3.0, {}, pace=math.nan))
     assert one.pace == 1.0
+
+
+def test_where_short_ones_go_first_a_short_one_waits_for_shorter_ones_only() -> None:
+    one = instance(1, ranked=True)
+    for i, length in enumerate([100, 300, 500]):
+        fly(one, str(i), length)
+    short, long = (Flight("new", 0, size, size) for size in (10.0, 1000.0))
+    assert one.queue(0.0, short) == pytest.approx(30.0)
+    assert one.queue(0.0, long) == one.wait(0.0, long) == pytest.approx(900.0)
+
+
+def test_the_pace_follows_reports_slowly() -> None:
+    one = instance()
+    paces = []
+    for at in range(1, 60):
+        one.report(Report(float(at), {}, pace=0.5))
+        paces.append(one.pace)
+    assert 0.8 < paces[0] < 1.0
+    assert paces == sorted(paces, reverse=True)
+    assert paces[-1] == pytest.approx(0.5, abs=0.01)
+
+
+def test_an_idle_instance_comes_to_be_thought_as_fast_as_it_ever_was() -> None:
+    one = instance()
+    for at in range(1, 120):
+        one.report(Report(float(at), {}, pace=0.25 if at < 30 else 4.0 if at < 60 else math.nan))
+    assert one.pace == pytest.approx(0.25, rel=0.01)
+
+
+def test_one_slow_second_hardly_counts() -> None:
+    one = instance()
+    one.report(Report(1.0, {}, pace=100.0))
+    assert one.pace < 1.0 / 0.79
+
+
+def test_between_looks_the_wait_runs_down_by_the_clock() -> None:
+    one = instance(1)
+    fly(one, "x", 100.0)
+    one.streams("x", 1, 0.0)
+    new = Flight("new", 0, 1.0, 1.0)
+    assert [one.wait(now, new) for now in (0.0, 0.5, 3.0)] == pytest.approx([99.0, 98.5, 96.0])

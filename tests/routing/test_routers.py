@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.routing import ROUTERS, Capacity, Fleet, make_router
+from lengthwise.routing import ROUTERS, Capacity, Fleet, Flight, make_router
+from lengthwise.routing.predicted import added
 
 NAMES = sorted(ROUTERS)
 
@@ -115,30 +116,78 @@ def test_power_of_two_avoids_the_fullest(lengths: list[int]) -> None:
 
 def test_predicted_prefers_many_short_ones_to_one_long() -> None:
     fleet = fleet_of("predicted", 2, seats=1)
-    assert send(fleet, "a-1000") == 0
-    assert [send(fleet, f"{i}-10") for i in range(5)] == [1] * 5
+    busy = send(fleet, "a-1000")
+    others = {send(fleet, f"{i}-10") for i in range(5)}
+    assert others == {0, 1} - {busy}
 
 
 def test_predicted_sees_memory_where_seats_are_free() -> None:
     fleet = fleet_of("predicted", 2, seats=8, memory=1000.0)
     fleet.submit("a-10", 900)
-    assert fleet.route(0.0)[0].key == 0
+    busy = fleet.route(0.0)[0].key
     fleet.submit("b-10", 100)
     fleet.submit("c-10", 600)
-    assert {each.key for each in fleet.route(0.0)} == {1}
+    assert {each.key for each in fleet.route(0.0)} == {0, 1} - {busy}
+
+
+def test_predicted_keeps_long_prompts_away_from_those_that_decode() -> None:
+    fleet = fleet_of("predicted", 2, seats=64, prefill_s=0.01)
+    crowded = send(fleet, "a-500")
+    for i in range(6):
+        fleet.instances[crowded].dispatch(Flight(f"b{i}-500", 10, 500.0, 500.0, 0.0))
+        fleet.instances[crowded].streams(f"b{i}-500", 1, 0.0)
+    fleet.submit("c-5", 4000)
+    assert fleet.route(0.0)[0].key != crowded
+
+
+def test_predicted_sends_long_answers_where_tokens_come_faster() -> None:
+    fleet = fleet_of("predicted", 2, seats=64, decode_s=0.01)
+    fleet.instances[1].pace = 0.5
+    send(fleet, "a-100")
+    assert [send(fleet, f"{i}-100") for i in range(4)] == [1] * 4
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.integers(1, 2000)), min_size=1, max_size=30),
+    st.integers(1, 500),
+)
+def test_predicted_takes_the_least_of_what_it_adds_up(
+    loads: list[tuple[int, int]], size: int
+) -> None:
+    fleet = fleet_of("predicted", 4, memory=5000.0, prefill_s=0.01, decode_s=0.1, context_s=1e-4)
+    for i, (length, prompt) in enumerate(loads):
+        fleet.submit(f"{i}-{length}", prompt)
+        fleet.route(0.0)
+    flight = Flight("new", 100, float(size), float(size))
+    costs = {key: added(flight, each, 0.0) for key, each in fleet.instances.items()}
+    chosen = fleet.router.choose(flight, list(fleet.instances.values()), 0.0)
+    assert costs[chosen.key] == min(costs.values())
+
+
+def test_predicted_compares_a_part_of_very_many_instances() -> None:
+    fleet = fleet_of("predicted", 100)
+    looked = set()
+
+    class Watched(type(next(iter(fleet.instances.values())))):  # type: ignore[misc]
+        def wait(self, now: float, flight: Flight) -> float:
+            looked.add(self.key)
+            return super().wait(now, flight)
+
+    for each in fleet.instances.values():
+        each.__class__ = Watched
+    send(fleet, "a-10")
+    assert 0 < len(looked) < 50
 
 
 def test_where_short_ones_go_first_the_short_count_heads_and_the_long_count_work() -> None:
     fleet = fleet_of("predicted", 2, seats=1, ranked=True)
-    assert send(fleet, "a-1000") == 0
-    assert send(fleet, "b-50") == 1
-    assert send(fleet, "c-50") == 1 or fleet.instances[0].in_flight == 2
-    for i in range(3):
-        fleet.submit(f"d{i}-60", 10)
-    fleet.route(0.0)
+    long = send(fleet, "a-1000")
+    assert send(fleet, "b-50") != long
+    for i in range(4):
+        send(fleet, f"d{i}-60")
     held = [each.in_flight for each in fleet.instances.values()]
     assert min(held) >= 2
-    assert send(fleet, "e-900") == 1
+    assert send(fleet, "e-900") != long
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))

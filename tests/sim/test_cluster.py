@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,12 +15,15 @@ from lengthwise.policies import make_policy
 from lengthwise.routing import ROUTERS, make_router
 from lengthwise.sim.cluster import Cluster, ClusterOutcome, Death, Layout
 from lengthwise.sim.engine import Simulator
+from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, synthetic, with_arrivals
 
 POLICIES = ["fcfs", "sjf", "trail", "trail-early", "oracle", "trail+bound:50:5"]
+MOVING = ["hrrn", "ltr+fair", "scls:64", "sprpt+slice:64"]
+"""Policies whose order moves with time or with what tenants got, or that cut requests."""
 
 
 def traffic(n: int, rate: float, seed: int = 0) -> Workload:
@@ -46,7 +49,7 @@ def serve(
     ).run()
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", [*POLICIES, *MOVING])
 @settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 1000),
@@ -116,6 +119,36 @@ def test_a_death_loses_only_what_had_begun_to_stream(
     assert np.isfinite(outcome.total.first[unfinished]).all()
 
 
+@pytest.mark.parametrize("policy", MOVING)
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=st.integers(0, 100),
+    router=st.sampled_from(sorted(ROUTERS)),
+    stale=st.sampled_from([0.0, 2.0]),
+    death=st.tuples(st.floats(0.0, 15.0), st.floats(0.1, 10.0)),
+)
+def test_moving_policies_finish_what_no_death_took(
+    policy: str, seed: int, router: str, stale: float, death: tuple[float, float]
+) -> None:
+    workload = replace(traffic(80, 8.0, seed), tenant=("a", "b", "b", None) * 20)
+    at, back = death[0], sum(death)
+    layout = Layout(3, 0.5, stale, (Death(0, at, back), Death(1, 6.0)))
+    outcome = serve(workload, layout, router, policy)
+    finished = np.isfinite(outcome.total.finish)
+    assert finished.sum() + outcome.failed == len(workload)
+    assert np.isfinite(outcome.total.first).all()
+    assert (outcome.total.finish[finished] >= outcome.total.first[finished]).all()
+    assert outcome.predictions == (len(workload) if ROUTERS[router].predicts else 0)
+
+
+@pytest.mark.parametrize("policy", MOVING)
+def test_moving_policies_finish_everything(policy: str) -> None:
+    workload = replace(traffic(200, 12.0), tenant=("a", "b", "b", None) * 50)
+    total = serve(workload, Layout(4), "predicted", policy).total
+    assert (total.finish >= total.first).all()
+    assert (total.first > workload.arrival).all()
+
+
 def test_while_nobody_lives_requests_wait() -> None:
     workload = traffic(20, 5.0)
     outcome = serve(workload, Layout(1, deaths=(Death(0, 0.0, 100.0),)))
@@ -166,6 +199,23 @@ def test_exact_predictions_shorten_the_tail_where_seats_are_few() -> None:
         for router in ("least-in-flight", "predicted")
     }
     assert tails["predicted"] < 0.9 * tails["least-in-flight"]
+
+
+def test_wrong_predictions_shorten_the_tail_where_prompts_delay_long_answers() -> None:
+    lengths = synthetic(2500, "lognormal:2000:0.8", "lognormal:30:1.3", 0)
+    profile, setup = load_profile("a100-llama3-8b"), Setup(blocks=9500)
+    rate = 0.9 * 8 * capacity(lengths, setup, profile)
+    workload = with_arrivals(lengths, "poisson", rate, 1.0, 0)
+
+    def tail(router: str, predictor: str) -> float:
+        made = make_router(router), make_predictor(predictor), profile, setup, Layout(8)
+        total = Cluster(workload, lambda: make_policy("fcfs"), *made).run().total
+        return float(np.quantile(total.finish - workload.arrival, 0.99))
+
+    fewest = tail("least-in-flight", "none")
+    found = {name: tail("predicted", name) for name in ("constant", "lognormal:0.8", "oracle")}
+    assert found["oracle"] < found["lognormal:0.8"] < 0.85 * fewest
+    assert found["lognormal:0.8"] < found["constant"]
 
 
 @pytest.mark.parametrize(

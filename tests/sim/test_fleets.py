@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lengthwise.cli import main
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Simulator
+from lengthwise.sim.fleet_report import FIGURES, show_fleets
 from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
@@ -23,17 +23,27 @@ COMMAND = [
 ]
 
 
-@pytest.mark.parametrize(
-    "setup",
-    [Setup(seats=4, budget=64), Setup(seats=64, budget=64, blocks=120), Setup(seats=1, budget=64)],
-)
-def test_capacity_is_what_a_full_engine_serves(setup: Setup) -> None:
-    lengths = synthetic(4000, "constant:50", "exp:60", 0)
+@pytest.mark.parametrize("seats", [1, 8])
+def test_capacity_of_equal_requests_is_a_closed_form(seats: int) -> None:
+    lengths = synthetic(100, "constant:1", "constant:60", 0)
     steps = load_profile("a100-llama3-8b")
-    burst = with_arrivals(lengths, "burst")
-    run = Simulator(burst, make_policy("fcfs"), make_predictor("none"), steps, setup).run()
-    served = len(lengths) / np.nanmax(run.finish)
-    assert capacity(lengths, setup, steps) == pytest.approx(served, rel=0.15)
+    found = capacity(lengths, Setup(seats=seats), steps)
+    assert found == pytest.approx(seats / (60 * steps.seconds(0, seats, 30 * seats)), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "setup", [Setup(seats=4), Setup(seats=64, blocks=400), Setup(seats=16, budget=64)]
+)
+def test_a_stream_below_capacity_is_served_and_one_above_piles_up(setup: Setup) -> None:
+    lengths = synthetic(6000, "lognormal:300:1", "exp:60", 0)
+    steps = load_profile("a100-llama3-8b")
+    rate = capacity(lengths, setup, steps)
+    longest = []
+    for load in (0.8, 1.3):
+        stream = with_arrivals(lengths, "poisson", load * rate, 1.0, 0)
+        run = Simulator(stream, make_policy("fcfs"), make_predictor("none"), steps, setup).run()
+        longest.append(run.backlog[1])
+    assert longest[0] < 5 * setup.seats < longest[1]
 
 
 def test_the_command_writes_a_run_for_each_case(
@@ -48,6 +58,32 @@ def test_the_command_writes_a_run_for_each_case(
     assert all(run["finished"] + run["failed"] == run["requests"] == 80 for run in runs)
     assert [run["predictions"] for run in runs] == [0, 80, 0, 80]
     assert "predicted" in capsys.readouterr().out
+    for name in FIGURES:
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_number_of_instances_is_no_figure(tmp_path: Path) -> None:
+    assert main([*COMMAND, "--instances", "2", "--out", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def run_of(router: str, seed: int, p99: float) -> dict[str, object]:
+    """A run as results.json has it, all figures but p99 the same."""
+    names = ("mean_latency_s", "p50_latency_s", "mean_ttft_s", "p99_ttft_s", "work_imbalance")
+    return {
+        **{"instances": 2, "load": 0.9, "policy": "fcfs", "predictor": "oracle", "stale_s": 0.0},
+        **{"router": router, "seed": seed, "p99_latency_s": p99, "failed": 0},
+        **dict.fromkeys(names, 1.0),
+        **{"finished": 10, "makespan_s": 5.0},
+    }
+
+
+def test_the_change_of_p99_is_paired_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seeds differ by 10 times, but each one's change is -20 or -10 %: ± t(2) · s / √2."""
+    base = [run_of("least-in-flight", seed, p99) for seed, p99 in enumerate((1.0, 10.0))]
+    other = [run_of("predicted", seed, p99) for seed, p99 in enumerate((0.8, 9.0))]
+    show_fleets([*base, *other])
+    assert "-15.0 % ±63.5" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ _HALF_LIFE = 2000.0
 
 
 class Hindsight:
-    """Learns bias and spread of predictions, as logarithms, from requests that ended.
+    """Learns from requests that ended what a prediction stands for: a line through logarithms.
 
-    Total tokens are thought log-normal around the corrected prediction: real predictors err
-    by factors, and an answer that outlived its prediction may go on for long.
+    Total tokens are thought log-normal around it. A slope below 1 takes noisy predictions
+    back towards the mean: of the longest predicted, many were only thought so.
 
     Args:
         spread: standard deviation of log(tokens / predicted) before anything was learned.
@@ -23,11 +23,21 @@ class Hindsight:
 
     def __init__(self, spread: float = 0.6, typical: float = 200.0) -> None:
         self._weight = _PRIOR_WEIGHT
-        self._mean = 0.0
-        self._square = spread * spread
+        # Means, variances and covariance of x = log(predicted) and y = log(tokens).
+        self._x = self._y = math.log(typical)
+        self._xx = self._xy = 1.0
+        self._yy = 1.0 + spread * spread
         self._typical = typical
         self._counted = 1.0
-        self.spread = spread
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of log(tokens) around the line."""
+        return math.sqrt(max(self._yy - self._slope * self._xy, 0.0))
+
+    @property
+    def _slope(self) -> float:
+        return self._xy / self._xx
 
     def learn(self, predicted: float, tokens: float) -> None:
         """A request that was predicted so (NaN: not at all) ended after so many tokens."""
@@ -35,19 +45,28 @@ class Hindsight:
         self._typical += (max(tokens, 1.0) - self._typical) / min(self._counted, _HALF_LIFE)
         if not predicted > 0.0:
             return
-        error = math.log(max(tokens, 1.0) / max(predicted, 1.0))
         self._weight = min(self._weight + 1.0, _HALF_LIFE)
-        self._mean += (error - self._mean) / self._weight
-        self._square += ((error - self._mean) ** 2 - self._square) / self._weight
-        self.spread = math.sqrt(self._square)
+        share = 1.0 / self._weight
+        dx = math.log(max(predicted, 1.0)) - self._x
+        dy = math.log(max(tokens, 1.0)) - self._y
+        self._x += share * dx
+        self._y += share * dy
+        keep = 1.0 - share
+        self._xx = keep * (self._xx + share * dx * dx)
+        self._xy = keep * (self._xy + share * dx * dy)
+        self._yy = keep * (self._yy + share * dy * dy)
+
+    def _median(self, predicted: float) -> float:
+        if not predicted > 0.0:
+            return self._typical
+        return math.exp(self._y + self._slope * (math.log(max(predicted, 1.0)) - self._x))
 
     def left(self, predicted: float, generated: float) -> float:
         """Expected tokens to come, given that the answer has not ended: E[X - a | X > a].
 
         At least 1. The closed form of the log-normal's mean excess.
         """
-        median = predicted * math.exp(self._mean) if predicted > 0.0 else self._typical
-        spread = max(self.spread, 1e-3)
+        median, spread = self._median(predicted), max(self.spread, 1e-3)
         if generated <= 0.0:
             return max(median * math.exp(0.5 * spread * spread), 1.0)
         z = math.log(generated / median) / spread

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import heapq
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
+
+from lengthwise.routing.outlook import Held, Outlook
 
 Key = Hashable
 
 _SLACK = 0.05
 """Seconds that clocks and messages may differ by."""
 
-_STALE_S = 5.0
-"""Seconds for which work runs down by the clock before it is computed anew."""
+_STALE_S = 1.0
+"""Seconds for which what is left runs down by the clock before it is computed anew."""
 
-_EPS = 1e-9
+_SMOOTHING = 0.2
+"""What one more report counts for in the pace: one second may hold many prompts, or none."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,18 @@ class Capacity:
     Attributes:
         seats: most requests that it decodes at once.
         memory: tokens of KV cache.
-        prefill_s: seconds of all its seats that one prompt token costs.
-        pace: seconds between two tokens of a request in a seat, until a report tells.
+        prefill_s: seconds by which a prompt token delays a step.
+        decode_s, context_s: seconds by which one more request in it, and one more token in
+            the KV cache, lengthen each step.
+        pace: seconds between two tokens of a request in a seat, until reports tell.
         ranked: whether its policy serves shorter requests first.
     """
 
     seats: int
     memory: float = math.inf
     prefill_s: float = 0.0
+    decode_s: float = 0.0
+    context_s: float = 0.0
     pace: float = 0.05
     ranked: bool = False
 
@@ -57,6 +61,7 @@ class Flight:
         streaming: whether a token of it was seen.
         told: tokens still to come at ``seen`` as its instance itself predicts; NaN if it does not.
         most: tokens at which it ends in any case, its ``max_tokens``.
+        left: expected tokens to come at the time ``at``; NaN if that is not known any more.
     """
 
     id: str
@@ -69,6 +74,8 @@ class Flight:
     streaming: bool = False
     told: float = math.nan
     most: float = math.inf
+    left: float = math.nan
+    at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,15 +108,15 @@ class Instance:
         self.key = key
         self.pace = capacity.pace
         self.ranked = capacity.ranked
+        self.capacity = capacity
         self.flights: dict[str, Flight] = {}
         self.foreign = 0
-        self._capacity = capacity
         self._left = left
         self._ended: dict[str, float] = {}
         self._fresh = False
-        self._at = self._work = self._wait = 0.0
-        self._lefts: list[float] = []
-        self._until = [0.0]
+        self._at = self._prefill = 0.0
+        self._fastest = math.inf
+        self._outlook = Outlook((), ())
 
     @property
     def in_flight(self) -> int:
@@ -127,6 +134,7 @@ class Instance:
         if flight is not None:
             flight.told -= generated - flight.generated
             flight.generated, flight.seen, flight.streaming = generated, now, True
+            flight.left = math.nan
             self._fresh = False
 
     def end(self, id: str, now: float) -> Flight | None:
@@ -143,8 +151,7 @@ class Instance:
         Returns what ended unseen: sent before the report, and not in it.
         """
         self._fresh = False
-        if report.pace > 0.0:
-            self.pace = report.pace
+        self._hear(report.pace)
         self.foreign = len(report.held.keys() - self.flights.keys() - self._ended.keys())
         self._ended = {id: at for id, at in self._ended.items() if at >= report.at - 1.0}
         gone = []
@@ -156,37 +163,60 @@ class Instance:
                 gone.append(self.flights.pop(flight.id))
         return gone
 
+    def _hear(self, pace: float) -> None:
+        """Average tokens a second, not seconds a token: a second of prompts has few steps.
+
+        Idle (NaN), it may be as fast as it ever was.
+        """
+        self._fastest = min(self._fastest, pace if pace > 0.0 else math.inf)
+        heard = pace if pace > 0.0 else min(self._fastest, self.pace)
+        self.pace = 1.0 / (1.0 / self.pace + _SMOOTHING * (1.0 / heard - 1.0 / self.pace))
+
     def _learn(self, flight: Flight, generated: int, report: Report) -> None:
         if report.at >= flight.seen and generated >= flight.generated:
             flight.generated, flight.seen = generated, report.at
             flight.streaming = generated > 0
+            flight.left = math.nan
         # Where tokens are seen as they stream, a report is always a little behind them.
         since = max(flight.generated - generated, 0)
         flight.told = report.left.get(flight.id, math.nan) - since
 
     def work(self, now: float) -> float:
         """Predicted seconds until all that it holds would be done, were it always full."""
-        self._refresh(now)
-        return max(self._work - (now - self._at), 0.0)
+        return self._by_now(self._look(now).work, now)
 
-    def wait(self, now: float) -> float:
-        """Predicted seconds until a request that is sent now would have a seat and memory."""
-        self._refresh(now)
-        return max(self._wait - (now - self._at), 0.0)
+    def wait(self, now: float, flight: Flight) -> float:
+        """Predicted seconds until a request that is sent now has a seat, memory, its turn."""
+        return self._by_now(self._look(now).wait(self._share(flight, flight.expected)), now)
 
-    def delay(self, now: float, size: float) -> float:
-        """Predicted seconds that a request of so many tokens adds to everybody's time there.
+    def queue(self, now: float, flight: Flight) -> float:
+        """Predicted seconds of waiting that a request adds, its own and others'.
 
-        Shorter ones go first: it waits for what those have left, and each longer one waits
-        for it: the sum over all of the smaller of the two.
+        Where shorter ones go first it waits only for what those have left, and each longer one
+        waits for it; but nobody if there is room.
         """
-        self._refresh(now)
-        shorter = bisect_left(self._lefts, size)
-        tokens = self._until[shorter] + size * (len(self._lefts) - shorter)
-        return tokens * self.pace
+        wait = self.wait(now, flight)
+        if not self.ranked:
+            return wait
+        share = self._share(flight, flight.expected)
+        return min(wait, self.beside(now, flight.expected) * self.pace * share)
+
+    def taken(self, now: float) -> float:
+        """The share of its seats or memory that all it holds would take; above 1 if some wait."""
+        return self._look(now).taken
+
+    def beside(self, now: float, size: float) -> float:
+        """Tokens that all it holds would decode beside a request of so many: Σ min of both."""
+        return self._look(now).beside(size)
 
     def left(self, flight: Flight, now: float) -> float:
         """Expected tokens to come of a request in flight."""
+        if math.isnan(flight.left) or now - flight.at > _STALE_S:
+            flight.left, flight.at = self._expect(flight, now), now
+        passed = (now - flight.at) / self.pace if flight.streaming else 0.0
+        return max(flight.left - passed, 1.0)
+
+    def _expect(self, flight: Flight, now: float) -> float:
         passed = max(now - flight.seen, 0.0) / self.pace if flight.streaming else 0.0
         generated = flight.generated + passed
         left = flight.told - passed
@@ -194,44 +224,25 @@ class Instance:
             left = self._left(flight.predicted, generated)
         return max(min(left, flight.most - generated), 1.0)
 
-    def _refresh(self, now: float) -> None:
-        """Work and wait, computed anew after a change; in between they run down."""
+    def _by_now(self, tokens: float, now: float) -> float:
+        """Seconds that are left of so many tokens since the last look, prompts before them."""
+        return max(tokens * self.pace + self._prefill - (now - self._at), 0.0)
+
+    def _share(self, flight: Flight, left: float) -> float:
+        return self.capacity.share(flight.prompt_tokens + flight.generated + 0.5 * left)
+
+    def _look(self, now: float) -> Outlook:
+        """The outlook, made anew after a change; in between times run down by the clock."""
         if self._fresh and now - self._at < _STALE_S:
-            return
+            return self._outlook
         self._at, self._fresh = now, True
-        capacity = self._capacity
-        # Those in seats first; the others as they came.
-        held = sorted(self.flights.values(), key=lambda each: not each.streaming)
-        prompts = sum(each.prompt_tokens for each in held if not each.streaming)
-        lefts = [self.left(each, now) for each in held]
-        shares = [
-            capacity.share(each.prompt_tokens + each.generated + 0.5 * left)
-            for each, left in zip(held, lefts, strict=True)
-        ]
-        held_shares = list(zip(lefts, shares, strict=True))
-        full = sum(left * share for left, share in held_shares)
-        self._work = full * self.pace + prompts * capacity.prefill_s
-        self._wait = _room_after(held_shares) * self.pace + prompts * capacity.prefill_s
-        self._lefts = sorted(lefts)
-        self._until = [0.0, *accumulate(self._lefts)]
-
-
-def _room_after(held: list[tuple[float, float]]) -> float:
-    """Tokens until there is room for one more, if whoever waits is served in this order.
-
-    ``held`` has the tokens to come and the share of each.
-    """
-    free, now = 1.0, 0.0
-    ends: list[tuple[float, float]] = []
-    for left, share in held:
-        while free < share - _EPS and ends:
-            now, freed = heapq.heappop(ends)
-            free += freed
-        free -= share
-        heapq.heappush(ends, (now + left, share))
-    # One more like them.
-    wanted = sum(share for _, share in held) / len(held) if held else 0.0
-    while free < wanted - _EPS and ends:
-        now, freed = heapq.heappop(ends)
-        free += freed
-    return now
+        seated: list[Held] = []
+        queued: list[Held] = []
+        prompts = 0
+        for flight in self.flights.values():
+            left = self.left(flight, now)
+            (seated if flight.streaming else queued).append(Held(left, self._share(flight, left)))
+            prompts += 0 if flight.streaming else flight.prompt_tokens
+        self._prefill = prompts * self.capacity.prefill_s
+        self._outlook = Outlook(seated, queued)
+        return self._outlook

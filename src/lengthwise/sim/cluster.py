@@ -260,7 +260,7 @@ class Cluster:
             [len(engine.running) for engine in self._engines.values()], list(held.values())
         )
         reports = [
-            (k, Report(now, {str(i): n for i, n in held[k].items()}, {}, engine.pace))
+            (k, Report(now, {str(i): n for i, n in held[k].items()}, {}, engine.pace()))
             for k, engine in self._engines.items()
         ]
         self._later(now, lambda _: self._report(reports))
@@ -293,6 +293,14 @@ class Cluster:
 
 def _capacity(time: StepTime, setup: Setup, ranked: bool) -> Capacity:
     """What a router is told of an engine, from its profile."""
-    full = time.seconds(0, setup.seats, 0)
-    prefill = (time.seconds(setup.budget, setup.seats, 0) - full) / setup.budget
-    return Capacity(setup.seats, setup.blocks * setup.block_size, prefill, full, ranked)
+    seats, budget, memory = setup.seats, setup.budget, setup.blocks * setup.block_size
+    one, full = time.seconds(0, 1, 0), time.seconds(0, seats, 0)
+    return Capacity(
+        seats,
+        memory,
+        prefill_s=(time.seconds(budget, seats, 0) - full) / budget,
+        decode_s=(full - one) / seats,
+        context_s=(time.seconds(0, seats, memory) - full) / memory,
+        pace=full,
+        ranked=ranked,
+    )

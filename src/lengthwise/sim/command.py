@@ -129,7 +129,8 @@ def _simulate(args: argparse.Namespace) -> None:
 def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
     """Several instances behind routers."""
     from lengthwise.sim.cluster import Layout
-    from lengthwise.sim.fleets import FleetPlan, fleet_sweep, show_fleets
+    from lengthwise.sim.fleet_report import draw_fleets, show_fleets
+    from lengthwise.sim.fleets import FleetPlan, fleet_sweep
 
     counts = _given("--instances", args.instances)
     if not all(count.is_integer() for count in counts):
@@ -149,8 +150,10 @@ def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
         args.seeds,
         args.workers,
     )
-    show_fleets(fleet_sweep(plan, args.out))
-    print(f"saved in {args.out / 'results.json'}")
+    runs = fleet_sweep(plan, args.out)
+    show_fleets(runs)
+    saved = [args.out / "results.json", *draw_fleets(runs, args.out)]
+    print(f"saved in {', '.join(map(str, saved))}")
 
 
 def _deaths(text: str | None) -> tuple[Death, ...]:

@@ -144,6 +144,7 @@ class Simulator:
         self._rejected = self._steps = self._evictions = self._recomputed = 0
         self._in_system = 0
         self._backlog = [0, 0]
+        self._paced = (0, 0.0)
 
     def run(self) -> Outcome:
         """Serve every request to its end."""
@@ -227,10 +228,11 @@ class Simulator:
         found = {job.index: self.view(job).generated for job in jobs}
         return found | dict.fromkeys(self._inbox, 0)
 
-    @property
     def pace(self) -> float:
-        """Seconds of one of the steps under way; NaN if idle."""
-        return self._doing.seconds / self._doing.steps if self._doing else math.nan
+        """Seconds of a step in the mean since it was last asked; NaN if there was none."""
+        steps, busy = self._steps - self._paced[0], self._busy - self._paced[1]
+        self._paced = self._steps, self._busy
+        return busy / steps if steps else math.nan
 
     # What the seating asks.
 

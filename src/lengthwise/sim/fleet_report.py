@@ -1,0 +1,120 @@
+"""What runs of several instances say: a table, and figures against the number of instances."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lengthwise.plotting import labelled, save
+from lengthwise.sim.sweep import interval
+
+Run = dict[str, Any]
+
+_SIZE = (6.0, 4.0)
+"""Of a figure, in inches."""
+
+_LINES = ("load", "policy", "predictor", "router", "stale_s")
+"""What runs with one line in a figure have in common; those of a row also ``instances``."""
+
+_PEERS = ("instances", "load", "policy", "predictor", "stale_s")
+"""What runs have in common that are compared."""
+
+_HEADS = "N load policy predictor router mean p50 p99 p99-change TTFT p99-TTFT imbalance req/s"
+
+FIGURES = {
+    "p99_latency.png": ("p99_latency_s", "p99 latency in simulated seconds"),
+    "p99_ttft.png": ("p99_ttft_s", "p99 time to first token in simulated seconds"),
+    "imbalance.png": ("work_imbalance", "imbalance of the work left (deviation / mean)"),
+}
+"""Each figure's file, what it shows and what its axis says."""
+
+
+def show_fleets(runs: list[Run]) -> None:
+    """A line for each router; p99 is compared, seed by seed, with the first router at its load.
+
+    ± is the half width of a 95 % confidence interval over the seeds.
+    """
+    table = Table(title="lengthwise simulate, several instances (simulated seconds)")
+    for head in _HEADS.split():
+        left = head in ("policy", "predictor", "router")
+        table.add_column(head, justify="left" if left else "right")
+    first: dict[Any, list[Run]] = {}
+    for group in _grouped(runs, ("instances", *_LINES)):
+        run = group[0]
+        base = first.setdefault(tuple(run[name] for name in _PEERS), group)
+        table.add_row(
+            str(run["instances"]),
+            f"{run['load']:g}",
+            *(run[name] for name in ("policy", "predictor", "router")),
+            *(f"{_mean(group, f'{name}_latency_s'):.2f}s" for name in ("mean", "p50", "p99")),
+            _change(group, base),
+            *(f"{_mean(group, f'{name}_ttft_s'):.2f}s" for name in ("mean", "p99")),
+            f"{_mean(group, 'work_imbalance'):.2f}",
+            f"{float(np.mean([each['finished'] / each['makespan_s'] for each in group])):.2f}",
+        )
+    console = Console(width=160)
+    console.print(table)
+    lost = sum(run["failed"] for run in runs)
+    if lost:
+        console.print(f"{lost} requests had begun to stream when their instance died: failed")
+
+
+def draw_fleets(runs: list[Run], folder: Path) -> list[Path]:
+    """The figures, as PNGs in an existing folder; none if there is one number of instances."""
+    if len({run["instances"] for run in runs}) < 2:
+        return []
+    return [_draw(runs, what, label, folder / file) for file, (what, label) in FIGURES.items()]
+
+
+def _draw(runs: list[Run], what: str, label: str, path: Path) -> Path:
+    figure, axes = labelled("instances", label, _SIZE)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    for group in _grouped(runs, _LINES):
+        points = _grouped(group, ("instances",))
+        found = [interval([run[what] for run in each]) for each in points]
+        means, halves = zip(*found, strict=True)
+        axes.errorbar(
+            [each[0]["instances"] for each in points],
+            means,
+            [0.0 if math.isnan(half) else half for half in halves],
+            marker="o",
+            capsize=2,
+            label=_label(group[0], runs),
+        )
+    return save(figure, path, axes)
+
+
+def _label(run: Run, runs: list[Run]) -> str:
+    """The router, and whatever else differs between the lines."""
+    others = (name for name in _LINES if name != "router" and len({r[name] for r in runs}) > 1)
+    return ", ".join([run["router"], *(f"{run[name]}" for name in others)])
+
+
+def _change(group: list[Run], base: list[Run]) -> str:
+    """The change of p99 in percent, each seed against the same one of the base."""
+    theirs = {run["seed"]: run["p99_latency_s"] for run in base}
+    changes = [
+        100.0 * (run["p99_latency_s"] / theirs[run["seed"]] - 1.0)
+        for run in group
+        if run["seed"] in theirs
+    ]
+    mean, half = interval(changes)
+    return f"{mean:+.1f} %" + ("" if math.isnan(half) else f" ±{half:.1f}")
+
+
+def _mean(group: list[Run], name: str) -> float:
+    return float(np.mean([run[name] for run in group]))
+
+
+def _grouped(runs: list[Run], names: tuple[str, ...]) -> list[list[Run]]:
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        if run["finished"]:
+            groups.setdefault(tuple(run[name] for name in names), []).append(run)
+    return list(groups.values())
