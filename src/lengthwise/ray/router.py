@@ -17,7 +17,6 @@ from lengthwise.predictors.shape import Asked
 from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
 
-
 _PREFILL, _DECODE = 0.024, 0.02
 """By what share one more prompt token, and one more request, lengthen a step: measured with the
 shipped model on a CPU. Only how they compare with the step matters, and with each other."""
