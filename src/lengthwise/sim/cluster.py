@@ -295,12 +295,6 @@ def _capacity(time: StepTime, setup: Setup, ranked: bool) -> Capacity:
     """What a router is told of an engine, from its profile."""
     seats, budget, memory = setup.seats, setup.budget, setup.blocks * setup.block_size
     one, full = time.seconds(0, 1, 0), time.seconds(0, seats, 0)
-    return Capacity(
-        seats,
-        memory,
-        prefill_s=(time.seconds(budget, seats, 0) - full) / budget,
-        decode_s=(full - one) / seats,
-        context_s=(time.seconds(0, seats, memory) - full) / memory,
-        pace=full,
-        ranked=ranked,
-    )
+    prefill = (time.seconds(budget, seats, 0) - full) / budget
+    context = (time.seconds(0, seats, memory) - full) / memory
+    return Capacity(seats, memory, prefill, (full - one) / seats, context, full, ranked)
