@@ -152,6 +152,10 @@ class _Bench:
             return None
         if probe == ORACLE:
             return self._oracle()
+        import torch
+
+        # The cores are the instances': more threads would only wait for each other.
+        torch.set_num_threads(1)
         model = self._plan.base.model
         scorer = Scorer.load(probe, str(model))
         scorer.warm_up()
