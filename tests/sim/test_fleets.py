@@ -67,6 +67,17 @@ def test_one_number_of_instances_is_no_figure(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_until_is_when_so_many_have_finished(tmp_path: Path) -> None:
+    assert main([*COMMAND, "--instances", "2", "--until", "1", "--out", str(tmp_path)]) == 0
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert all(0 < run["until_s"] < run["makespan_s"] for run in runs)
+
+
+def test_a_replay_has_no_until(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "--replay", str(tmp_path), "--until", "3"]) == 2
+    assert "--until goes with a workload" in capsys.readouterr().err
+
+
 def run_of(router: str, seed: int, p99: float) -> dict[str, object]:
     """A run as results.json has it, all figures but p99 the same."""
     names = ("mean_latency_s", "p50_latency_s", "mean_ttft_s", "p99_ttft_s", "work_imbalance")

@@ -74,6 +74,8 @@ def _simulate(args: argparse.Namespace) -> None:
     if sum(each is not None for each in given) != 1:
         raise UserError("give a workload file, or --synthetic PROMPT,OUTPUT, or --replay FOLDER")
     if args.replay is not None:
+        if args.until is not None:
+            raise UserError("--until goes with a workload: a replay compares what the bench has")
         from lengthwise.sim import replay
 
         rows = replay.compare(args.replay, args.profile, args.predictor, setup, args.seeds)
@@ -149,6 +151,7 @@ def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
         args.requests or len(workload),
         args.seeds,
         args.workers,
+        args.until,
     )
     runs = fleet_sweep(plan, args.out)
     show_fleets(runs)

@@ -32,6 +32,7 @@ class FleetPlan:
         layouts: the instances, and how stale reports are; one run for each.
         loads: arrival rates as shares of what the instances can serve (:func:`capacity`).
         requests: how many to resample from the workload.
+        until: also say when so many requests had finished.
     """
 
     workload: Workload
@@ -45,6 +46,7 @@ class FleetPlan:
     requests: int = 10_000
     seeds: int = 1
     workers: int = 0
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def run_case(plan: FleetPlan, case: FleetCase) -> dict[str, Any]:
         "load": case.load,
         "seats": plan.setup.seats,
         "seed": case.seed,
-        **figures(workload, outcome.total),
+        **figures(workload, outcome.total, plan.until),
         "failed": outcome.failed,
         "resubmitted": outcome.resubmitted,
         "predictions": outcome.predictions,
