@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+TENANT_HINT = "lengthwise_tenant"
+"""Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): whose request it is."""
+
 
 def client_of(record: Mapping[str, Any]) -> tuple[str | None, int]:
     """A record's ``tenant`` and ``priority``; None and 0 where it does not say.

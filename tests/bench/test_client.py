@@ -6,7 +6,10 @@ from lengthwise.bench.client import send_all
 def requests(*pairs):
     """Each with its arrival and the tokens it will get."""
     return [
-        {"id": f"q{i}", "arrival": arrival, "prompt_ids": [tokens, 5], "tenant": None}
+        {
+            **{"id": f"q{i}", "arrival": arrival, "prompt_ids": [tokens, 5]},
+            **{"tenant": None, "priority": 0},
+        }
         for i, (arrival, tokens) in enumerate(pairs)
     ]
 
@@ -21,6 +24,13 @@ def test_an_answer_is_followed_token_by_token(server):
     (body,) = server.bodies
     assert (body["prompt"], body["max_tokens"], body["cache_salt"]) == ([4, 5], 8, "salt")
     assert (body["temperature"], body["return_token_ids"]) == (0, True)
+
+
+def test_the_server_is_told_whose_request_it_is_and_of_which_class(server):
+    theirs = {"tenant": "acme", "priority": 2}
+    send_all(server.address, [each | theirs for each in requests((0.0, 1))], 8, "salt")
+    (body,) = server.bodies
+    assert (body["vllm_xargs"], body["priority"]) == ({"lengthwise_tenant": "acme"}, 2)
 
 
 def test_answers_end_at_the_cap(server):

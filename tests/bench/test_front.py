@@ -6,7 +6,10 @@ from lengthwise.bench import front
 from lengthwise.bench.front import Front
 from lengthwise.errors import UserError
 
-SOME = [{"id": f"q{i}", "arrival": 50.0, "prompt_ids": [3], "tenant": None} for i in range(9)]
+SOME = [
+    {"id": f"q{i}", "arrival": 50.0, "prompt_ids": [3], "tenant": None, "priority": 0}
+    for i in range(9)
+]
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 import pytest
 
 from lengthwise.bench.worker import Run, _hints
-from lengthwise.vllm.arrivals import ORACLE_HINT, TENANT_HINT
+from lengthwise.clients import TENANT_HINT
+from lengthwise.vllm.arrivals import ORACLE_HINT
 
 
 def run(policy):

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, prepare_process
-from lengthwise.vllm.arrivals import TENANT_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 

@@ -88,7 +88,10 @@ def test_both_replicas_answer_and_each_request_is_predicted_once(address: tuple[
 
 def test_streams_and_refuses_as_openai_does(address: tuple[str, int]) -> None:
     url, _ = address
-    body = {"prompt": "Rain is", "max_tokens": 8, "stream": True}
+    body = {
+        **{"prompt": "Rain is", "max_tokens": 8, "stream": True},
+        **{"priority": 2, "vllm_xargs": {"lengthwise_tenant": "acme"}},
+    }
     with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert lines[-1] == "data: [DONE]"

@@ -73,6 +73,7 @@ def test_max_tokens_is_cut_to_what_fits() -> None:
         (COMPLETIONS, {"prompt": "a", "max_tokens": -1}, "max_tokens is a whole number"),
         (COMPLETIONS, {"prompt": "a", "cache_salt": ""}, "cache_salt is a text"),
         (COMPLETIONS, {"prompt": "a", "cache_salt": 3}, "cache_salt is a text"),
+        (COMPLETIONS, {"prompt": "a", "priority": "x"}, "priority is not a whole number"),
         (COMPLETIONS, {"prompt": "a", "n": 2}, "n above 1 is not served"),
         (COMPLETIONS, {"prompt": "a", "logprobs": 3}, "logprobs is not served"),
         (CHAT, {}, "messages is a list"),
@@ -106,6 +107,13 @@ def test_a_stream_names_its_replica_and_token_ids_if_asked() -> None:
 def test_a_cache_salt_travels_with_the_request() -> None:
     assert parse(COMPLETIONS, prompt="a", cache_salt="mine").request["cache_salt"] == "mine"
     assert "cache_salt" not in parse(COMPLETIONS, prompt="a").request
+
+
+def test_tenant_and_class_travel_with_the_request() -> None:
+    said = {"priority": -1, "vllm_xargs": {"lengthwise_tenant": "acme", "other": 3}}
+    request = parse(COMPLETIONS, prompt="a", **said).request
+    assert (request["tenant"], request["priority"]) == ("acme", -1)
+    assert not {"tenant", "priority"} & parse(COMPLETIONS, prompt="a").request.keys()
 
 
 def test_a_stream_is_events_usage_and_done() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.bench.measure import Life
+from lengthwise.clients import TENANT_HINT
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -41,20 +42,23 @@ def send_all(
 
     Args:
         address: of a server with ``/v1/completions`` as vLLM has it.
-        requests: ``id``, ``prompt_ids``, ``tenant`` and ``arrival`` in seconds of each.
+        requests: ``id``, ``prompt_ids``, ``tenant``, ``priority``, and ``arrival`` in seconds.
         cap: most tokens of an answer.
         salt: prefixes cached for another one are of no use to these requests.
         finished: called whenever one has ended.
     """
     lives = [Routed(it["id"], it["arrival"], tenant=it["tenant"]) for it in requests]
-    bodies = [_body(it["prompt_ids"], cap, salt) for it in requests]
+    bodies = [_body(it, cap, salt) for it in requests]
     asyncio.run(_send(f"{address}/v1/completions", lives, bodies, finished))
     return lives
 
 
-def _body(prompt_ids: list[int], cap: int, salt: str) -> dict[str, Any]:
+def _body(request: dict[str, Any], cap: int, salt: str) -> dict[str, Any]:
+    tenant = request["tenant"]
     return {
-        "prompt": prompt_ids,
+        "prompt": request["prompt_ids"],
+        "priority": request["priority"],
+        "vllm_xargs": {} if tenant is None else {TENANT_HINT: tenant},
         "max_tokens": cap,
         "temperature": 0,
         "stream": True,

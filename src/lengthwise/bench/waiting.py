@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 from lengthwise.bench.worker import STOCK
+from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
-from lengthwise.vllm.arrivals import TENANT_HINT
 from lengthwise.vllm.settings import Settings
 
 

@@ -20,10 +20,11 @@ from tqdm import tqdm
 from lengthwise.bench.measure import Life, figures
 from lengthwise.bench.steplog import StepLog
 from lengthwise.bench.turns import Clock
+from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.vllm.arrivals import ORACLE_HINT, TENANT_HINT
+from lengthwise.vllm.arrivals import ORACLE_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 

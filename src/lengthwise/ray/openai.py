@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lengthwise.clients import TENANT_HINT, client_of
 from lengthwise.errors import UserError
 
 PATHS = ("/v1/completions", "/v1/chat/completions")
@@ -25,7 +26,8 @@ class Ask:
     """What a client wants.
 
     Attributes:
-        request: what a replica is asked: ``id``, ``prompt_ids``, ``max_tokens``, sampling.
+        request: what a replica is asked: ``id``, ``prompt_ids``, ``max_tokens``, sampling,
+            and ``priority`` and ``tenant`` where the client says so.
         chat, stream, usage: how it wants the answer; ``usage`` also at a stream's end.
         token_ids: whether a stream's pieces carry token ids, as vLLM's own server has it.
     """
@@ -65,11 +67,23 @@ def parse(path: str, body: Any, id: str, model: str, tokenizer: Any, most_tokens
     salt = asked.get(SALT, "-")
     if not isinstance(salt, str) or not salt:
         raise UserError(f"{SALT} is a text, and not an empty one")
+    asked |= _client(body)
     request = {"id": id, "prompt_ids": ids, "max_tokens": min(wanted, room), **asked}
     options = body.get("stream_options") or {}
     usage = isinstance(options, Mapping) and bool(options.get("include_usage"))
     stream, token_ids = bool(body.get("stream")), bool(body.get("return_token_ids"))
     return Ask(request, model, chat, stream, usage, int(time.time()), token_ids)
+
+
+def _client(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Whose request it is and of which class, as vLLM's own server takes both."""
+    hints = body.get("vllm_xargs")
+    tenant = hints.get(TENANT_HINT) if isinstance(hints, Mapping) else None
+    try:
+        name, priority = client_of({"tenant": tenant, "priority": body.get("priority")})
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return {key: value for key, value in (("tenant", name), ("priority", priority)) if value}
 
 
 def _prompt_ids(body: Mapping[str, Any], tokenizer: Any) -> list[int]:

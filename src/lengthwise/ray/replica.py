@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
+from lengthwise.clients import TENANT_HINT
 from lengthwise.ray.openai import SALT, SAMPLING
 
 _PACE_STEPS = 32
@@ -61,7 +62,8 @@ class Replica:
 
         Args:
             request: ``id``, ``prompt_ids``, ``max_tokens``, and perhaps sampling fields as
-                OpenAI names them, a ``cache_salt``, and ``predicted`` output tokens.
+                OpenAI names them, a ``cache_salt``, ``predicted`` output tokens, ``priority``
+                and ``tenant``.
         """
         id = request["id"]
         self._loop = asyncio.get_running_loop()
@@ -142,7 +144,8 @@ class Replica:
                 prompt = {"prompt_token_ids": request["prompt_ids"]}
                 if SALT in request:
                     prompt[SALT] = request[SALT]
-                self._engine.add_request(id, prompt, _params(request))
+                priority = request.get("priority", 0)
+                self._engine.add_request(id, prompt, _params(request), priority=priority)
                 self._held[id] = 0
             except ValueError as error:
                 self._send(id, ValueError(str(error).splitlines()[0]))
@@ -169,11 +172,11 @@ def _params(request: dict[str, Any]) -> Any:
     from lengthwise.vllm.arrivals import PREDICTED_HINT
 
     given = {name: request[name] for name in SAMPLING if request.get(name) is not None}
-    predicted = request.get("predicted")
+    hints = {PREDICTED_HINT: request.get("predicted"), TENANT_HINT: request.get("tenant")}
     return SamplingParams(
         max_tokens=request["max_tokens"],
         output_kind=RequestOutputKind.DELTA,
-        extra_args=None if predicted is None else {PREDICTED_HINT: predicted},
+        extra_args={name: hint for name, hint in hints.items() if hint is not None} or None,
         **given,
     )
 

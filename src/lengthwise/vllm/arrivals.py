@@ -7,6 +7,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from lengthwise.clients import TENANT_HINT
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.online.client import FAILED, WAITING, Client, logger
@@ -23,9 +24,6 @@ ORACLE_HINT = "lengthwise_true_tokens"
 
 PREDICTED_HINT = "lengthwise_predicted_tokens"
 """Key in a request's ``extra_args`` with a router's prediction: it is not made again."""
-
-TENANT_HINT = "lengthwise_tenant"
-"""Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): whose request it is."""
 
 
 def hints_of(request: Any) -> dict[str, Any]:
