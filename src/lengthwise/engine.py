@@ -99,7 +99,7 @@ def check_memory(model: str, engines: int = 1, cached: bool = True) -> None:
 
     weights = sum(file.stat().st_size for file in model_folder(model).glob("*.safetensors"))
     cache = cached * int(float(os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")) * 2**30)
-    needed = weights + cache + (engines - 1) * (weights + cache + _PROCESS)
+    needed = engines * (weights + cache) + (engines - 1) * _PROCESS
     free = psutil.virtual_memory().available
     if needed > free:
         less = "a smaller model" if engines == 1 else "fewer of them"

@@ -6,8 +6,9 @@ import pytest
 from lengthwise.bench.measure import FIELDS
 from lengthwise.cli import main
 from lengthwise.errors import UserError
+from lengthwise.runs import interval
 from lengthwise.sim.setup import Setup
-from lengthwise.sim.sweep import Plan, interval, split, sweep
+from lengthwise.sim.sweep import Plan, split, sweep
 from lengthwise.sim.workload import synthetic
 
 PROFILE = "a100-llama3-8b"

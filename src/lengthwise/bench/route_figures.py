@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +13,8 @@ from rich.table import Table
 from lengthwise.bench.client import Routed
 from lengthwise.bench.measure import full_rate, seen
 from lengthwise.errors import UserError
+from lengthwise.runs import Run, change, grouped, mean
 from lengthwise.sim.balance import Balance
-from lengthwise.sim.sweep import interval
 
 _SAMPLES = 500
 """Moments at which the balance of a run is looked at."""
@@ -95,8 +94,11 @@ def _had(life: Routed, now: float) -> int:
 
 _CHANGES = ("mean_latency_s", "p99_latency_s", "mean_ttft_s")
 
+_PEERS = ("policy", "predictors", "rate")
+"""What runs have in common that are compared."""
 
-def show_routers(runs: Sequence[dict[str, Any]]) -> None:
+
+def show_routers(runs: Sequence[Run]) -> None:
     """A line for each policy, rate and router; changes are against the first router.
 
     A change is the mean over repeats of the change in each, where both served the same
@@ -106,37 +108,21 @@ def show_routers(runs: Sequence[dict[str, Any]]) -> None:
     heads = "policy rate router mean change p99 change TTFT change maxwait imbalance other failed"
     for i, head in enumerate(heads.split()):
         table.add_column(head, justify="left" if i in (0, 2) else "right")
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in runs:
-        key = (run["policy"], run["predictors"], run["rate"], run["router"])
-        groups.setdefault(key, []).append(run)
-    first: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for key, group in groups.items():
-        base = first.setdefault(key[:-1], group)
-        policy, _, rate, router = key
+    first: dict[tuple[Any, ...], list[Run]] = {}
+    for group in grouped(runs, (*_PEERS, "router")):
+        policy, _, rate = peers = tuple(group[0][name] for name in _PEERS)
+        base = first.setdefault(peers, group)
         cells = []
         for name in _CHANGES:
-            cells += [f"{_mean(group, name):.2f}s", _change(group, base, name)]
+            changed = "-" if group is base else change(group, base, name, "repeat")
+            cells += [f"{mean(group, name):.2f}s", changed]
         table.add_row(
             policy,
             "burst" if rate is None else f"{rate:.2f}/s",
-            router,
+            group[0]["router"],
             *cells,
-            f"{_mean(group, 'max_waiting_s'):.1f}s",
-            f"{_mean(group, 'work_imbalance'):.2f}",
+            f"{mean(group, 'max_waiting_s'):.1f}s",
+            f"{mean(group, 'work_imbalance'):.2f}",
             *(str(sum(run[name] for run in group)) for name in ("other_answers", "failed")),
         )
     Console(width=150).print(table)
-
-
-def _change(group: list[dict[str, Any]], base: list[dict[str, Any]], name: str) -> str:
-    """Per cent, paired by repeat."""
-    if group is base:
-        return "-"
-    changes = [100 * (run[name] / other[name] - 1) for run, other in zip(group, base, strict=False)]
-    mean, half = interval(changes)
-    return f"{mean:+.1f} %" + ("" if math.isnan(half) else f" ±{half:.1f}")
-
-
-def _mean(group: list[dict[str, Any]], name: str) -> float:
-    return float(np.mean([run[name] for run in group]))

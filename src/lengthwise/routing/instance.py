@@ -107,7 +107,6 @@ class Instance:
     def __init__(self, key: Key, capacity: Capacity, left: Callable[[float, float], float]) -> None:
         self.key = key
         self.pace = capacity.pace
-        self.ranked = capacity.ranked
         self.capacity = capacity
         self.flights: dict[str, Flight] = {}
         self.foreign = 0
@@ -196,7 +195,7 @@ class Instance:
         waits for it; but nobody if there is room.
         """
         wait = self.wait(now, flight)
-        if not self.ranked:
+        if not self.capacity.ranked:
             return wait
         share = self._share(flight, flight.expected)
         return min(wait, self.beside(now, flight.expected) * self.pace * share)

@@ -11,9 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lengthwise.plotting import labelled, save
-from lengthwise.sim.sweep import interval
-
-Run = dict[str, Any]
+from lengthwise.runs import Run, change, grouped, interval, mean
 
 _SIZE = (6.0, 4.0)
 """Of a figure, in inches."""
@@ -44,17 +42,17 @@ def show_fleets(runs: list[Run]) -> None:
         left = head in ("policy", "predictor", "router")
         table.add_column(head, justify="left" if left else "right")
     first: dict[Any, list[Run]] = {}
-    for group in _grouped(runs, ("instances", *_LINES)):
+    for group in grouped(_served(runs), ("instances", *_LINES)):
         run = group[0]
         base = first.setdefault(tuple(run[name] for name in _PEERS), group)
         table.add_row(
             str(run["instances"]),
             f"{run['load']:g}",
             *(run[name] for name in ("policy", "predictor", "router")),
-            *(f"{_mean(group, f'{name}_latency_s'):.2f}s" for name in ("mean", "p50", "p99")),
-            _change(group, base),
-            *(f"{_mean(group, f'{name}_ttft_s'):.2f}s" for name in ("mean", "p99")),
-            f"{_mean(group, 'work_imbalance'):.2f}",
+            *(f"{mean(group, f'{name}_latency_s'):.2f}s" for name in ("mean", "p50", "p99")),
+            change(group, base, "p99_latency_s", "seed"),
+            *(f"{mean(group, f'{name}_ttft_s'):.2f}s" for name in ("mean", "p99")),
+            f"{mean(group, 'work_imbalance'):.2f}",
             f"{float(np.mean([each['finished'] / each['makespan_s'] for each in group])):.2f}",
         )
     console = Console(width=160)
@@ -75,8 +73,8 @@ def _draw(runs: list[Run], what: str, label: str, path: Path) -> Path:
     figure, axes = labelled("instances", label, _SIZE)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    for group in _grouped(runs, _LINES):
-        points = _grouped(group, ("instances",))
+    for group in grouped(_served(runs), _LINES):
+        points = grouped(group, ("instances",))
         found = [interval([run[what] for run in each]) for each in points]
         means, halves = zip(*found, strict=True)
         axes.errorbar(
@@ -96,25 +94,6 @@ def _label(run: Run, runs: list[Run]) -> str:
     return ", ".join([run["router"], *(f"{run[name]}" for name in others)])
 
 
-def _change(group: list[Run], base: list[Run]) -> str:
-    """The change of p99 in percent, each seed against the same one of the base."""
-    theirs = {run["seed"]: run["p99_latency_s"] for run in base}
-    changes = [
-        100.0 * (run["p99_latency_s"] / theirs[run["seed"]] - 1.0)
-        for run in group
-        if run["seed"] in theirs
-    ]
-    mean, half = interval(changes)
-    return f"{mean:+.1f} %" + ("" if math.isnan(half) else f" ±{half:.1f}")
-
-
-def _mean(group: list[Run], name: str) -> float:
-    return float(np.mean([run[name] for run in group]))
-
-
-def _grouped(runs: list[Run], names: tuple[str, ...]) -> list[list[Run]]:
-    groups: dict[tuple[Any, ...], list[Run]] = {}
-    for run in runs:
-        if run["finished"]:
-            groups.setdefault(tuple(run[name] for name in names), []).append(run)
-    return list(groups.values())
+def _served(runs: list[Run]) -> list[Run]:
+    """Those with figures: where no request finished there are none."""
+    return [run for run in runs if run["finished"]]

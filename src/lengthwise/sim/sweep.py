@@ -13,10 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
 from tqdm import tqdm
 
 from lengthwise import reached
@@ -24,6 +22,7 @@ from lengthwise.bench.tenants import show_tenants
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.runs import grouped, interval, mean
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import make_predictor
@@ -225,15 +224,6 @@ def _described(plan: Plan) -> dict[str, Any]:
     }
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half width of its 95 % confidence interval (NaN for a single value)."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, math.nan
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return mean, float(stats.t.ppf(0.975, len(values) - 1)) * error
-
-
 def show(runs: list[dict[str, Any]]) -> None:
     """A line for each policy and rate; ± is a 95 % confidence interval over the seeds."""
     table = Table(title="lengthwise simulate (times in simulated seconds)")
@@ -241,28 +231,26 @@ def show(runs: list[dict[str, Any]]) -> None:
     until = runs[0].get("until")
     for head in [*heads.split(), *([f"first {until}"] if until else [])]:
         table.add_column(head, justify="left" if head in ("policy", "predictor") else "right")
-    groups: dict[tuple[Any, str, str], list[dict[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault((run["rate"], run["policy"], run["predictor"]), []).append(run)
     base: dict[Any, list[dict[str, Any]]] = {}
-    for (rate, policy, predictor), group in groups.items():
+    for group in grouped(runs, ("rate", "policy", "predictor")):
+        rate, policy, predictor = (group[0][name] for name in ("rate", "policy", "predictor"))
         if any(not run["finished"] for run in group):
             table.add_row(policy, predictor, str(rate), "all rejected")
             continue
         first = base.setdefault(rate, group)
-        mean, half = interval([run["mean_latency_s"] for run in group])
+        middle, half = interval([run["mean_latency_s"] for run in group])
         table.add_row(
             policy,
             predictor,
             group[0]["arrivals"] if rate is None else f"{rate:g}/s",
-            f"{mean:.3g}s" + ("" if math.isnan(half) else f" ±{half:.2g}"),
-            *(f"{_mean(group, f'{name}_latency_s'):.3g}s" for name in ("p50", "p99")),
-            f"{_mean(group, 'mean_ttft_s'):.3g}s",
-            f"{_mean(group, 'max_waiting_s'):.3g}s",
-            f"{_mean(group, 'tokens_per_s'):.0f}",
-            f"{_mean(group, 'preemptions'):.0f}",
-            f"{_mean(first, 'mean_latency_s') / mean:.2f}x",
-            f"{_mean(first, 'mean_ttft_s') / _mean(group, 'mean_ttft_s'):.2f}x",
+            f"{middle:.3g}s" + ("" if math.isnan(half) else f" ±{half:.2g}"),
+            *(f"{mean(group, f'{name}_latency_s'):.3g}s" for name in ("p50", "p99")),
+            f"{mean(group, 'mean_ttft_s'):.3g}s",
+            f"{mean(group, 'max_waiting_s'):.3g}s",
+            f"{mean(group, 'tokens_per_s'):.0f}",
+            f"{mean(group, 'preemptions'):.0f}",
+            f"{mean(first, 'mean_latency_s') / middle:.2f}x",
+            f"{mean(first, 'mean_ttft_s') / mean(group, 'mean_ttft_s'):.2f}x",
             *([reached.shown(group)] if until else []),
         )
     console = Console(width=150)
@@ -277,7 +265,3 @@ def show(runs: list[dict[str, Any]]) -> None:
     rejected = max(run["rejected"] for run in runs)
     if rejected:
         console.print(f"{rejected} requests are larger than the KV memory: rejected")
-
-
-def _mean(group: list[dict[str, Any]], name: str) -> float:
-    return float(np.mean([run[name] for run in group]))

@@ -1,0 +1,46 @@
+"""Runs of results.json for a table: grouped, averaged over repetitions, compared in pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+Run = dict[str, Any]
+
+
+def grouped(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
+    """Runs that have these figures in common, in the order in which they first come."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(run[name] for name in names), []).append(run)
+    return list(groups.values())
+
+
+def mean(group: Sequence[Run], name: str) -> float:
+    """A figure's mean over some runs."""
+    return float(np.mean([run[name] for run in group]))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half width of its 95 % confidence interval (NaN for a single value)."""
+    middle = float(np.mean(values))
+    if len(values) < 2:
+        return middle, math.nan
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return middle, float(stats.t.ppf(0.975, len(values) - 1)) * error
+
+
+def change(group: Sequence[Run], base: Sequence[Run], name: str, by: str) -> str:
+    """A figure's change against other runs in per cent, as a table shows it.
+
+    The mean of the changes within each pair of runs that have ``by`` in common (a seed, a
+    repeat), and ± the half width of its interval if there are several.
+    """
+    theirs = {run[by]: run[name] for run in base}
+    changes = [100.0 * (run[name] / theirs[run[by]] - 1.0) for run in group if run[by] in theirs]
+    middle, half = interval(changes)
+    return f"{middle:+.1f} %" + ("" if math.isnan(half) else f" ±{half:.1f}")
