@@ -585,10 +585,13 @@ class Simulator:
         """New predictions for the decoding jobs that are due; ranks may change."""
         # The state of a token is seen before the next one is sampled: age = generated - 1.
         interval, generated = self.setup.interval, self._decodes.generated
-        due = [job for job in self.running if job.decoding and not (generated(job) - 1) % interval]
+        due, ages = [], []
+        for job in self.running:
+            if job.decoding and not (age := generated(job) - 1) % interval:
+                due.append(job)
+                ages.append(age)
         if not due:
             return
-        ages = [generated(job) - 1 for job in due]
         index = np.array([job.index for job in due])
         true = np.array([job.output for job in due], dtype=np.float64) - ages
         traffic = self.traffic
