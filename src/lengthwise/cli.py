@@ -16,6 +16,7 @@ from lengthwise.judge.command import add as add_evaluate
 from lengthwise.ray.command import add_route
 from lengthwise.sim.batch_options import REAL, refuse_others
 from lengthwise.sim.command import add_calibrate, add_simulate
+from lengthwise.terminal import complain
 from lengthwise.theory.command import add as add_theory
 
 
@@ -29,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.run(args)
     except UserError as error:
-        print(f"lengthwise: {error}", file=sys.stderr)
+        complain(error)
         return 2
     except KeyboardInterrupt:
-        print("lengthwise: interrupted; what was saved stays", file=sys.stderr)
+        complain("interrupted; what was saved stays")
         return 130
     return 0
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from lengthwise import collect, train
 from lengthwise.bench.compare import Plan, compare
 from lengthwise.model import cache_folder, prepare_smollm2
 from lengthwise.predictors.store import BUILTIN, predictors_folder
 from lengthwise.prompts import held_out, read_prompts
+from lengthwise.terminal import rule, say
 
 COLLECTED = 48
 SERVED = 64
@@ -24,40 +23,39 @@ def demo(out: Path) -> None:
     at once. The comparison uses the shipped probe, trained by the same commands on all
     shipped prompts (docs/training.md); none of the served prompts was trained on.
     """
-    console = Console()
-    console.rule("1. the model")
+    rule("1. the model")
     model = prepare_smollm2()
-    console.print(f"SmolLM2-135M-Instruct in {model}")
+    say(f"SmolLM2-135M-Instruct in {model}")
 
     prompts = read_prompts(BUILTIN)
-    console.rule("2. collect hidden states and remaining lengths (in small)")
+    rule("2. collect hidden states and remaining lengths (in small)")
     data = cache_folder() / "demo-collected"
     collect.collect(model, prompts[:COLLECTED], data, collect.Options(cap=256))
 
-    console.rule("3. train the probe and the prompt predictor (in small)")
+    rule("3. train the probe and the prompt predictor (in small)")
     trained = cache_folder() / "demo-probe"
     if not (trained / "predictors.json").exists():
         train.train(train.Plan("trail", [data])).save(trained)
-    _show_report(console, "trained just now, on a handful of prompts", trained)
-    _show_report(console, "shipped, used below", predictors_folder(BUILTIN))
+    _show_report("trained just now, on a handful of prompts", trained)
+    _show_report("shipped, used below", predictors_folder(BUILTIN))
 
-    console.rule("4. the same prompts, first come first served and by TRAIL")
+    rule("4. the same prompts, first come first served and by TRAIL")
     served = [prompt for prompt in prompts if held_out(prompt.id)][:SERVED]
     plan = Plan(model, served, ["stock", "trail"], BUILTIN, seats=8)
     stock, trail = compare(plan, out)
-    console.print(
+    say(
         f"mean latency {stock['mean_latency_s'] / trail['mean_latency_s']:.2f}x lower, "
         f"mean time to first token {stock['mean_ttft_s'] / trail['mean_ttft_s']:.2f}x lower, "
         f"throughput {trail['tokens_per_s'] / stock['tokens_per_s']:.2f}x; "
         f"answers that differ: {trail['other_answers']} of {trail['finished']}"
     )
-    console.print(f"saved in {out / 'results.json'}")
+    say(f"saved in {out / 'results.json'}")
 
 
-def _show_report(console: Console, what: str, folder: Path) -> None:
+def _show_report(what: str, folder: Path) -> None:
     report = json.loads((folder / "predictors.json").read_text())["report"]
     errors = report["mae_served"]
-    console.print(
+    say(
         f"{what}: mean absolute error of the remaining tokens on "
         f"{report['prompts']['held_out']} held-out prompts: refined probe "
         f"{errors['probe_refined']}, prompt only {errors['prompt_only']}, "

@@ -7,6 +7,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lengthwise.terminal import visible
+
 
 def labelled(x: str, y: str, size: tuple[float, float]) -> tuple[Figure, Axes]:
     """A figure of one plot, its axes labelled; size in inches."""
@@ -17,6 +19,16 @@ def labelled(x: str, y: str, size: tuple[float, float]) -> tuple[Figure, Axes]:
     axes.set_ylabel(y)
     axes.grid(alpha=0.3)
     return figure, axes
+
+
+def literal(name: object) -> str:
+    """A name from outside as a title, tick or label that matplotlib draws as it is.
+
+    Unescaped, dollar signs begin formulas, and a legend leaves out names that begin with an
+    underscore: the space before it keeps them.
+    """
+    shown = visible(name).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def save(figure: Figure, path: Path, legend: Axes | None = None) -> Path:

@@ -23,6 +23,7 @@ from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
 from lengthwise.sim.batch_serving import show
+from lengthwise.terminal import visible
 
 ORACLE = "oracle"
 
@@ -141,7 +142,7 @@ class _Bench:
             )
         ]
         self._engine.begin(self._prompts, self._plan.base.cap)
-        bar = tqdm(total=len(requests), desc=f"{system.name:>12}", unit="request")
+        bar = tqdm(total=len(requests), desc=f"{visible(system.name):>12}", unit="request")
         log = serve(requests, system, self._engine, self._limits.instances, lengths, bar.update)
         bar.close()
         return requests, log

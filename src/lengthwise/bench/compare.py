@@ -10,9 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from lengthwise.bench import arrivals
 from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.tenants import show_tenants
@@ -23,6 +20,7 @@ from lengthwise.engine import check_memory, engine_name
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.prompts import Prompt
+from lengthwise.terminal import Table
 
 
 @dataclass(frozen=True)
@@ -148,10 +146,8 @@ def in_fresh_processes(runs: list[Run]) -> list[dict[str, Any]]:
 
 def show(runs: list[dict[str, Any]]) -> None:
     """Print the runs as a table; ratios are against the first policy at the same rate."""
-    table = Table(title="lengthwise bench")
     heads = "policy rate mean p50 p99 TTFT maxwait tok/s preempt recomp sched+pred speed-up"
-    for head in heads.split():
-        table.add_column(head, justify="left" if head == "policy" else "right")
+    table = Table("lengthwise bench", heads.split(), left=("policy",), width=140)
     first: dict[Any, float] = {}
     for run in runs:
         speed_up = first.setdefault(run["rate"], run["mean_latency_s"]) / run["mean_latency_s"]
@@ -169,7 +165,7 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{100 * cost / run['step_ms']:.1f}%",
             f"{speed_up:.2f}x",
         )
-    Console(width=140).print(table)
+    table.print()
     show_tenants(runs)
 
 

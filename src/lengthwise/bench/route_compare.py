@@ -18,6 +18,7 @@ from lengthwise.bench.route_figures import capacity, routed, show_routers
 from lengthwise.bench.worker import STOCK
 from lengthwise.errors import UserError
 from lengthwise.ray.app import Route, absolute, check
+from lengthwise.terminal import visible
 from lengthwise.vllm.settings import Settings
 
 Start = Callable[[Route], AbstractContextManager[Front]]
@@ -133,7 +134,7 @@ class _Bench:
             {**request, "arrival": time}
             for request, time in zip(self._requests, times, strict=True)
         ]
-        bar = tqdm(total=len(requests), desc=f"{what:>12} {router:>15}", unit="request")
+        bar = tqdm(total=len(requests), desc=visible(f"{what:>12} {router:>15}"), unit="request")
         lives = front.send(requests, self._plan.base.cap, bar.update)
         bar.close()
         if all(life.finish is None for life in lives):

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from lengthwise.bench.client import Routed
 from lengthwise.bench.measure import full_rate, seen
 from lengthwise.errors import UserError
 from lengthwise.runs import Run, change, grouped, mean
 from lengthwise.sim.balance import Balance
+from lengthwise.terminal import Table
 
 _SAMPLES = 500
 """Moments at which the balance of a run is looked at."""
@@ -104,10 +103,8 @@ def show_routers(runs: Sequence[Run]) -> None:
     A change is the mean over repeats of the change in each, where both served the same
     requests at the same times; ± is the half width of its 95 % confidence interval.
     """
-    table = Table(title="lengthwise bench --routers")
     heads = "policy rate router mean change p99 change TTFT change maxwait imbalance other failed"
-    for i, head in enumerate(heads.split()):
-        table.add_column(head, justify="left" if i in (0, 2) else "right")
+    table = Table("lengthwise bench --routers", heads.split(), ("policy", "router"), width=150)
     first: dict[tuple[Any, ...], list[Run]] = {}
     for group in grouped(runs, (*_PEERS, "router")):
         policy, _, rate = peers = tuple(group[0][name] for name in _PEERS)
@@ -125,4 +122,4 @@ def show_routers(runs: Sequence[Run]) -> None:
             f"{mean(group, 'work_imbalance'):.2f}",
             *(str(sum(run[name] for run in group)) for name in ("other_answers", "failed")),
         )
-    Console(width=150).print(table)
+    table.print()

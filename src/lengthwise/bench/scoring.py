@@ -18,12 +18,11 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
 from lengthwise.prompts import BUILTIN, read_prompts
+from lengthwise.terminal import Table, complain
 from lengthwise.vllm.arrivals import ArrivalPredictor, NoPredictor, make_arrival_predictor
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
@@ -80,7 +79,7 @@ def main() -> None:
             print(json.dumps(measure(args)))
             return
     except UserError as error:
-        print(f"lengthwise: {error}", file=sys.stderr)
+        complain(error)
         sys.exit(2)
     found = {}
     for probe in args.probe:
@@ -185,9 +184,9 @@ def _count_scores(scheduler: Any) -> list[str]:
 
 def show(found: dict[str, dict[str, dict[str, float]]]) -> None:
     """Print a line for each predictor and way; the ratio is to the same engine without."""
-    table = Table(title="a step of the engine while requests arrive")
-    for head in ("predictor", "scoring", "steps", "mean", "", "p99", "", "scored", "engine", "own"):
-        table.add_column(head, justify="left" if head in ("predictor", "scoring") else "right")
+    heads = ("predictor", "scoring", "steps", "mean", "", "p99", "", "scored", "engine", "own")
+    title = "a step of the engine while requests arrive"
+    table = Table(title, heads, left=("predictor", "scoring"), width=140)
     for probe, ways in found.items():
         for name, it in ways.items():
             base = ways["off"]
@@ -203,7 +202,7 @@ def show(found: dict[str, dict[str, dict[str, float]]]) -> None:
                 f"{it['engine_ms']:.3f} ms/request",
                 f"{it['service_ms']:.3f} ms/request",
             )
-    Console(width=140).print(table)
+    table.print()
 
 
 if __name__ == "__main__":

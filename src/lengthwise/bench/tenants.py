@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
+
+from lengthwise.terminal import Table
 
 Seconds = NDArray[np.float64]
 
@@ -44,9 +44,8 @@ def by_tenant(
 
 def show_tenants(runs: Sequence[dict[str, Any]]) -> None:
     """A line for each tenant of each run that has several."""
-    table = Table(title="by tenant")
-    for head in ("policy", "rate", "tenant", "requests", "tokens", "mean", "p99", "TTFT"):
-        table.add_column(head, justify="left" if head in ("policy", "tenant") else "right")
+    heads = ("policy", "rate", "tenant", "requests", "tokens", "mean", "p99", "TTFT")
+    table = Table("by tenant", heads, left=("policy", "tenant"), width=110)
     for run in runs:
         rate = "-" if run["rate"] is None else f"{run['rate']:g}/s"
         for name, own in run.get("tenants", {}).items():
@@ -58,5 +57,5 @@ def show_tenants(runs: Sequence[dict[str, Any]]) -> None:
                 *(f"{own[f'{figure}_latency_s']:.2f}s" for figure in ("mean", "p99")),
                 f"{own['mean_ttft_s']:.2f}s",
             )
-    if table.row_count:
-        Console(width=110).print(table)
+    if table:
+        table.print()

@@ -17,6 +17,7 @@ from typing import Any
 from lengthwise.bench.worker import STOCK
 from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
+from lengthwise.terminal import say
 from lengthwise.vllm.settings import Settings
 
 
@@ -49,7 +50,7 @@ def main() -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         result = json.loads(done.stdout.splitlines()[-1])
         base = base or result
-        print(
+        say(
             f"{policy:>12}: schedule() {result['schedule_us']:.0f} µs a step "
             f"({result['schedule_us'] / base['schedule_us']:.2f}x), with the handling of outputs "
             f"{result['both_us']:.0f} µs ({result['both_us'] / base['both_us']:.2f}x)"

@@ -24,6 +24,7 @@ from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.terminal import complain, visible
 from lengthwise.vllm.arrivals import ORACLE_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
@@ -118,7 +119,9 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
 
     lives = {r["id"]: Life(r["id"], r["arrival"], tenant=r["tenant"]) for r in run.requests}
     pending = sorted(run.requests, key=lambda r: r["arrival"], reverse=True)
-    bar = tqdm(total=len(pending), desc=f"{run.policy:>12}", unit="request", position=run.position)
+    bar = tqdm(
+        total=len(pending), desc=f"{visible(run.policy):>12}", unit="request", position=run.position
+    )
     busy_s = 0.0
     clock.start()
     while pending or engine.has_unfinished_requests():
@@ -162,7 +165,7 @@ def main() -> None:
         run = Run(**json.loads(source.read_text()))
         result = execute(run, Clock(turns="--turns" in sys.argv[3:]))
     except UserError as error:
-        print(f"lengthwise: {error}", file=sys.stderr)
+        complain(error)
         sys.exit(2)
     target.write_text(json.dumps(result))
 

@@ -46,6 +46,7 @@ def _run(args: argparse.Namespace) -> None:
     from lengthwise.judge.table import show
     from lengthwise.predictors import PREDICTORS
     from lengthwise.predictors.shape import Fitting
+    from lengthwise.terminal import say
 
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: a seed is 0 or more")
@@ -66,7 +67,7 @@ def _run(args: argparse.Namespace) -> None:
     board = evaluate(plan)
     show(board.content)
     for path in [args.out / "leaderboard.json", *draw(board, args.out)]:
-        print(path)
+        say(path)
     failed = board.content["failed"]
     if failed:
         of = f"{len(failed)} of {len(plan.predictors)} predictors"

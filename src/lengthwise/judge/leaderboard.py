@@ -25,6 +25,7 @@ from lengthwise.predictors import find_predictor
 from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.text import PromptText
 from lengthwise.prompts import held_out
+from lengthwise.terminal import visible
 from lengthwise.train_errors import held_out_tracks
 
 
@@ -179,7 +180,7 @@ def _entries(
             entries[spec] = _entry(found, court, shift, early, track_file(plan.out, spec))
         except UserError as error:
             failed[spec] = str(error)
-            tqdm.write(f"lengthwise: {spec}: {error}", file=sys.stderr)
+            tqdm.write(visible(f"lengthwise: {spec}: {error}"), file=sys.stderr)
     return entries, failed
 
 

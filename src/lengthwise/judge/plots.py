@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lengthwise.judge.leaderboard import Board
 from lengthwise.judge.metrics import DECILES, buckets
 from lengthwise.judge.table import ranked
-from lengthwise.plotting import labelled, save
+from lengthwise.plotting import labelled, literal, save
 
 SIZE = (7.0, 4.5)
 """Of a figure with one plot, in inches."""
@@ -56,7 +56,7 @@ def _horizontal(axes: Axes, rows: dict[str, Any], label: str) -> None:
     """A bar with its interval for each row; none where the figure is not defined."""
     values = [it["value"] or 0.0 for it in rows.values()]
     axes.barh(range(len(rows)), values, xerr=_around(list(rows.values())), height=0.7, capsize=2)
-    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_yticks(range(len(rows)), [literal(row) for row in rows])
     axes.set_xlabel(label)
     axes.grid(axis="x", alpha=0.3)
 
@@ -74,7 +74,7 @@ def _calibration(predictors: Any, folder: Path) -> Path:
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--")
     for number, (name, it) in enumerate(predictors.items()):
         seen = [it["arrival"][f"below_{level}"]["value"] for level in DECILES]
-        axes.plot(DECILES, seen, label=name, **_style(number))
+        axes.plot(DECILES, seen, label=literal(name), **_style(number))
     return save(figure, folder / "calibration.png", axes)
 
 
@@ -86,7 +86,9 @@ def _by_age(content: Any, predictors: Any, folder: Path) -> Path:
         found = [it["remaining"][f"mae_age_{name}"] for name in names]
         at = [i + 0.03 * (number - len(rows) / 2) for i in range(len(names))]
         values = [np.nan if each["value"] is None else each["value"] for each in found]
-        axes.errorbar(at, values, yerr=_around(found), label=row, capsize=2, **_style(number))
+        axes.errorbar(
+            at, values, yerr=_around(found), label=literal(row), capsize=2, **_style(number)
+        )
     axes.set_xticks(range(len(names)), names)
     return save(figure, folder / "mae_by_generated.png", axes)
 
@@ -97,7 +99,7 @@ def _by_layer(predictors: Any, folder: Path) -> Path:
     axes.set_xticks(sorted(collected))
     for number, (name, it) in enumerate(predictors.items()):
         layers = {int(layer): error for layer, error in it["layers_mae_tune"].items()}
-        axes.plot(list(layers), list(layers.values()), label=name, **_style(number))
+        axes.plot(list(layers), list(layers.values()), label=literal(name), **_style(number))
     return save(figure, folder / "mae_by_layer.png", axes)
 
 
@@ -110,7 +112,7 @@ def _predicted_true(board: Board, names: list[str], folder: Path) -> Path:
         axes = figure.add_subplot(rows, columns, number)
         axes.loglog([1, top], [1, top], color="0.6", linestyle="--", linewidth=1)
         axes.scatter(np.maximum(board.first[name], 1.0), board.tokens, s=4, alpha=0.4)
-        axes.set(title=name, xlim=(1, top), ylim=(1, top))
+        axes.set(title=literal(name), xlim=(1, top), ylim=(1, top))
     figure.supxlabel("predicted tokens at arrival")
     figure.supylabel("tokens")
     return save(figure, folder / "predicted_true.png")

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from lengthwise.terminal import Table
 
 Board = dict[str, Any]
 
 
 def show(board: Board) -> None:
     """Held-out prompts, then the shifted ones, then what the predictors are worth."""
-    console = Console(width=160)
     title = f"{board['prompts']} held-out prompts of {', '.join(board['data'])}"
-    console.print(_errors(title, board, board.get("noise_floor", {})))
+    _errors(title, board, board.get("noise_floor", {})).print()
     if "shift" in board:
         shift = board["shift"]
         title = f"the same predictors on {shift['prompts']} prompts of {', '.join(shift['data'])}"
-        console.print(_errors(title, shift, {}))
-    console.print(_costs(board))
-    console.print(_worth(board["latency"]))
+        _errors(title, shift, {}).print()
+    _costs(board).print()
+    _worth(board["latency"]).print()
 
 
 def _errors(title: str, board: Board, floors: Any) -> Table:
@@ -78,11 +76,7 @@ def _worth(latency: Any) -> Table:
 
 
 def _table(title: str, *heads: Any) -> Table:
-    table = Table(title=title)
-    table.add_column("")
-    for head in (head for group in heads for head in group):
-        table.add_column(head, justify="right")
-    return table
+    return Table(title, ["", *(head for group in heads for head in group)], left=("",), width=160)
 
 
 def ranked(predictors: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.routing import make_router
+from lengthwise.terminal import say
 from lengthwise.vllm.settings import Settings
 
 REPLICAS = "replicas"
@@ -192,6 +193,6 @@ def _environment(route: Route) -> dict[str, str]:
 def run(route: Route) -> None:
     """Serve until interrupted or told to end; the replicas end too."""
     with serving(route) as address:
-        print(f"{route.replicas} replicas behind {route.router} at {address}/v1", file=sys.stderr)
+        say(f"{route.replicas} replicas behind {route.router} at {address}/v1", sys.stderr)
         while True:
             time.sleep(3600)

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from lengthwise import reached
 from lengthwise.batching import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
@@ -22,6 +20,7 @@ from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.predictors.shape import Floats
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload
+from lengthwise.terminal import Table
 
 if TYPE_CHECKING:
     from lengthwise.sim.sweep import Plan
@@ -140,11 +139,10 @@ _COLUMNS = {
 
 def show(runs: list[dict[str, Any]], title: str) -> None:
     """A line for each policy and rate, means over seeds; ratios to the rate's first policy."""
-    table = Table(title=title)
     until = runs[0].get("until")
     heads = ["policy", "rate", *(head for head, _ in _COLUMNS.values()), "throughput", "speed-up"]
-    for head in [*heads, *([f"first {until}"] if until else [])]:
-        table.add_column(head, justify="left" if head == "policy" else "right")
+    heads += [f"first {until}"] if until else []
+    table = Table(title, heads, left=("policy",), width=160)
     groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
     for run in runs:
         shown = f"{run['policy']}@{run['predictor']}"
@@ -165,7 +163,7 @@ def show(runs: list[dict[str, Any]], title: str) -> None:
             f"{_mean(first, 'mean_latency_s') / _mean(group, 'mean_latency_s'):.2f}x",
             *([reached.shown(group)] if until else []),
         )
-    Console(width=160).print(table)
+    table.print()
 
 
 def _mean(group: list[dict[str, Any]], name: str) -> float:

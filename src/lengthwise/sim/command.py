@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lengthwise.errors import UserError
 from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, refuse_others
+from lengthwise.terminal import say
 
 if TYPE_CHECKING:
     from lengthwise.sim.cluster import Death
@@ -125,7 +126,7 @@ def _simulate(args: argparse.Namespace) -> None:
 
         served = sweep(replace(plan, serving=batches_of(args)), args.out)
         show_batches(served, "lengthwise simulate --engine batches (simulated seconds)")
-    print(f"saved in {args.out / 'results.json'}")
+    say(f"saved in {args.out / 'results.json'}")
 
 
 def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
@@ -156,7 +157,7 @@ def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
     runs = fleet_sweep(plan, args.out)
     show_fleets(runs)
     saved = [args.out / "results.json", *draw_fleets(runs, args.out)]
-    print(f"saved in {', '.join(map(str, saved))}")
+    say(f"saved in {', '.join(map(str, saved))}")
 
 
 def _deaths(text: str | None) -> tuple[Death, ...]:
@@ -190,7 +191,7 @@ def _calibrate(args: argparse.Namespace) -> None:
 
     profile = calibrate(model, args.seats, args.requests, args.out.stem, args.seed)
     profile.save(args.out)
-    print(
+    say(
         f"a step takes {1000 * profile.base:.2f} ms, {1000 * profile.prefill:.4f} ms a prompt "
         f"token, {1000 * profile.decode:.3f} ms a decode, {1e6 * profile.context:.3f} µs a "
         f"context token; mean error {100 * profile.error:.1f} %; saved in {args.out}"

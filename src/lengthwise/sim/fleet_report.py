@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from lengthwise.plotting import labelled, save
+from lengthwise.plotting import labelled, literal, save
 from lengthwise.runs import Run, change, grouped, interval, mean
+from lengthwise.terminal import Table, say
 
 _SIZE = (6.0, 4.0)
 """Of a figure, in inches."""
@@ -37,10 +36,8 @@ def show_fleets(runs: list[Run]) -> None:
 
     ± is the half width of a 95 % confidence interval over the seeds.
     """
-    table = Table(title="lengthwise simulate, several instances (simulated seconds)")
-    for head in _HEADS.split():
-        left = head in ("policy", "predictor", "router")
-        table.add_column(head, justify="left" if left else "right")
+    title = "lengthwise simulate, several instances (simulated seconds)"
+    table = Table(title, _HEADS.split(), left=("policy", "predictor", "router"), width=160)
     first: dict[Any, list[Run]] = {}
     for group in grouped(_served(runs), ("instances", *_LINES)):
         run = group[0]
@@ -55,11 +52,10 @@ def show_fleets(runs: list[Run]) -> None:
             f"{mean(group, 'work_imbalance'):.2f}",
             f"{float(np.mean([each['finished'] / each['makespan_s'] for each in group])):.2f}",
         )
-    console = Console(width=160)
-    console.print(table)
+    table.print()
     lost = sum(run["failed"] for run in runs)
     if lost:
-        console.print(f"{lost} requests had begun to stream when their instance died: failed")
+        say(f"{lost} requests had begun to stream when their instance died: failed")
 
 
 def draw_fleets(runs: list[Run], folder: Path) -> list[Path]:
@@ -83,7 +79,7 @@ def _draw(runs: list[Run], what: str, label: str, path: Path) -> Path:
             [0.0 if math.isnan(half) else half for half in halves],
             marker="o",
             capsize=2,
-            label=_label(group[0], runs),
+            label=literal(_label(group[0], runs)),
         )
     return save(figure, path, axes)
 

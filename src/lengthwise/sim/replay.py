@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import POLICIES, make_policy
@@ -23,6 +21,7 @@ from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear, load_profile
 from lengthwise.sim.sweep import DEFAULTS
 from lengthwise.sim.workload import Workload
+from lengthwise.terminal import Table
 
 COMPARED = ("mean_latency_s", "mean_ttft_s", "p99_latency_s", "preemptions")
 
@@ -189,9 +188,8 @@ def _weather(run: Run, profile: str, predictor: str | None, setup: Setup) -> Wea
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Engine, simulator and error of each figure."""
-    table = Table(title="engine → simulator")
-    for head in ("policy", "rate", "mean latency", "mean TTFT", "p99 latency", "preemptions"):
-        table.add_column(head)
+    heads = ("policy", "rate", "mean latency", "mean TTFT", "p99 latency", "preemptions")
+    table = Table("engine → simulator", heads, left=heads, width=150)
     for row in rows:
         cells = []
         for name in COMPARED:
@@ -201,4 +199,4 @@ def show(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             row["policy"], "burst" if row["rate"] is None else f"{row['rate']:g}/s", *cells
         )
-    Console(width=150).print(table)
+    table.print()

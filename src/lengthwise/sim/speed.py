@@ -11,15 +11,13 @@ import resource
 import time
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Roofline, load_profile
 from lengthwise.sim.workload import Workload, synthetic, with_arrivals
+from lengthwise.terminal import Table
 
 CASES = ("fcfs@none", "oracle@oracle", "trail@lognormal:0.7+refined")
 
@@ -33,9 +31,9 @@ def main() -> None:
     parser.add_argument("--profile", default="a100-llama3-8b")
     parser.add_argument("--against", type=int, default=0, help="requests for sched-sim; 0 for none")
     args = parser.parse_args()
-    table = Table(title=f"{args.seats} seats, {args.rate:g} requests/s, {args.profile}")
-    for head in ("requests", "simulator", "seconds", "µs a request", "mean latency", "peak GiB"):
-        table.add_column(head, justify="right")
+    title = f"{args.seats} seats, {args.rate:g} requests/s, {args.profile}"
+    heads = ("requests", "simulator", "seconds", "µs a request", "mean latency", "peak GiB")
+    table = Table(title, heads, width=110)
     sizes = [int(size) for size in args.sizes.split(",")]
     for n in sizes:
         workload = made(n, args.rate)
@@ -47,7 +45,7 @@ def main() -> None:
         for name, measure in (("fcfs@none", ours), ("sched-sim FCFS", theirs)):
             seconds, latency = measure(workload, "fcfs@none", args.profile, args.seats)
             table.add_row(f"{args.against:,}", name, *row(seconds, args.against, latency))
-    Console(width=110).print(table)
+    table.print()
 
 
 def row(seconds: float, n: int, latency: float) -> tuple[str, ...]:

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
 from lengthwise import reached
@@ -29,6 +27,7 @@ from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample, with_arrivals
+from lengthwise.terminal import Table, say
 
 P = TypeVar("P")
 C = TypeVar("C")
@@ -226,11 +225,14 @@ def _described(plan: Plan) -> dict[str, Any]:
 
 def show(runs: list[dict[str, Any]]) -> None:
     """A line for each policy and rate; ± is a 95 % confidence interval over the seeds."""
-    table = Table(title="lengthwise simulate (times in simulated seconds)")
     heads = "policy predictor rate mean p50 p99 TTFT maxwait tok/s preempt speed-up TTFT-ratio"
     until = runs[0].get("until")
-    for head in [*heads.split(), *([f"first {until}"] if until else [])]:
-        table.add_column(head, justify="left" if head in ("policy", "predictor") else "right")
+    table = Table(
+        "lengthwise simulate (times in simulated seconds)",
+        [*heads.split(), *([f"first {until}"] if until else [])],
+        left=("policy", "predictor"),
+        width=150,
+    )
     base: dict[Any, list[dict[str, Any]]] = {}
     for group in grouped(runs, ("rate", "policy", "predictor")):
         rate, policy, predictor = (group[0][name] for name in ("rate", "policy", "predictor"))
@@ -253,15 +255,12 @@ def show(runs: list[dict[str, Any]]) -> None:
             f"{mean(first, 'mean_ttft_s') / mean(group, 'mean_ttft_s'):.2f}x",
             *([reached.shown(group)] if until else []),
         )
-    console = Console(width=150)
-    console.print(table)
+    table.print()
     show_tenants(runs)
     for rate in dict.fromkeys(run["rate"] for run in runs):
         if any(run.get("overloaded") for run in runs if run["rate"] == rate):
             what = "the trace's own rate" if rate is None else f"{rate:g} requests/s"
-            console.print(
-                f"{what} is above capacity: requests pile up, and figures grow with their number"
-            )
+            say(f"{what} is above capacity: requests pile up, and figures grow with their number")
     rejected = max(run["rejected"] for run in runs)
     if rejected:
-        console.print(f"{rejected} requests are larger than the KV memory: rejected")
+        say(f"{rejected} requests are larger than the KV memory: rejected")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import UserError
+from lengthwise.terminal import Table, say
 
 if TYPE_CHECKING:
     from lengthwise.theory.joint import Joint
@@ -58,7 +59,7 @@ def _run(args: argparse.Namespace) -> None:
     _show(joint, points, f"{args.predictions} predictions, {args.size} sizes of mean 1")
     _write(args, points)
     for path in draw(joint, points, args.out):
-        print(path)
+        say(path)
 
 
 def _numbers(text: str, flag: str) -> list[float]:
@@ -98,14 +99,10 @@ def _joint(predictions: str, size: str) -> Joint:
 
 
 def _show(joint: Joint, points: list[Point], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from lengthwise.theory.mg1 import FCFS
 
-    table = Table(title=title, caption="theory, then simulation ± standard error")
-    for column in ("load", "C", "response", "preemptions", "memory"):
-        table.add_column(column, justify="right")
+    heads = ("load", "C", "response", "preemptions", "memory")
+    table = Table(title, heads, caption="theory, then simulation ± standard error")
     for load, group in groupby(points, key=lambda point: point.load):
         first_come = FCFS(load / joint.moment(1), joint).means
         table.add_row(f"{load:g}", "FCFS", *(_cell(mean, None) for mean in first_come))
@@ -114,7 +111,7 @@ def _show(joint: Joint, points: list[Point], title: str) -> None:
             cells = map(_cell, point.theory, simulated)
             table.add_row("", f"{point.c:g}", *cells)
         table.add_section()
-    Console().print(table)
+    table.print()
 
 
 def _cell(theory: float, measured: Estimate | None) -> str:
