@@ -12,9 +12,11 @@ from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from lengthwise.engine import build_engine
+from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError, reading
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.prompts import Prompt
+from lengthwise.terminal import say
 from lengthwise.vllm.settings import Settings
 
 _ARRAYS = ("ages", "states", "mean")
@@ -49,8 +51,19 @@ def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) 
     _claim(folder, model, options, layers)
     finished = set(finished_ids(folder))
     todo = [prompt for prompt in prompts if prompt.id not in finished]
-    bar = tqdm(total=len(prompts), initial=len(prompts) - len(todo), desc="collect", unit="prompt")
-    if todo:
+    if not todo:
+        say(f"all {len(prompts)} prompts are answered in {folder}")
+        return
+    with (
+        engine_log(folder / "engine.log") as terminal,
+        tqdm(
+            total=len(prompts),
+            initial=len(prompts) - len(todo),
+            desc="collect",
+            unit="prompt",
+            file=terminal,
+        ) as bar,
+    ):
         settings = Settings(policy="fcfs", record=list(layers), record_every=options.every)
         engine = build_engine(
             model,
@@ -61,7 +74,6 @@ def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) 
             enable_chunked_prefill=options.temperature == 0,
         )
         _run(engine, todo, folder, options, bar)
-    bar.close()
 
 
 def default_layers(model: Path) -> tuple[int, ...]:

@@ -19,6 +19,8 @@ def prepare_process() -> None:
     """Set what vLLM's CPU engine reads from the environment, before vLLM is imported."""
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    # Standard output is the commands' own: tables, and in a bench the turns.
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     # PyTorch names the NUMA node it binds to; nothing to do about it on one node.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

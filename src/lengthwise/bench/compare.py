@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lengthwise.bench import arrivals
 from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
-from lengthwise.bench.worker import STOCK, Run
+from lengthwise.bench.worker import REFUSED, STOCK, Run
 from lengthwise.collect import chat_ids
 from lengthwise.engine import check_memory, engine_name
 from lengthwise.errors import UserError
@@ -70,7 +71,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
         UserError: for an unknown policy, a policy without its predictor, or a failed run.
     """
     _check(plan)
-    execute = execute or in_fresh_processes
+    execute = execute or partial(in_fresh_processes, logs=out)
     base = _base_run(plan)
     runs: list[dict[str, Any]] = []
     lengths: dict[str, int] = {}
@@ -122,8 +123,10 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
     return runs
 
 
-def in_fresh_processes(runs: list[Run]) -> list[dict[str, Any]]:
+def in_fresh_processes(runs: list[Run], logs: Path) -> list[dict[str, Any]]:
     """Execute runs in new Python processes, so that every engine starts from nothing.
+
+    Each engine's log is ``engine-NUMBER.log`` in the folder ``logs``.
 
     Raises:
         UserError: if one of them fails, or there is not enough memory for all of them.
@@ -131,16 +134,22 @@ def in_fresh_processes(runs: list[Run]) -> list[dict[str, Any]]:
     # They take turns, so they are all there at the same time.
     check_memory(runs[0].model, len(runs), "num_gpu_blocks_override" not in runs[0].engine)
     with tempfile.TemporaryDirectory() as folder:
-        commands, targets = [], []
+        commands, targets, kept = [], [], []
         for number, run in enumerate(runs):
             source, target = Path(folder) / f"{number}.json", Path(folder) / f"{number}.result"
             source.write_text(json.dumps(asdict(run)))
             worker = [sys.executable, "-m", "lengthwise.bench.worker"]
-            commands.append([*worker, str(source), str(target), "--turns"])
+            log = logs / f"engine-{number}.log"
+            log.unlink(missing_ok=True)
+            commands.append([*worker, str(source), str(target), str(log), "--turns"])
             targets.append(target)
-        for run, status, target in zip(runs, take_turns(commands), targets, strict=True):
+            kept.append(log)
+        for run, status, target, log in zip(runs, take_turns(commands), targets, kept, strict=True):
+            if status == REFUSED and target.exists():
+                raise UserError(f"policy {run.policy}: {json.loads(target.read_text())}")
             if status or not target.exists():
-                raise UserError(f"the run of policy {run.policy} failed (exit status {status})")
+                named = f"; its whole log is in {log}" if log.exists() else ""
+                raise UserError(f"policy {run.policy}: exit status {status} of the engine{named}")
         return [json.loads(target.read_text()) for target in targets]
 
 

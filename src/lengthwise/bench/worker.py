@@ -1,6 +1,6 @@
 """One run in a process of its own: a fresh engine, one policy, open-loop arrivals.
 
-``python -m lengthwise.bench.worker RUN.json RESULT.json``: the bench command writes the
+``python -m lengthwise.bench.worker RUN.json RESULT.json LOG``: the bench command writes the
 first file and reads the second, so no run inherits anything from another.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -22,15 +22,19 @@ from lengthwise.bench.steplog import StepLog
 from lengthwise.bench.turns import Clock
 from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
+from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.terminal import complain, visible
+from lengthwise.terminal import visible
 from lengthwise.vllm.arrivals import ORACLE_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 
 _LOADING_S = 120.0
 """Patience with a prediction process before the run begins without it."""
+
+REFUSED = 2
+"""Exit status of a run that is bad: its result is what is wrong with it, a line."""
 
 STOCK = "stock"
 """The run that uses vLLM's own scheduler."""
@@ -59,10 +63,11 @@ class Run:
     until: int | None = None
 
 
-def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
+def execute(run: Run, clock: Clock | None = None, terminal: TextIO | None = None) -> dict[str, Any]:
     """Serve the run's requests; figures, and each request's life and answer.
 
-    ``clock`` is the run's own, for one that takes turns with others.
+    ``clock`` is the run's own, for one that takes turns with others; ``terminal`` shows its
+    progress (default: standard error).
 
     Raises:
         UserError: if the engine cannot be built as asked.
@@ -74,7 +79,7 @@ def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
     # Policies must not count the time in which other runs have their turn.
     clock = clock or Clock(turns=False)
     scheduler.clock = clock.now
-    lives, busy_s = _serve(engine, run, clock, steps)
+    lives, busy_s = _serve(engine, run, clock, steps, terminal)
     return {
         **figures(lives, COSTS.snapshot(), busy_s, run.until),
         "lives": [asdict(life) for life in lives],
@@ -113,14 +118,20 @@ def _warm_up(engine: Any) -> None:
     COSTS.reset()
 
 
-def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Life], float]:
+def _serve(
+    engine: Any, run: Run, clock: Clock, steps: StepLog, terminal: TextIO | None
+) -> tuple[list[Life], float]:
     """The open loop: requests arrive when they arrive, however far behind the engine is."""
     from vllm import SamplingParams
 
     lives = {r["id"]: Life(r["id"], r["arrival"], tenant=r["tenant"]) for r in run.requests}
     pending = sorted(run.requests, key=lambda r: r["arrival"], reverse=True)
     bar = tqdm(
-        total=len(pending), desc=f"{visible(run.policy):>12}", unit="request", position=run.position
+        total=len(pending),
+        desc=f"{visible(run.policy):>12}",
+        unit="request",
+        position=run.position,
+        file=terminal,
     )
     busy_s = 0.0
     clock.start()
@@ -158,15 +169,16 @@ def _hints(run: Run, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read a run, execute it, write its result; a bad run is one line and exit 2."""
+    """Read a run, execute it, write its result: of a bad run, what is wrong, and exit 2."""
     preload_libraries()
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    source, target, log = map(Path, sys.argv[1:4])
     try:
-        run = Run(**json.loads(source.read_text()))
-        result = execute(run, Clock(turns="--turns" in sys.argv[3:]))
+        with engine_log(log) as terminal:
+            run = Run(**json.loads(source.read_text()))
+            result = execute(run, Clock(turns="--turns" in sys.argv[4:]), terminal)
     except UserError as error:
-        complain(error)
-        sys.exit(2)
+        target.write_text(json.dumps(str(error)))
+        sys.exit(REFUSED)
     target.write_text(json.dumps(result))
 
 
