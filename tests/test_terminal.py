@@ -16,7 +16,8 @@ from lengthwise.errors import UserError
 from lengthwise.judge.leaderboard import Board
 from lengthwise.judge.plots import draw
 from lengthwise.sim.fleet_report import FIGURES, draw_fleets
-from lengthwise.terminal import Table, complain, rule, say, visible
+from lengthwise.terminal import Table, complain, rule, say
+from lengthwise.text import visible
 
 SOURCES = Path(lengthwise.__file__).parent
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lengthwise.terminal import visible
+from lengthwise.text import visible
 
 
 def labelled(x: str, y: str, size: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -16,12 +16,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-
-def visible(text: object) -> str:
-    r"""The text on one line, with control and invisible characters written like ``\x1b``."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text)
-    )
+from lengthwise.text import visible
 
 
 def say(line: object, file: TextIO | None = None) -> None:

@@ -104,11 +104,12 @@ def unscored(found):
 def test_what_failed_gets_no_score(world, caplog):
     world.client.submit(asked("a"))
     world.client.ready()
-    world.started[0].inbox.append(Scored(["a"], [math.nan], 0.1, "ValueError: no"))
+    world.started[0].inbox.append(Scored(["a"], [math.nan], 0.1, "ValueError: no\n\x1b[31m"))
     assert unscored(world.client.ready()) == {"a"}
     assert world.client.ready() == []
     assert world.client.stats()["failed"] == 1
-    assert "ValueError: no" in caplog.text
+    # What a client's text may have put there cannot forge a line of the log or colour it.
+    assert r"ValueError: no\n\x1b[31m" in caplog.text
 
 
 def test_a_finished_request_is_told_with_what_was_said_of_it(world):

@@ -23,7 +23,7 @@ from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
 from lengthwise.sim.batch_serving import show
-from lengthwise.terminal import visible
+from lengthwise.text import visible
 
 ORACLE = "oracle"
 

@@ -18,7 +18,7 @@ from lengthwise.bench.route_figures import capacity, routed, show_routers
 from lengthwise.bench.worker import STOCK
 from lengthwise.errors import UserError
 from lengthwise.ray.app import Route, absolute, check
-from lengthwise.terminal import visible
+from lengthwise.text import visible
 from lengthwise.vllm.settings import Settings
 
 Start = Callable[[Route], AbstractContextManager[Front]]

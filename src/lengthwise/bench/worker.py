@@ -25,7 +25,7 @@ from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.terminal import visible
+from lengthwise.text import visible
 from lengthwise.vllm.arrivals import ORACLE_HINT
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings

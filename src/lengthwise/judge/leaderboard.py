@@ -25,7 +25,7 @@ from lengthwise.predictors import find_predictor
 from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.text import PromptText
 from lengthwise.prompts import held_out
-from lengthwise.terminal import visible
+from lengthwise.text import visible
 from lengthwise.train_errors import held_out_tracks
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from lengthwise.online.child import Child
 from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, ToEngine
 from lengthwise.predictors.shape import Asked
+from lengthwise.text import visible
 
 logger = logging.getLogger("vllm.lengthwise")
 
@@ -145,12 +146,12 @@ class Client:
             return self._take(message)
         if isinstance(message, Note):
             self._counters = message.counters
-            logger.info("lengthwise: %s", message.line)
+            logger.info("lengthwise: %s", visible(message.line))
         return []
 
     def _take(self, message: Scored) -> list[tuple[str, float]]:
         if message.error and not self.failed:
-            logger.warning(FAILED, message.error)
+            logger.warning(FAILED, visible(message.error))
         self._sent.difference_update(message.ids)
         self.seconds += message.seconds
         known = {

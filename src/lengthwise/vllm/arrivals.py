@@ -16,6 +16,7 @@ from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
 from lengthwise.slices.piece import max_tokens
+from lengthwise.text import visible
 from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
 
@@ -124,7 +125,7 @@ class ThreadPredictor(ArrivalPredictor):
         self._done.append((request_id, tokens))
         if math.isnan(tokens) and not self._failed:
             self._failed = True
-            logger.warning(FAILED, self._scorer.error)
+            logger.warning(FAILED, visible(self._scorer.error))
 
 
 class ProcessPredictor(ArrivalPredictor):
