@@ -73,7 +73,7 @@ class SmallEngine:
         return -(-(job.tokens + 1) // BLOCK)
 
     def evict(self, job: Job) -> None:
-        self.seating.forget(job)
+        assert job not in self.seating.paused
         job.blocks = 0
         self.evicted += 1
         self.waiting.push(job)
