@@ -117,7 +117,8 @@ class Client:
     def stats(self) -> dict[str, float]:
         """Counters of scoring, its ``seconds`` included, and of learning as of its last note."""
         names = ("up", "scored", "dropped", "failed", "unlearned", "restarts", "seconds")
-        return {name: getattr(self, name) for name in names} | asdict(self._counters)
+        found = {name: getattr(self, name) for name in names} | asdict(self._counters)
+        return found | {"given_up": self.child is None}
 
     def close(self) -> None:
         """End the process."""
