@@ -149,7 +149,7 @@ class Said:
         assert request.generated > 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(JOBS, st.integers(1, 3), st.sampled_from(list(SYSTEMS)))
 def test_whatever_is_predicted_everybody_is_served_to_the_end(jobs, instances, name):
     arrivals, prompts, output, predicted = zip(*jobs, strict=True)
