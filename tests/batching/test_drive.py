@@ -102,6 +102,18 @@ def test_a_system_that_keeps_a_request_back_is_an_error():
         serve(requests([0.0]), Forgetful("vanilla", 1), Card([1]), 1)
 
 
+def test_a_system_for_which_time_would_stand_still_is_an_error():
+    class Restless(Fixed):
+        def assign(self, now, idle):
+            return []
+
+        def wake(self, now):
+            return now
+
+    with pytest.raises(UserError, match="leaves 1 requests unserved"):
+        serve(requests([0.0]), Restless("vanilla", 1), Card([1]), 1)
+
+
 def test_the_figures_count_what_was_wasted():
     made = requests([0.0, 0.0, 0.0])
     made[1].prompt_tokens = 4
@@ -137,7 +149,7 @@ class Said:
         assert request.generated > 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(JOBS, st.integers(1, 3), st.sampled_from(list(SYSTEMS)))
 def test_whatever_is_predicted_everybody_is_served_to_the_end(jobs, instances, name):
     arrivals, prompts, output, predicted = zip(*jobs, strict=True)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.batching import SliceTime
@@ -33,7 +33,6 @@ def cost(lengths, time, memory, most):
     return time.slice(size, length, SLICE) if allowed else float("inf")
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 100), min_size=1, max_size=6),
     COEFFICIENTS,

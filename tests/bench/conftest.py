@@ -40,6 +40,7 @@ class Server:
     Attributes:
         bodies: what was asked, and when.
         script: what to do instead, by the prompt's first token.
+        before: answers to be complete before those to a prompt that "waits".
         routers: who was in charge, one after the other.
         first: token id that answers begin with.
     """
@@ -48,6 +49,7 @@ class Server:
         self._web, self.replicas, self.pace = web, replicas, pace
         self.bodies: list[dict[str, Any]] = []
         self.script: dict[int, Any] = {}
+        self.before = 0
         self.routers: list[str] = []
         self.served = self.open = 0
         self.first = 100
@@ -62,6 +64,10 @@ class Server:
         told = {"in_flight": loads, "predictions": self.served, "resubmitted": 0}
         return self._web.json_response([told])
 
+    async def _others(self) -> None:
+        while self.served - self.open < self.before:
+            await asyncio.sleep(0.001)
+
     async def complete(self, http: Any) -> Any:
         body = await http.json()
         self.bodies.append(body)
@@ -71,12 +77,15 @@ class Server:
         replica = f"r{self.served % self.replicas}"
         self.served += 1
         self.open += 1
+        if self.script.get(wanted) == "waits":
+            # The limit only ends a test that hangs.
+            await asyncio.wait_for(self._others(), 600)
         answer = self._web.StreamResponse()
         await answer.prepare(http)
         tokens = min(wanted, body["max_tokens"])
         for i in range(tokens):
             await asyncio.sleep(self.pace)
-            if i and wanted in self.script:
+            if i and self.script.get(wanted) in ("fail", "cut"):
                 if self.script[wanted] == "fail":
                     await _event(answer, {"error": {"message": "it broke"}})
                 break
@@ -111,7 +120,7 @@ def server() -> Iterator[Server]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield it
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(600)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

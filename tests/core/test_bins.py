@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.core import Bins
@@ -51,7 +51,6 @@ def test_bins_are_half_open_and_the_ends_take_what_lies_outside():
     assert LADDER.index(tokens).tolist() == [0, 0, 0, 1, 2, 2, 3, 3, 3, 3]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 199))
 def test_a_length_lies_in_its_bin(tokens):
     i = int(LADDER.index(np.array([tokens]))[0])
@@ -93,7 +92,6 @@ def test_a_quantile_is_linear_inside_a_bin():
     np.testing.assert_allclose(quantile(LADDER, one_hot(3), 0.25), [80.0])
 
 
-@settings(deadline=None)
 @given(rows(4), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_quantiles_stay_in_range_and_do_not_decrease(row, one, other):
     low, high = (quantile(LADDER, row, level)[0] for level in sorted((one, other)))
@@ -101,7 +99,6 @@ def test_quantiles_stay_in_range_and_do_not_decrease(row, one, other):
     assert high <= 200
 
 
-@settings(deadline=None)
 @given(rows(4), st.floats(0.05, 0.95))
 def test_a_quantile_has_its_share_of_the_mass_below(row, level):
     found = quantile(LADDER, row, level)[0]

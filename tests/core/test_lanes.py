@@ -98,7 +98,7 @@ class LanesMachine(RuleBasedStateMachine):
 
 
 TestLanes = LanesMachine.TestCase
-TestLanes.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLanes.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_an_empty_queue_has_no_first():

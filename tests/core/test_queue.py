@@ -93,7 +93,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert all((item in self.queue) == (item in self.read) for item in range(31))
 
 
-QueueMachine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 test_queue_machine = QueueMachine.TestCase
 
 

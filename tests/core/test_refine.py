@@ -8,7 +8,7 @@ from lengthwise.core import Bins, Refiner
 
 K = 6
 BINS = [Bins.equal(K, 60), Bins.log(K, 300), Bins.log(K, 12)]
-QUICK = settings(deadline=None, max_examples=60)
+QUICK = settings(max_examples=60)
 
 
 def distributions(n=3):

@@ -73,7 +73,7 @@ class SmallEngine:
         return -(-(job.tokens + 1) // BLOCK)
 
     def evict(self, job: Job) -> None:
-        self.seating.forget(job)
+        assert job not in self.seating.paused
         job.blocks = 0
         self.evicted += 1
         self.waiting.push(job)
@@ -159,7 +159,7 @@ def ids(jobs: Any) -> set[str]:
 POLICIES = ["sprpt", "trail:0", "trail:0.5", "trail:1", "trail+bound:4:2", "sprpt+bound:2:1"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(arrivals, st.sampled_from(POLICIES))
 def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
     policy = make_policy(name)
@@ -184,7 +184,7 @@ def test_seats_go_to_the_best_and_are_never_idle(plan: Any, name: str) -> None:
                 assert policy.key(view) <= best or not policy.preemptible(view)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(arrivals, st.integers(14, 40), st.booleans(), st.sampled_from(["trail", POLICIES[-2]]))
 def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
     plan: Any, blocks: int, pause: bool, name: str
@@ -206,7 +206,7 @@ def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
     assert not engine.victims_beside_paused, "an active request fell while a paused one kept its"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrivals, st.data())
 def test_an_aborted_request_leaves_no_trace(plan: Any, data: Any) -> None:
     engine = SmallEngine(10_000, make_policy("trail"))
@@ -233,7 +233,7 @@ def test_a_request_that_cannot_be_admitted_now_blocks_nobody() -> None:
     assert ids(engine.waiting) == {"blocked0", "r4"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrivals)
 def test_looking_now_and_then_leaves_no_seat_empty(plan: Any) -> None:
     engine = SmallEngine(10_000, make_policy("trail"))
@@ -253,7 +253,7 @@ def test_looking_now_and_then_leaves_no_seat_empty(plan: Any) -> None:
     assert not engine.waiting
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrivals, st.integers(14, 40))
 def test_looking_now_and_then_lets_nobody_fall_beside_a_paused_one(plan: Any, blocks: int) -> None:
     engine = SmallEngine(blocks, make_policy("trail"))

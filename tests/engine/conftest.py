@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from lengthwise.engine import preload
 from lengthwise.model import prepare_smollm2
 from lengthwise.prompts import read_prompts
 
-_STARTING_S = 480.0
-"""Patience with a server that starts on a busy machine."""
+_PATIENCE_S = 600.0
+"""With a server that starts or ends on a busy machine: only ends a test that hangs."""
 
 Drive = Callable[..., dict[str, Any]]
 
@@ -46,40 +46,55 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port that no outgoing connection is given meanwhile, as those above these are."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 @pytest.fixture(scope="session")
-def serving(model: Path, environment: dict[str, str]) -> Any:
-    """``serving(log, port, flags)``: ``lengthwise serve`` as long as the block lasts."""
+def running(environment: dict[str, str]) -> Any:
+    """``running(log, port, command)``: a server of ours as long as the block lasts."""
 
     @contextmanager
-    def serve(log: Path, port: int, flags: list[str]) -> Iterator[str]:
-        command = [sys.executable, "-m", "lengthwise.cli", "serve", str(model), *flags]
+    def run(log: Path, port: int, command: list[str]) -> Iterator[tuple[str, int]]:
+        command = [sys.executable, "-m", "lengthwise.cli", *command]
         command += ["--port", str(port), "--host", "127.0.0.1"]
-        command += ["--max-model-len", "1024", "--enforce-eager"]
         settings = {**environment, "VLLM_LOGGING_LEVEL": "INFO", "HF_HUB_OFFLINE": "1"}
         settings.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
         with log.open("w") as out:
             process = subprocess.Popen(command, env=settings, stdout=out, stderr=out)
         address = f"http://127.0.0.1:{port}"
         try:
-            end = time.monotonic() + _STARTING_S
+            end = time.monotonic() + _PATIENCE_S
             while time.monotonic() < end:
                 assert process.poll() is None, log.read_text()[-3000:]
                 try:
-                    if httpx.get(f"{address}/health", timeout=2).status_code == 200:
+                    if httpx.get(f"{address}/health", timeout=60).status_code == 200:
                         break
                 except httpx.HTTPError:
                     time.sleep(0.5)
             else:
                 pytest.fail("the server did not come up:\n" + log.read_text()[-3000:])
-            yield address
+            yield address, process.pid
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=_PATIENCE_S)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def serving(model: Path, running: Any) -> Any:
+    """``serving(log, port, flags)``: ``lengthwise serve`` as long as the block lasts."""
+
+    @contextmanager
+    def serve(log: Path, port: int, flags: list[str]) -> Iterator[str]:
+        more = ["--max-model-len", "1024", "--enforce-eager"]
+        with running(log, port, ["serve", str(model), *flags, *more]) as (address, _):
+            yield address
 
     return serve
 

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from settle import settle
+
 from lengthwise.engine import build_engine, prepare_process
 from lengthwise.vllm.costs import COSTS
 
@@ -19,8 +21,12 @@ from lengthwise.vllm.costs import COSTS
 def drive(job: dict[str, Any]) -> dict[str, Any]:
     from vllm import SamplingParams
 
+    from lengthwise.vllm.scheduler import Scheduler
+
     engine = build_engine(job["model"], job["seats"], **job["engine"])
-    predictions = spy(engine)
+    scheduler = engine.engine_core.engine_core.scheduler
+    ours = isinstance(scheduler, Scheduler)
+    predictions = spy(scheduler) if ours else []
     pending = sorted(job["requests"], key=lambda r: r["step"], reverse=True)
     internal: dict[str, str] = {}
     answers: dict[str, list[int]] = {}
@@ -38,6 +44,8 @@ def drive(job: dict[str, Any]) -> dict[str, Any]:
                 request["id"], {"prompt_token_ids": request["prompt_ids"]}, params
             )
             internal[name] = request["id"]
+        if ours:
+            settle(scheduler)
         for output in engine.step():
             if output.finished:
                 answers[output.request_id] = list(output.outputs[0].token_ids)
@@ -62,12 +70,9 @@ def drive(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def spy(engine: Any) -> list[tuple[str, int, float]]:
-    """Collects every prediction that reaches the scheduler."""
-    scheduler = engine.engine_core.engine_core.scheduler
+def spy(scheduler: Any) -> list[tuple[str, int, float]]:
+    """Collects every prediction of the probe that reaches the scheduler."""
     seen: list[tuple[str, int, float]] = []
-    if not hasattr(scheduler, "_refine"):
-        return seen
     refine = scheduler._refine
 
     def spying(predictions: Any) -> None:

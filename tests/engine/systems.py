@@ -1,16 +1,18 @@
 """Serves one burst on one seat under several policies, in one process.
 
 ``python systems.py MODEL PROMPTS.json OUT.json POLICY...``: for each policy the order in which
-requests got their first token, their answers, what was known of them, and pauses.
+requests got their first token, their answers, what was known of them, and pauses. A step takes
+a tenth of a second on the scheduler's clock.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
+
+from settle import settle
 
 from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, prepare_process
@@ -26,6 +28,8 @@ def serve(model: str, policy: str, requests: list[dict[str, Any]]) -> dict[str, 
     engine = build_engine(model, 1, block_size=32, **ours)
     scheduler = engine.engine_core.engine_core.scheduler
     COSTS.reset()
+    now = 0.0
+    scheduler.clock = lambda: now
     for request in requests:
         params = SamplingParams(
             temperature=0,
@@ -34,14 +38,14 @@ def serve(model: str, policy: str, requests: list[dict[str, Any]]) -> dict[str, 
         )
         prompt = {"prompt_token_ids": request["prompt_ids"]}
         engine.add_request(request["id"], prompt, params, priority=request["priority"])
-    while len(getattr(scheduler._arrivals, "_done", requests)) < len(requests):
-        time.sleep(0.01)
-    # HRRN's ratios are then those of the predictions, not of milliseconds between arrivals.
-    time.sleep(0.5)
+    settle(scheduler)
+    # All have waited equally long, so HRRN's ratios are those of the predictions.
+    now = 1.0
     views = dict(scheduler._views)
     order: list[str] = []
     answers: dict[str, list[int]] = {}
     while engine.has_unfinished_requests():
+        now += 0.1
         for output in engine.step():
             if output.request_id not in order and output.outputs[0].token_ids:
                 order.append(output.request_id)

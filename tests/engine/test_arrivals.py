@@ -45,6 +45,7 @@ def test_requests_are_served_while_the_process_is_stuck(
     found = json.loads(out.read_text())
     assert found["while_stuck"] == {"a": 12, "b": 12}
     assert found["scores_while_stuck"] == 0
+    assert found["restarts"] == [0, 1]
     assert found["stats"]["restarts"] == 1
     assert len(found["after"]) == 2
     assert found["scores"] >= 1

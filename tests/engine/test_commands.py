@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,18 @@ import pytest
 
 from lengthwise.bench.measure import FIELDS
 from lengthwise.collect import read_shards
+
+KILLED = """
+import os, signal, sys
+from lengthwise import cli, collect
+save = collect._save
+def save_and_die(*arguments):
+    save(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+collect._save = save_and_die
+cli.main(sys.argv[1:])
+"""
+"""A command that is killed once it has saved something."""
 
 
 def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -38,21 +49,14 @@ def collected(
     environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Data of a collect that was killed after its first shard and then run again."""
+    """Data of a collect that is killed after its first shard and then run again."""
     folder = tmp_path_factory.mktemp("collected") / "data"
     arguments = ["collect", model, "--prompts", short_prompts, "--out", folder]
     arguments += ["--cap", 32, "--seats", 8, "--layers", 10, 20]
-    command = [sys.executable, "-m", "lengthwise.cli", *map(str, arguments)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("shard-*.json")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = len(read_shards(folder))
-    assert 0 < before < 80, "killed too early or too late to test anything"
+    command = [sys.executable, "-c", KILLED, *map(str, arguments)]
+    killed = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert 0 < len(read_shards(folder)) < 80
     done = lengthwise(environment, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder

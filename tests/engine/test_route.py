@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,44 +17,29 @@ import pytest
 pytest.importorskip("ray.serve", reason="needs Ray Serve: pip install lengthwise[ray]")
 
 
+PATIENCE_S = 600.0
+"""Only ends a test that hangs."""
+
+
 @pytest.fixture(scope="module")
 def address(
-    model: Path, environment: dict[str, str], tmp_path_factory: Any
+    model: Path, port: int, running: Any, tmp_path_factory: Any
 ) -> Iterator[tuple[str, int]]:
     """The route's address, and the process that serves it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     log = tmp_path_factory.mktemp("route") / "log"
-    command = [sys.executable, "-m", "lengthwise.cli", "route", str(model), "--probe", "builtin"]
-    command += ["--policy", "trail", "--seats", "2", "--port", str(port)]
-    with log.open("w") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            assert process.poll() is None, log.read_text()[-3000:]
-            try:
-                if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.5)
-        else:
-            pytest.fail("the route did not come up:\n" + log.read_text()[-3000:])
-        _wait_for_two(url)
-        yield url, process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    command = ["route", str(model), "--probe", "builtin", "--policy", "trail", "--seats", "2"]
+    with running(log, port, command) as (url, process):
+        # The router is made with the first request, and hears of the replicas soon after.
+        assert ask(url, 0, 1).status_code == 200
+        until(lambda: len(routing(url)["in_flight"]) == 2)
+        yield url, process
 
 
-def _wait_for_two(url: str) -> None:
-    """The router is made with the first request, and hears of the replicas soon after."""
-    assert ask(url, 0, 1).status_code == 200
-    deadline = time.monotonic() + 60
-    while len(routing(url)["in_flight"]) < 2:
-        assert time.monotonic() < deadline, "the router knows one replica only"
-        time.sleep(0.5)
+def until(found: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not found():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)
 
 
 def ask(url: str, i: int, tokens: int) -> httpx.Response:
@@ -66,11 +48,11 @@ def ask(url: str, i: int, tokens: int) -> httpx.Response:
         "max_tokens": tokens,
         "temperature": 0,
     }
-    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=120)
+    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_S)
 
 
 def routing(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{url}/v1/routing", timeout=10).json()[0]
+    found: dict[str, Any] = httpx.get(f"{url}/v1/routing", timeout=PATIENCE_S).json()[0]
     return found
 
 
@@ -92,20 +74,21 @@ def test_streams_and_refuses_as_openai_does(address: tuple[str, int]) -> None:
         **{"prompt": "Rain is", "max_tokens": 8, "stream": True},
         **{"priority": 2, "vllm_xargs": {"lengthwise_tenant": "acme"}},
     }
-    with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=60) as answer:
+    with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=PATIENCE_S) as answer:
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert lines[-1] == "data: [DONE]"
     assert len(lines) > 4
-    refused = httpx.post(f"{url}/v1/completions", json={"prompt": 3}, timeout=60)
+    refused = httpx.post(f"{url}/v1/completions", json={"prompt": 3}, timeout=PATIENCE_S)
     assert refused.status_code == 400
     assert "prompt is a text" in refused.json()["error"]["message"]
 
 
 def test_a_killed_replica_loses_no_request(address: tuple[str, int]) -> None:
     url, process = address
+    before = sum(routing(url)["dispatched"].values())
     with ThreadPoolExecutor(10) as pool:
         answers = [pool.submit(ask, url, i, 48) for i in range(10)]
-        time.sleep(2.0)
+        until(lambda: sum(routing(url)["dispatched"].values()) == before + 10)
         victims = [
             each.pid
             for each in psutil.process_iter(["cmdline"])

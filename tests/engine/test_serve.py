@@ -38,7 +38,7 @@ def test_chat_completions_under_load(server: tuple[str, Path], model: Path) -> N
             "max_tokens": 48,
             "temperature": 0,
         }
-        answer = httpx.post(f"{address}/v1/chat/completions", json=body, timeout=120)
+        answer = httpx.post(f"{address}/v1/chat/completions", json=body, timeout=6000)
         answer.raise_for_status()
         return dict(answer.json())
 
@@ -54,7 +54,7 @@ def test_chat_completions_under_load(server: tuple[str, Path], model: Path) -> N
 def test_streaming_and_vllm_flags_work(server: tuple[str, Path], model: Path) -> None:
     address, _ = server
     body = {"model": str(model), "prompt": "Rain is", "max_tokens": 8, "stream": True}
-    with httpx.stream("POST", f"{address}/v1/completions", json=body, timeout=60) as answer:
+    with httpx.stream("POST", f"{address}/v1/completions", json=body, timeout=600) as answer:
         lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
     assert lines[-1] == "data: [DONE]"
     assert len(lines) > 4

@@ -19,7 +19,7 @@ def test_the_same_seed_gives_the_same_resamples():
     assert not np.array_equal(one, other)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 25), st.integers(0, 1000))
 def test_draws_are_what_drawing_rows_one_by_one_would_give(n, seed):
     draw = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
@@ -24,7 +24,6 @@ def some_lengths(n, seed=0, top=200.0, k=12, limit=200.0):
 lengths = st.lists(st.integers(1, 9), min_size=3, max_size=20)
 
 
-@settings(deadline=None)
 @given(lengths, st.randoms(use_true_random=False))
 def test_order_agrees_with_scipy_and_with_counting_pairs(true, random):
     said = np.array([random.randint(1, 5) for _ in true], dtype=np.float64)

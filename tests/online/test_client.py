@@ -59,6 +59,7 @@ def test_a_score_comes_back_once(world):
     assert world.client.ready() == []
     assert world.client.stats()["scored"] == 1
     assert world.client.stats()["seconds"] == 0.5
+    assert not world.client.stats()["given_up"]
 
 
 def test_nothing_is_sent_before_the_process_is_up(world):
@@ -232,6 +233,7 @@ def test_after_some_new_starts_it_is_left_alone_and_requests_go_on(world, caplog
     assert world.client.ready() == []
     world.client.finished("a", 3, cut=False)
     assert world.client.stats()["restarts"] == RESTARTS
+    assert world.client.stats()["given_up"]
     world.client.close()
 
 

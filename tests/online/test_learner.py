@@ -96,7 +96,7 @@ def _fail(cls, *args):
     raise MemoryError("too large")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 300), max_size=200), st.floats(0.05, 0.95))
 def test_held_back_prompts_are_never_learned_from(served, prompts, share):
     """However often they come."""

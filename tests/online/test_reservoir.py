@@ -34,7 +34,7 @@ def test_everything_is_kept_while_there_is_room(uniform, n):
     assert reservoir.items() == list(range(min(n, uniform)))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32 - 1))
 def test_every_item_has_the_same_chance_to_stay(seed):
     size, n, rounds = 10, 50, 400

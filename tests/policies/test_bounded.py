@@ -127,7 +127,7 @@ def test_a_bound_that_nobody_reaches_changes_nothing():
     assert np.array_equal(free.finish, bounded.finish)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(5, 300), st.integers(1, 40), st.integers(0, 99))
 def test_every_request_is_served_under_every_bound(threshold, quantum, seed):
     lengths = synthetic(60, "uniform:1:80", "exp:60", seed)

@@ -49,7 +49,7 @@ def serve(policy, workload, kind=Watched, seats=SEATS):
 sizes = st.tuples(st.integers(1, PROMPT), st.integers(1, ANSWER), st.sampled_from("ab"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(sizes, min_size=10, max_size=50),
     st.sampled_from([1, 60, 300]),

@@ -42,7 +42,7 @@ def serve(seed, blocks, seats):
     return Watched(workload, make_policy("ltr"), predictor, CPU, setup, seed).run()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 999), st.integers(30, 60), st.sampled_from([3, 6]))
 def test_memory_is_taken_from_the_worst_score(seed, blocks, seats):
     serve(seed, blocks, seats)

@@ -124,7 +124,7 @@ def test_a_group_without_width_is_refused(spec):
 
 
 @pytest.mark.parametrize("spec", ["magnus", "magnus+bound:500", "magnus+slice:64"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000))
 def test_it_serves_a_simulated_burst_and_beats_the_order_of_arrival(spec, seed):
     """One seat, lengths spread widely: mean response time as in any other HRRN queue."""

@@ -1,9 +1,13 @@
-"""What a replica hands on to its engine."""
+"""What a replica hands on to its engine, and what it says of it."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lengthwise.clients import TENANT_HINT
-from lengthwise.ray.replica import _params
+from lengthwise.ray.replica import Replica, _params
 from lengthwise.vllm.arrivals import PREDICTED_HINT
 
 pytest.importorskip("vllm")
@@ -17,3 +21,28 @@ def test_tenant_and_prediction_reach_the_scheduler() -> None:
 
 def test_who_says_nothing_has_no_hints() -> None:
     assert _params({"max_tokens": 9}).extra_args is None
+
+
+def replica(held: dict[str, int], ids: dict[str, list[str]], left: dict[str, float]) -> Any:
+    """A replica between two steps, with vLLM's ids of its requests and their probe's word."""
+    it: Any = Replica.__new__(Replica)
+    it._held, it._steps = held, [0.25, 0.75]
+    core = SimpleNamespace(scheduler=SimpleNamespace(remaining=lambda id: left.get(id, math.nan)))
+    it._engine = SimpleNamespace(
+        engine_core=SimpleNamespace(engine_core=core),
+        output_processor=SimpleNamespace(external_req_ids=ids),
+    )
+    return it
+
+
+def test_the_load_names_requests_as_their_client_does_and_leaves_out_who_is_not_predicted() -> None:
+    ids = {"a": ["a-1f0c22d9"], "b": ["b-77aa01be"]}
+    load = replica({"a": 4, "b": 0, "c": 0}, ids, {"a-1f0c22d9": 30.5, "a": 1.0})._load()
+    assert (load["held"], load["left"]) == ({"a": 4, "b": 0, "c": 0}, {"a": 30.5})
+    assert load["pace"] == 0.5
+
+
+def test_a_request_of_several_samples_has_left_what_the_longest_has() -> None:
+    ids = {"a": ["0_a-1f0c22d9", "1_a-1f0c22d9", "2_a-1f0c22d9"]}
+    left = {"0_a-1f0c22d9": 5.0, "1_a-1f0c22d9": 30.5}
+    assert replica({"a": 9}, ids, left)._load()["left"] == {"a": 30.5}

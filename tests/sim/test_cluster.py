@@ -50,7 +50,7 @@ def serve(
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, *MOVING])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 1000),
     rate=st.floats(0.5, 8.0),
@@ -97,7 +97,7 @@ def test_the_router_predicts_each_request_once(router: str) -> None:
     assert outcome.predictions == (100 if ROUTERS[router].predicts else 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 100),
     router=st.sampled_from(sorted(ROUTERS)),
@@ -120,7 +120,7 @@ def test_a_death_loses_only_what_had_begun_to_stream(
 
 
 @pytest.mark.parametrize("policy", MOVING)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 100),
     router=st.sampled_from(sorted(ROUTERS)),

@@ -131,7 +131,7 @@ def made(rows: list[Any]) -> Workload:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(requests, policies, st.sampled_from([1, 3, 8]), st.sampled_from([8.0, 0.0]))
 def test_skipping_ahead_decides_as_stepping_does(
     rows: Any, policy: Any, seats: int, margin: float
@@ -145,7 +145,7 @@ def test_skipping_ahead_decides_as_stepping_does(
     assert (fast.steps, fast.pauses) == (slow.steps, slow.pauses)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     requests,
     policies,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
@@ -212,7 +212,6 @@ def test_a_bad_spec_says_what_is_wrong(spec, message):
         make_predictor(spec)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["none", "oracle", "constant", "constant:3", "lognormal:2", "exponential"]),
     st.lists(st.integers(1, 10**6), min_size=1, max_size=9),
@@ -292,7 +291,6 @@ def test_only_the_requests_asked_for_move_on():
     assert again[1] != start[1]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 99), st.lists(st.integers(1, 3000), min_size=1, max_size=9))
 def test_refined_predictions_are_at_least_a_token_and_decided_by_the_seed(seed, true):
     def run():
@@ -377,7 +375,6 @@ buckets = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.integers(1, 10**6), buckets, max_size=5), buckets)
 def test_a_saved_model_is_the_one_loaded(tmp_path_factory, rest, first):
     ages = (0, *sorted(rest))

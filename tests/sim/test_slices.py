@@ -68,7 +68,7 @@ def test_without_caching_a_slice_costs_its_context_again() -> None:
     assert outcome.finish[0] == pytest.approx(100 + prefills + 0.01 * 97)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 200),

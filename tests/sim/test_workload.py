@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
@@ -82,7 +82,6 @@ def test_a_burst_has_no_rate():
     assert math.isnan(found.cv)
 
 
-@settings(deadline=None)
 @given(timed, st.floats(0.01, 100.0))
 def test_scaling_sets_the_rate_and_keeps_the_pattern(found, rate):
     scaled = found.scaled_to(rate)
@@ -101,7 +100,6 @@ def test_a_rate_must_be_positive(rate):
         workload([0, 1]).scaled_to(rate)
 
 
-@settings(deadline=None)
 @given(timed, st.data())
 def test_the_head_is_the_first_requests(found, data):
     n = data.draw(st.integers(1, len(found)))
@@ -124,7 +122,6 @@ def test_arrivals_have_the_rate_and_cv_asked_for(process, cv):
     assert found.prompt.tolist() == requests(20_000).prompt.tolist()
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["poisson", "gamma"]), st.integers(0, 2**32), st.integers(1, 9))
 def test_the_seed_decides_the_arrivals(process, seed, n):
     once, again, other = (

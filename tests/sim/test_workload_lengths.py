@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
@@ -49,7 +49,6 @@ def test_both_ends_of_uniform_are_drawn():
 positive = st.floats(0.01, 1e4).map(str)
 
 
-@settings(deadline=None)
 @given(
     st.one_of(
         st.builds("exp:{}".format, positive),
@@ -92,7 +91,6 @@ def test_synthetic_requests_follow_both_laws_independently():
     assert found.arrival[-1] == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.integers(1, 99)] * 2), min_size=1, max_size=9), st.integers(1, 40))
 def test_resampling_keeps_records_whole(pairs, n):
     prompt, output = zip(*pairs, strict=True)

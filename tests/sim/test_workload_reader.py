@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
@@ -212,7 +212,6 @@ def test_a_damaged_archive_is_named(tmp_path):
 rows = st.tuples(st.floats(0, 1e6), st.integers(1, 10**6), st.integers(1, 10**6))
 
 
-@settings(deadline=None)
 @given(st.lists(rows, min_size=1, max_size=8).map(sorted), st.booleans())
 def test_what_was_written_is_read(tmp_path_factory, given, as_json):
     folder = tmp_path_factory.mktemp("trace")

@@ -6,7 +6,7 @@ import pytest
 from lengthwise.errors import UserError
 from lengthwise.slices.client import AsyncFront, Front, check, refuse
 from lengthwise.slices.piece import Slice
-from lengthwise.slices.stitch import Stitcher
+from lengthwise.slices.stitch import _WHOLE, Stitcher
 
 
 def request(id_):
@@ -16,7 +16,9 @@ def request(id_):
         prompt_embeds=None,
         mm_features=[],
         resumable=False,
-        sampling_params=SimpleNamespace(max_tokens=10, extra_args=None, prompt_logprobs=None),
+        sampling_params=SimpleNamespace(
+            max_tokens=10, extra_args=None, prompt_logprobs=None, **dict.fromkeys(_WHOLE)
+        ),
     )
 
 

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.slices.piece import KEY, Slice
-from lengthwise.slices.stitch import Stitcher
+from lengthwise.slices.stitch import _WHOLE, Stitcher
 
 
 def request(id_="a", prompt=10, max_tokens=100, **params):
     given_params = {"max_tokens": max_tokens, "extra_args": None, "prompt_logprobs": None}
+    given_params |= dict.fromkeys(_WHOLE)
     return SimpleNamespace(
         request_id=id_,
         prompt_token_ids=list(range(prompt)),

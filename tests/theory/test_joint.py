@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -68,7 +68,6 @@ def test_outstanding_with_perfect_predictions_is_the_formula_for_exp(c):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
-@settings(deadline=None)
 @given(PAIRS, st.floats(0.001, 200.0) | st.sampled_from([0.5, 1.0, 3.0]), st.floats(0.0, 1.0))
 def test_a_sample_sums_its_definitions(pairs, r, c):
     x, y = np.array(pairs).T

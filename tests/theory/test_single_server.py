@@ -81,7 +81,7 @@ JOBS = st.lists(
 POLICIES = [policies.FCFS(), SJF(), SPRPT(), PreemptiveSJF(), *map(Trail, (0.0, 0.3, 0.8, 1.0))]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(JOBS, st.sampled_from(POLICIES))
 def test_events_and_ticks_agree(jobs, policy):
     gaps, sizes, predictions = zip(*jobs, strict=True)

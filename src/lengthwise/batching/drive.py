@@ -192,8 +192,10 @@ class _Run:
             return
         arrival = self._coming[-1].arrival if self._coming else math.inf
         end = self._running[0][0] if self._running else math.inf
-        moment = min(arrival, end, self._system.wake(self._now))
-        if not math.isfinite(moment):
+        wake = self._system.wake(self._now)
+        moment = min(arrival, end, wake)
+        # What it would do then it could have done just now: time would stand still for ever.
+        if not math.isfinite(moment) or wake <= self._now:
             raise UserError(f"{self._system.name} leaves {self._left} requests unserved")
         self._now = max(self._now, moment)
         while self._running and self._running[0][0] <= self._now:

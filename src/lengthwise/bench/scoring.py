@@ -110,9 +110,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     }
     load = _load(engine, args)
     try:
-        while not own.stats().get("up", True):
-            own.ready()
-            time.sleep(0.1)
+        _until_up(own)
         order = list(ways.values())
         for number in range(args.rounds + 1):
             for way in order:
@@ -121,6 +119,19 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
         return {name: way.figures() for name, way in ways.items()}
     finally:
         own.close()
+
+
+def _until_up(own: ArrivalPredictor) -> None:
+    """Wait for the prediction process.
+
+    Raises:
+        UserError: if it does not come up however often it is started.
+    """
+    while not own.stats()["up"]:
+        if own.stats()["given_up"]:
+            raise UserError("the prediction process does not start: see the lines above")
+        own.ready()
+        time.sleep(0.1)
 
 
 def _load(engine: Any, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 SLICE_S = 1.5
 """Length of a turn: many steps, yet short against the machine's drift."""
@@ -24,23 +24,24 @@ class Clock:
 
     Args:
         turns: whether a parent process hands out turns (by :func:`take_turns`).
+        clock: the machine's seconds.
     """
 
-    def __init__(self, turns: bool) -> None:
-        self._turns = turns
+    def __init__(self, turns: bool, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._turns, self._clock = turns, clock
         self._behind = 0.0
-        self._start = self._taken = time.perf_counter()
+        self._start = self._taken = self._clock()
 
     def start(self) -> None:
         """Wait for the first turn; time 0 is now."""
         if self._turns:
             print(_GIVE, end="", flush=True)
             sys.stdin.readline()
-        self._start = self._taken = time.perf_counter()
+        self._start = self._taken = self._clock()
 
     def now(self) -> float:
         """Seconds of this run."""
-        return time.perf_counter() - self._start + self._behind
+        return self._clock() - self._start + self._behind
 
     def skip_to(self, moment: float) -> None:
         """Nothing is to be done before that moment: go there at once."""
@@ -48,12 +49,12 @@ class Clock:
 
     def pause(self) -> None:
         """Between two steps: if the slice is used up, let the others have theirs."""
-        if not self._turns or time.perf_counter() - self._taken < SLICE_S:
+        if not self._turns or self._clock() - self._taken < SLICE_S:
             return
-        stopped = time.perf_counter()
+        stopped = self._clock()
         print(_GIVE, end="", flush=True)
         sys.stdin.readline()
-        self._taken = time.perf_counter()
+        self._taken = self._clock()
         self._behind -= self._taken - stopped
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -105,14 +104,13 @@ def _warm_up(engine: Any) -> None:
     from vllm import SamplingParams
 
     scheduler: Any = engine.engine_core.engine_core.scheduler
-    predictions: Callable[[], dict[str, float]] = getattr(scheduler, "prediction_stats", dict)
     end = time.monotonic() + _LOADING_S
     for i in count():
         params = SamplingParams(temperature=0, max_tokens=4)
         engine.add_request(f"warm-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
         while engine.has_unfinished_requests():
             engine.step()
-        if i and (predictions().get("scored", 1) or time.monotonic() > end):
+        if i and (scheduler.prediction_stats().get("scored", 1) or time.monotonic() > end):
             break
     engine.reset_prefix_cache()
     COSTS.reset()

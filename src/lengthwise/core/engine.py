@@ -64,4 +64,8 @@ class Engine(Protocol[R]):
         """Blocks for all tokens the request has, and one more."""
 
     def evict(self, request: R) -> None:
-        """Discard its KV cache and let it wait; calls :meth:`Seats.forget`."""
+        """Discard the KV cache of a request and let it wait.
+
+        The seating has taken its seat or its pause by now. An engine that evicts a paused
+        request of its own accord calls :meth:`Seats.forget` first.
+        """

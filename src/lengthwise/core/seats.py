@@ -108,7 +108,7 @@ class Seats(Generic[R]):
         self.forget(request)
 
     def forget(self, request: R) -> None:
-        """The request is not paused any more: it was evicted, or is gone."""
+        """The request is not paused any more: the engine itself evicted it, or it is gone."""
         for i, paused in enumerate(self.paused):
             if paused is request:
                 del self.paused[i], self._paused_keys[i]
@@ -308,4 +308,5 @@ class Seats(Generic[R]):
             for request in engine.running
         )
         while self.paused and engine.free_blocks() < promised + growth:
-            engine.evict(self.paused[-1])
+            self._paused_keys.pop()
+            engine.evict(self.paused.pop())

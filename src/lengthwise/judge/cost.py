@@ -14,19 +14,25 @@ from lengthwise.judge.court import pick
 from lengthwise.predictors.shape import LengthPredictor
 
 Predict = Callable[[Answers], Lengths]
+Clock = Callable[[], float]
+"""Seconds."""
 
 REPEATS = 50
 BATCH = 16
 """Requests that decode together."""
 
 
-def ms_per_request(predictor: LengthPredictor, answers: Answers) -> float:
+def ms_per_request(
+    predictor: LengthPredictor, answers: Answers, clock: Clock = time.perf_counter
+) -> float:
     """Median of the first word on one request alone, its mean read out."""
     ones = [opening(answers, [number], 1) for number in range(min(REPEATS, len(answers)))]
-    return _median_ms(predictor.first, ones)
+    return _median_ms(predictor.first, ones, clock)
 
 
-def ms_per_token(predictor: LengthPredictor, answers: Answers) -> float | None:
+def ms_per_token(
+    predictor: LengthPredictor, answers: Answers, clock: Clock = time.perf_counter
+) -> float | None:
     """Predicting again, a token and request, in batches of 16; None for what speaks once.
 
     A refinement takes two positions, so the probe reads 32 rows instead of 16: an upper
@@ -36,7 +42,7 @@ def ms_per_token(predictor: LengthPredictor, answers: Answers) -> float | None:
     if predictor.reads != "states" or not several:
         return None
     batch = opening(answers, list(islice(cycle(several), BATCH)), 2)
-    return _median_ms(predictor.remaining, [batch]) / BATCH
+    return _median_ms(predictor.remaining, [batch], clock) / BATCH
 
 
 def opening(answers: Answers, numbers: list[int], most: int) -> Answers:
@@ -52,11 +58,11 @@ def opening(answers: Answers, numbers: list[int], most: int) -> Answers:
     return found
 
 
-def _median_ms(predict: Predict, inputs: Sequence[Answers]) -> float:
+def _median_ms(predict: Predict, inputs: Sequence[Answers], clock: Clock) -> float:
     """Of 50 calls on the inputs in turn; three more warm up."""
     seconds = []
     for each in islice(cycle(inputs), REPEATS + 3):
-        start = time.perf_counter()
+        start = clock()
         predict(each).mean()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
     return float(1000.0 * np.median(seconds[3:]))

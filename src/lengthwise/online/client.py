@@ -44,7 +44,7 @@ class Client:
         begin: starts a process and says what it serves.
         learning: whether finished requests are of interest.
         timeout: seconds.
-        clock: seconds.
+        clock: seconds, by which silence counts.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Client:
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._begin, self._learning, self._timeout, self._clock = begin, learning, timeout, clock
+        self._begin, self._learning, self._timeout = begin, learning, timeout
+        self.clock = clock
         self._waiting: dict[str, Asked] = {}
         self._sent: set[str] = set()
         self._said: dict[str, float] = {}
@@ -118,7 +119,8 @@ class Client:
     def stats(self) -> dict[str, float]:
         """Counters of scoring, its ``seconds`` included, and of learning as of its last note."""
         names = ("up", "scored", "dropped", "failed", "unlearned", "restarts", "seconds")
-        return {name: getattr(self, name) for name in names} | asdict(self._counters)
+        found = {name: getattr(self, name) for name in names} | asdict(self._counters)
+        return found | {"given_up": self.child is None}
 
     def close(self) -> None:
         """End the process."""
@@ -129,18 +131,18 @@ class Client:
 
     def _start(self) -> None:
         self.child = self._begin()
-        self.up, self._heard = False, self._clock()
+        self.up, self._heard = False, self.clock()
 
     def _send(self, asked: Asked) -> None:
         assert self.child is not None
         if not self._sent:
             # It had nothing to do, so its silence counts from now on.
-            self._heard = self._clock()
+            self._heard = self.clock()
         self._sent.add(asked.id)
         self.child.send(asked)
 
     def _hear(self, message: ToEngine) -> list[tuple[str, float]]:
-        self._heard = self._clock()
+        self._heard = self.clock()
         self.up = True
         if isinstance(message, Scored):
             return self._take(message)
@@ -169,7 +171,7 @@ class Client:
     def _watch(self) -> None:
         """Give up on a process that ended or is stuck."""
         assert self.child is not None
-        silent = self._clock() - self._heard
+        silent = self.clock() - self._heard
         if self.child.ended is not None:
             self._lose(self.child.ended)
         elif silent > (self._timeout if self.up else START_S) and (self._sent or not self.up):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import Any
 
 from lengthwise.clients import TENANT_HINT
@@ -52,6 +53,7 @@ class Replica:
         self._wake, self._ready = threading.Event(), threading.Event()
         self._steps: deque[float] = deque(maxlen=_PACE_STEPS)
         self._held: dict[str, int] = {}
+        self._asked: deque[Future[dict[str, Any]]] = deque()
         self._dead = ""
         threading.Thread(target=self._run, name="engine", daemon=True).start()
         self._ready.wait()
@@ -82,14 +84,14 @@ class Replica:
             if finish is None:
                 self._put(id, None)
 
-    def record_routing_stats(self) -> dict[str, Any]:
-        """The load, for routers: Ray Serve asks for it every so often."""
-        held = dict(self._held)
-        views = getattr(self._engine.engine_core.engine_core.scheduler, "_views", {})
-        left = {id: views[id].remaining for id in held if id in views and views[id].probed}
-        steps = list(self._steps)
-        pace = sum(steps) / len(steps) if steps else math.nan
-        return {"at": time.time(), "held": held, "left": left, "pace": pace}
+    async def record_routing_stats(self) -> dict[str, Any]:
+        """The load between two steps, for routers: Ray Serve asks for it every so often."""
+        asked: Future[dict[str, Any]] = Future()
+        self._asked.append(asked)
+        self._wake.set()
+        # Not earlier: an engine that stops answers only what was asked by then.
+        self.check_health()
+        return await asyncio.wrap_future(asked)
 
     def pid(self) -> int:
         """The process, for tests that kill it."""
@@ -119,10 +121,14 @@ class Replica:
             self._ready.set()
             for id in list(self._outputs):
                 self._send(id, RuntimeError(self._dead))
+            while self._asked:
+                self._asked.popleft().set_exception(RuntimeError(self._dead))
 
     def _serve(self) -> None:
         while True:
             self._take()
+            while self._asked:
+                self._asked.popleft().set_result(self._load())
             if not self._engine.has_unfinished_requests():
                 self._steps.clear()
                 self._wake.wait()
@@ -159,6 +165,26 @@ class Replica:
             chunk = {"text": new.text, "ids": list(new.token_ids), "finish": new.finish_reason}
             self._send(id, chunk)
 
+    def _load(self) -> dict[str, Any]:
+        """What :class:`lengthwise.routing.Report` says of this moment."""
+        left = {id: self._left(id) for id in self._held}
+        return {
+            "at": time.time(),
+            "held": dict(self._held),
+            "left": {id: tokens for id, tokens in left.items() if not math.isnan(tokens)},
+            "pace": sum(self._steps) / len(self._steps) if self._steps else math.nan,
+        }
+
+    def _left(self, id: str) -> float:
+        """Tokens still to come as the scheduler's probe predicts them; NaN before it has.
+
+        vLLM schedules a request under ids of its own, one for each of its n samples. The
+        request lasts as long as the longest of those that are predicted.
+        """
+        scheduler = self._engine.engine_core.engine_core.scheduler
+        known = map(scheduler.remaining, self._engine.output_processor.external_req_ids.get(id, ()))
+        return max((tokens for tokens in known if not math.isnan(tokens)), default=math.nan)
+
     def _send(self, id: str, output: Any) -> None:
         queue = self._outputs.get(id)
         if queue is not None and self._loop is not None:
@@ -188,5 +214,4 @@ def _context() -> Any:
 
 
 def _rank() -> int:
-    rank = _context().rank
-    return int(getattr(rank, "rank", rank) or 0)
+    return int(_context().rank.rank)

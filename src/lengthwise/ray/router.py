@@ -16,6 +16,7 @@ from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
 from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
+from lengthwise.routing.instance import Instance
 
 _PREFILL, _DECODE = 0.024, 0.02
 """By what share one more prompt token, and one more request, lengthen a step: measured with the
@@ -156,17 +157,24 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
             self.fleet.take_back(id, time.time())
 
     def describe(self) -> dict[str, Any]:
-        """What it knows, for people and tests: loads by replica, and predictions made."""
-        loads = {
-            getattr(key, "unique_id", key): each.in_flight
-            for key, each in list(self.fleet.instances.items())
-        }
+        """What it knows, for people and tests: loads by replica, and predictions made.
+
+        ``told``: lengths of requests in flight, in tokens, as their replicas predict them.
+        """
+        instances: dict[ReplicaID, Instance] = dict(self.fleet.instances)
+        loads = {key.unique_id: each.in_flight for key, each in instances.items()}
+        flights = [flight for each in instances.values() for flight in list(each.flights.values())]
         return {
             "router": self._router.name,
             "predictions": self.fleet.predictions,
             "resubmitted": self.fleet.resubmitted,
             "dispatched": dict(self._dispatched),
             "in_flight": loads,
+            "told": {
+                flight.id: flight.generated + flight.told
+                for flight in flights
+                if not math.isnan(flight.told)
+            },
         }
 
     def streams(self, id: str, generated: int) -> None:

@@ -176,8 +176,8 @@ class Instance:
             flight.generated, flight.seen = generated, report.at
             flight.streaming = generated > 0
             flight.left = math.nan
-        # Where tokens are seen as they stream, a report is always a little behind them.
-        since = max(flight.generated - generated, 0)
+        # Tokens seen as they stream may be ahead of the report, or still on their way.
+        since = flight.generated - generated
         flight.told = report.left.get(flight.id, math.nan) - since
 
     def work(self, now: float) -> float:

@@ -267,7 +267,6 @@ class Simulator:
         """Memory is taken from a job; it waits."""
         if job.seated:
             self._stand_up(job)
-        self._seating.forget(job)
         self._evictions += 1
         self._free += job.held
         job.view.preemptions += 1
@@ -507,7 +506,9 @@ class Simulator:
         if not paused and self._policy.preemptive:
             # As the seating leaves it before every step in which memory is short.
             self.running.sort(key=lambda job: self._policy.key(self.view(job)))
-        self.evict(paused[-1] if paused else self.running.pop())
+        victim = paused[-1] if paused else self.running.pop()
+        self._seating.forget(victim)
+        self.evict(victim)
 
     def _sample(self, job: Job) -> None:
         """A prompt is done: its first token, or its next after an eviction."""

@@ -25,7 +25,8 @@ class Slice:
     @classmethod
     def of(cls, params: Any) -> Slice | None:
         """The slice that sampling parameters describe; None for a whole request."""
-        facts = (getattr(params, "extra_args", None) or {}).get(KEY)
+        # vLLM's pooling requests have no sampling parameters.
+        facts = None if params is None else (params.extra_args or {}).get(KEY)
         # A client's own extra arguments have strings, numbers and lists only.
         return cls(**facts) if isinstance(facts, dict) else None
 

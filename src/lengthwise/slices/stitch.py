@@ -134,12 +134,12 @@ def _obstacle(request: Any) -> str | None:
         return "multi-modal inputs"
     if request.resumable:
         return "streaming input"
-    return next((name for name in _WHOLE if getattr(params, name, None)), None)
+    return next((name for name in _WHOLE if getattr(params, name)), None)
 
 
 def _without_facts(request: Any) -> Any:
     """The request, without what a client might have put where slices keep their facts."""
-    given = getattr(request.sampling_params, "extra_args", None)
-    if given and KEY in given:
-        request.sampling_params.extra_args = {k: v for k, v in given.items() if k != KEY}
+    params = request.sampling_params
+    if params is not None and params.extra_args and KEY in params.extra_args:
+        params.extra_args = {k: v for k, v in params.extra_args.items() if k != KEY}
     return request

@@ -173,6 +173,15 @@ class Scheduler(StockScheduler):
         """Counters of the predictions of new requests, and of learning while serving."""
         return self._arrivals.stats()
 
+    def remaining(self, request_id: str) -> float:
+        """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
+        view, request = self._views.get(request_id), self.requests.get(request_id)
+        if view is None or not view.probed:
+            return math.nan
+        if request is not None:
+            view.generated = request.num_output_tokens
+        return view.remaining
+
     def shutdown(self) -> None:
         """The end; a prediction process ends too."""
         self._arrivals.close()

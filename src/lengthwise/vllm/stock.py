@@ -39,6 +39,10 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
             self._trace.write(json.dumps(self._decisions(output)) + "\n")
         return output
 
+    def prediction_stats(self) -> dict[str, float]:
+        """Counters of predictions: stock makes none."""
+        return {}
+
     def _decisions(self, output: Any) -> dict[str, Any]:
         return {
             "step": COSTS.steps,
