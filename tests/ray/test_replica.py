@@ -4,7 +4,7 @@ import pytest
 
 from lengthwise.clients import TENANT_HINT
 from lengthwise.ray.replica import _params
-from lengthwise.vllm.arrivals import PREDICTED_HINT
+from lengthwise.vllm.hints import PREDICTED_HINT
 
 pytest.importorskip("vllm")
 

@@ -24,8 +24,9 @@ from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.vllm.arrivals import ORACLE_HINT
+from lengthwise.vllm.arrivals import OraclePredictor
 from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.hints import ORACLE_HINT
 from lengthwise.vllm.settings import Settings
 
 _LOADING_S = 120.0
@@ -66,6 +67,7 @@ def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
     Raises:
         UserError: if the engine cannot be built as asked.
     """
+    OraclePredictor.allowed = True
     engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
     _warm_up(engine)
     scheduler = engine.engine_core.engine_core.scheduler

@@ -8,6 +8,7 @@ from typing import Any
 
 from lengthwise.errors import UserError
 from lengthwise.slices.stitch import Stitcher
+from lengthwise.vllm.arrivals import check_policy
 from lengthwise.vllm.settings import KEY, Settings
 
 _FACTORIES = ("make_client", "make_async_mp_client")
@@ -30,6 +31,10 @@ def install() -> None:
 def _wrapped(factory: Any) -> Any:
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Any:
+        for given in (*args, *kwargs.values()):
+            if KEY in (getattr(given, "additional_config", None) or {}):
+                # Here, because what the scheduler refuses comes after the model has loaded.
+                check_policy(Settings.read(given.additional_config))
         client = factory(*args, **kwargs)
         attach(client)
         return client
