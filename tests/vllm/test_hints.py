@@ -7,6 +7,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from lengthwise.vllm.hints import (
     TEMPLATE_HINT,
     Hints,
     Ignored,
+    fit_to_travel,
 )
 
 MOST = 50
@@ -70,6 +72,24 @@ def test_whatever_a_client_says_the_scheduler_gets_values_within_their_limits(
     assert type(hints.priority) is int
     assert hints.priority in WHOLE
     hash(hints)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), values), values)
+def test_hints_that_travel_are_read_as_those_that_were_sent(
+    said: dict[str, Any], priority: Any
+) -> None:
+    sent = request(priority, **said)
+    expected, before = Hints.of(sent, Ignored()), sent.sampling_params
+    it = fit_to_travel(sent)
+    msgspec.msgpack.encode((it.sampling_params.extra_args, it.priority))
+    if all(abs(each) in WHOLE for each in said.values() if isinstance(each, int)):
+        assert Hints.of(it, Ignored()) == expected
+    assert before.extra_args == (said or None), "the client's own parameters stay as they are"
+
+
+def test_half_a_character_travels_as_a_question_mark() -> None:
+    it = fit_to_travel(request(**{TENANT_HINT: "a\ud800", "other": "\ud800"}))
+    assert it.sampling_params.extra_args == {TENANT_HINT: "a?", "other": "\ud800"}
 
 
 @given(facts | values)

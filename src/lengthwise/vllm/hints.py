@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -10,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lengthwise.clients import TENANT_HINT, WHOLE, is_whole, name_of, shown
+from lengthwise.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of, shown
+from lengthwise.slices.piece import KEY as SLICE
 from lengthwise.slices.piece import max_tokens
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -26,6 +28,8 @@ TEMPLATE_HINT = "template"
 
 DEADLINE_HINT = "deadline"
 """Key in a request's ``extra_args``: its latest useful finish time in seconds."""
+
+_KEYS = (TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, ORACLE_HINT, DEADLINE_HINT, SLICE)
 
 _QUIET_S = 60.0
 """Seconds between two lines of the log about hints that were ignored."""
@@ -109,6 +113,28 @@ class Hints:
             read(DEADLINE_HINT, "a number of seconds", _seconds),
             _priority(request.priority, ignored),
         )
+
+
+def fit_to_travel(request: Any) -> Any:
+    """A client's request with hints that vLLM can send to its engine core.
+
+    Texts are cut, and get a question mark where JSON had half a character, which no encoding
+    knows; what is neither a text nor a number becomes an empty list, for the engine to count.
+    """
+    if not is_whole(request.priority):
+        request.priority = 0
+    given = getattr(request.sampling_params, "extra_args", None)
+    if isinstance(given, Mapping) and not given.keys().isdisjoint(_KEYS):
+        request.sampling_params = copy.copy(request.sampling_params)
+        fit = {key: _fit(given[key]) for key in _KEYS if key in given}
+        request.sampling_params.extra_args = {**given, **fit}
+    return request
+
+
+def _fit(said: Any) -> Any:
+    if isinstance(said, str):
+        return said[:LONGEST_NAME].encode(errors="replace").decode()
+    return said if is_whole(said) or isinstance(said, float | bool | None) else []
 
 
 def _tokens(said: Any, most: int) -> float:
