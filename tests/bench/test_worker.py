@@ -2,7 +2,7 @@ import pytest
 
 from lengthwise.bench.worker import Run, _hints
 from lengthwise.clients import TENANT_HINT
-from lengthwise.vllm.arrivals import ORACLE_HINT
+from lengthwise.vllm.hints import ORACLE_HINT
 
 
 def run(policy):

@@ -161,6 +161,57 @@ def test_an_aborted_waiting_request_leaves_nothing_behind():
     assert not any(fair.counters.values())
 
 
+def pass_by(fair, i, tenant, generated=3):
+    """One request of the tenant, from arrival to its end."""
+    it = request(str(i), tenant)
+    fair.enters(it)
+    fair.observe(0.0, [])
+    fair.exits(it)
+    it.started, it.generated = True, generated
+    fair.leave(it)
+
+
+def test_tenants_without_requests_are_forgotten_however_many_names_there_were():
+    fair = make_policy("fcfs+fair")
+    there = request("-1", "stays")
+    fair.enters(there)
+    for i in range(5_000):
+        pass_by(fair, i, f"tenant {i}")
+    # Some enter and leave between two looks.
+    for i in range(5_000, 10_000):
+        it = request(str(i), f"tenant {i}")
+        fair.enters(it)
+        fair.leave(it)
+    fair.observe(1.0, [there])
+    assert len(fair.counters) <= 1100
+    assert len(fair._absent) <= 1100
+    assert list(fair._present) == list(fair._waiting) == ["stays"]
+    assert list(fair._charged) == ["-1"]
+    assert not fair._back
+
+
+def test_a_tenant_is_charged_for_what_it_had_before_a_pause():
+    fair = make_policy("fcfs+fair")
+    pass_by(fair, 0, "a", generated=50)
+    before = fair.counters["a"]
+    for i in range(1, 900):
+        pass_by(fair, i, f"tenant {i}")
+    fair.enters(request("1000", "a"))
+    fair.observe(1.0, [])
+    assert fair.counters["a"] >= before > 0
+
+
+def test_many_tenants_that_come_back_at_once_are_lifted_to_who_waits():
+    fair = make_policy("fcfs+fair:1")
+    pass_by(fair, 0, "busy", generated=100)
+    fair.enters(request("1", "busy"))
+    fair.observe(0.0, [])
+    for i in range(2, 3000):
+        fair.enters(request(str(i), f"tenant {i}"))
+    fair.observe(1.0, [])
+    assert set(fair.counters.values()) == {fair.counters["busy"]}
+
+
 @pytest.mark.parametrize("spec", ["fair:0", "fair:-3", "fair:9:-1", "fair:x", "fair:1:2:3:4"])
 def test_bad_arguments_are_one_line(spec):
     with pytest.raises(UserError, match="fair"):

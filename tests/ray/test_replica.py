@@ -8,7 +8,7 @@ import pytest
 
 from lengthwise.clients import TENANT_HINT
 from lengthwise.ray.replica import Replica, _params
-from lengthwise.vllm.arrivals import PREDICTED_HINT
+from lengthwise.vllm.hints import PREDICTED_HINT
 
 pytest.importorskip("vllm")
 

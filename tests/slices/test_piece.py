@@ -36,7 +36,10 @@ def test_a_slices_facts_travel_beside_what_the_client_gave():
 
 
 def test_a_whole_request_is_no_slice():
-    for given_args in (None, {}, {"tenant": "a"}, {KEY: "a"}, {KEY: [1, 2]}):
+    nearly = [{"generated": [1]}, {"generated": 1, "max_tokens": 2}, {"a": 1, "max_tokens": 2}]
+    nearly.append({"generated": [1], "max_tokens": True})
+    hints = [None, {}, {"tenant": "a"}, *({KEY: each} for each in ("a", [1, 2], *nearly))]
+    for given_args in hints:
         assert Slice.of(SimpleNamespace(extra_args=given_args)) is None
     assert Slice.of(None) is None
 
@@ -46,3 +49,15 @@ def test_the_clients_max_tokens_is_known_inside_a_slice():
     piece = SimpleNamespace(max_tokens=20, sampling_params=SimpleNamespace(extra_args=facts))
     whole = SimpleNamespace(max_tokens=20, sampling_params=SimpleNamespace(extra_args=None))
     assert (max_tokens(piece), max_tokens(whole)) == (90, 20)
+
+
+def test_a_slice_fits_its_request_only_if_an_earlier_slice_can_have_left_it():
+    whole = SimpleNamespace(max_tokens=20, num_prompt_tokens=10)
+    ok = {"vocabulary": 100, "longest": 50}
+    assert Slice([], 90).fits(whole, **ok)
+    assert Slice([0, 99], 20).fits(whole, **ok)
+    assert not Slice([5] * 20, 90).fits(whole, **ok), "the slice would have no token left"
+    assert not Slice([5], 19).fits(whole, **ok), "a slice's limit is part of its request's"
+    assert not Slice([5] * 19, 90).fits(whole, vocabulary=100, longest=29)
+    for token in (-1, 100, 10**30, True, 1.5, "a", None, [1]):
+        assert not Slice([5, token], 90).fits(whole, **ok)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lengthwise.errors import UserError
-from lengthwise.slices.piece import KEY
+from lengthwise.slices.piece import KEY, Slice
 from lengthwise.slices.resume import check_draws, resume, returns, skip_draws
 
 
@@ -37,14 +37,14 @@ class Request:
 
 def test_a_later_slice_comes_to_the_scheduler_as_a_preempted_request():
     it = Request([5, 6, 7])
-    resume(it)
+    resume(it, Slice.of(it.sampling_params))
     assert (it.output, it.num_preemptions, it.prefill_stats) == ([5, 6, 7], 1, None)
 
 
 def test_a_first_slice_comes_as_a_new_one():
     it = Request([])
     stats = it.prefill_stats
-    resume(it)
+    resume(it, Slice.of(it.sampling_params))
     assert (it.output, it.num_preemptions, it.prefill_stats) == ([], 0, stats)
 
 

@@ -1,11 +1,23 @@
-"""Predictions that a router made already."""
+"""Predictions that a router made already, and true lengths that only a bench may tell."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-from lengthwise.vllm.arrivals import PREDICTED_HINT, ArrivalPredictor, HandedOnPredictor
+import pytest
+
+from lengthwise.errors import UserError
+from lengthwise.slices.client import _wrapped
+from lengthwise.vllm.arrivals import (
+    ArrivalPredictor,
+    HandedOnPredictor,
+    OraclePredictor,
+    check_policy,
+    make_arrival_predictor,
+)
+from lengthwise.vllm.hints import Hints
+from lengthwise.vllm.settings import Settings
 
 
 class Own(ArrivalPredictor):
@@ -15,7 +27,7 @@ class Own(ArrivalPredictor):
         self.asked: list[str] = []
         self.gone: list[str] = []
 
-    def submit(self, request: Any) -> bool:
+    def submit(self, request: Any, hints: Hints) -> bool:
         self.asked.append(request.request_id)
         return True
 
@@ -26,14 +38,14 @@ class Own(ArrivalPredictor):
         self.gone.append(request.request_id)
 
 
-def request(id: str, **hints: float) -> Any:
-    return SimpleNamespace(request_id=id, sampling_params=SimpleNamespace(extra_args=hints or None))
+def request(id: str) -> Any:
+    return SimpleNamespace(request_id=id)
 
 
 def test_what_a_router_predicted_is_not_predicted_again() -> None:
     own = Own()
     handed = HandedOnPredictor(own)
-    assert handed.submit(request("a", **{PREDICTED_HINT: 30.0}))
+    assert handed.submit(request("a"), Hints(predicted=30.0))
     assert own.asked == []
     assert handed.ready() == [("a", 30.0)]
     assert handed.ready() == []
@@ -42,9 +54,44 @@ def test_what_a_router_predicted_is_not_predicted_again() -> None:
 def test_a_request_without_a_prediction_is_asked_about() -> None:
     own = Own()
     handed = HandedOnPredictor(own)
-    assert handed.submit(request("a"))
-    assert handed.submit(request("b", other=1.0))
+    assert handed.submit(request("a"), Hints())
+    assert handed.submit(request("b"), Hints(truth=1.0))
     assert own.asked == ["a", "b"]
     assert handed.ready() == [("a", 7.0), ("b", 7.0)]
     handed.finished(request("a"))
     assert own.gone == ["a"]
+
+
+ORACLES = ["oracle", "oracle+fair", "oracle+priority+bound:10"]
+
+
+@pytest.mark.parametrize("policy", ORACLES)
+def test_no_setting_of_a_server_lets_the_oracle_in(policy: str) -> None:
+    settings = Settings(policy=policy)
+    with pytest.raises(UserError, match="lengthwise bench only"):
+        make_arrival_predictor("oracle", settings, "model")
+    made = []
+    config = SimpleNamespace(additional_config=settings.additional_config())
+    for arguments in ({"vllm_config": config}, {"asyncio_mode": True, "vllm_config": config}):
+        with pytest.raises(UserError, match="lengthwise bench only"):
+            _wrapped(lambda **given: made.append(given))(**arguments)
+    with pytest.raises(UserError, match="lengthwise bench only"):
+        _wrapped(made.append)(config)
+    assert made == [], "refused before the engine starts"
+
+
+def test_a_bench_lets_it_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OraclePredictor, "allowed", True)
+    check_policy(Settings(policy="oracle"))
+    oracle = make_arrival_predictor("oracle", Settings(policy="oracle"), "model")
+    assert oracle.submit(request("a"), Hints(truth=9.0))
+    assert not oracle.submit(request("b"), Hints(predicted=9.0))
+    assert oracle.ready() == [("a", 9.0)]
+
+
+def test_other_policies_do_not_read_true_lengths() -> None:
+    none = make_arrival_predictor("none", Settings(policy="fcfs"), "model")
+    assert not none.submit(request("a"), Hints(truth=1.0))
+    own = make_arrival_predictor("probe", Settings(policy="trail"), "model")
+    assert not own.submit(request("a"), Hints(truth=1.0))
+    assert own.ready() == []

@@ -25,8 +25,9 @@ from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.text import visible
-from lengthwise.vllm.arrivals import ORACLE_HINT
+from lengthwise.vllm.arrivals import OraclePredictor
 from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.hints import ORACLE_HINT
 from lengthwise.vllm.settings import Settings
 
 _LOADING_S = 120.0
@@ -71,6 +72,7 @@ def execute(run: Run, clock: Clock | None = None, terminal: TextIO | None = None
     Raises:
         UserError: if the engine cannot be built as asked.
     """
+    OraclePredictor.allowed = True
     engine = build_engine(run.model, run.seats, **run.engine, **_scheduling(run))
     _warm_up(engine)
     scheduler = engine.engine_core.engine_core.scheduler

@@ -12,6 +12,9 @@ from lengthwise.policies.wrapper import Wrapper
 
 Tenant = str | None
 
+_ABSENT = 1024
+"""Tenants without a request whose counters are kept; names are the clients' to invent."""
+
 
 class Fair(Wrapper):
     """The tenant that was served least goes first; its requests in the policy's order.
@@ -19,7 +22,8 @@ class Fair(Wrapper):
     A counter for each tenant grows by ``prompt_weight`` for a prompt token when its request
     is taken, and by ``output_weight`` for a generated one. Who comes back with nobody
     waiting is lifted to the least of those who wait, so that idleness earns no credit. No
-    seat is left empty for fairness' sake.
+    seat is left empty for fairness' sake. Of tenants without a request only those that left
+    last are remembered: who comes back after them starts as a new one does.
 
     Tenants whose counters lie in the same ``quantum`` count as equal, and there the policy
     decides: among them lengths still rule, and a preemptive policy moves seats from one
@@ -58,6 +62,9 @@ class Fair(Wrapper):
         # Generated tokens that were charged, of everybody in the system.
         self._charged: dict[str, int] = {}
         self._last: Tenant = None
+        # Requests in the system, and tenants without any, who left longest ago first.
+        self._present: Counter[Tenant] = Counter()
+        self._absent: dict[Tenant, None] = {}
 
     def key(self, request: Request) -> Key:
         key = self._policy.key(request)
@@ -74,14 +81,16 @@ class Fair(Wrapper):
         seated = list(running)
         for request in seated:
             self._charge(request)
-        while self._back:
-            self._lift(self._back.pop(0))
+        if self._back:
+            self._lift()
         super().observe(now, seated)
 
     def enters(self, request: Request) -> None:
         if request.id not in self._charged:
             # A slice may come from another instance, which has charged what was before.
             self._charged[request.id] = request.generated
+            self._present[request.tenant] += 1
+            self._absent.pop(request.tenant, None)
             if request.tenant not in self._waiting:
                 self._back.append(request.tenant)
         elif not request.started:
@@ -102,9 +111,23 @@ class Fair(Wrapper):
     def leave(self, request: Request) -> None:
         if request.id in self._queued:
             self._unqueue(request)
-        self._charge(request)
-        del self._charged[request.id]
+        if request.id in self._charged:
+            self._charge(request)
+            del self._charged[request.id]
+            self._forget_absent(request.tenant)
         super().leave(request)
+
+    def _forget_absent(self, tenant: Tenant) -> None:
+        """One of the tenant's requests is gone; so may be the tenant."""
+        self._present[tenant] -= 1
+        if self._present[tenant]:
+            return
+        del self._present[tenant]
+        self._absent[tenant] = None
+        if len(self._absent) > _ABSENT:
+            longest_ago = next(iter(self._absent))
+            del self._absent[longest_ago]
+            self.counters.pop(longest_ago, None)
 
     def _unqueue(self, request: Request) -> None:
         self._queued.remove(request.id)
@@ -114,12 +137,20 @@ class Fair(Wrapper):
         self._last = request.tenant
 
     def _charge(self, request: Request) -> None:
-        new = request.generated - self._charged.get(request.id, 0)
-        self._charged[request.id] = request.generated
-        self.counters[request.tenant] += self._output * new
+        if request.id in self._charged:
+            new = request.generated - self._charged[request.id]
+            self._charged[request.id] = request.generated
+            self.counters[request.tenant] += self._output * new
 
-    def _lift(self, tenant: Tenant) -> None:
-        others = self._waiting.keys() - {tenant, *self._back}
-        waiting = (self.counters[each] for each in others)
-        least = min(waiting, default=self.counters[self._last])
-        self.counters[tenant] = max(self.counters[tenant], least)
+    def _lift(self) -> None:
+        """Raise who came back to the least of those who wait; in the order of coming back."""
+        others = self._waiting.keys() - set(self._back)
+        least = min((self.counters[each] for each in others), default=None)
+        for tenant in dict.fromkeys(self._back):
+            if tenant not in self._present:
+                continue
+            floor = self.counters.get(self._last, 0.0) if least is None else least
+            self.counters[tenant] = max(self.counters[tenant], floor)
+            if least is None and tenant in self._waiting:
+                least = self.counters[tenant]
+        self._back.clear()

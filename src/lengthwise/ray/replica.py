@@ -195,7 +195,7 @@ def _params(request: dict[str, Any]) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    from lengthwise.vllm.arrivals import PREDICTED_HINT
+    from lengthwise.vllm.hints import PREDICTED_HINT
 
     given = {name: request[name] for name in SAMPLING if request.get(name) is not None}
     hints = {PREDICTED_HINT: request.get("predicted"), TENANT_HINT: request.get("tenant")}

@@ -1,4 +1,7 @@
-"""Hangs the stitcher into vLLM's engine client, under LLMEngine, AsyncLLM and the server."""
+"""Hangs the stitcher into vLLM's engine client, under LLMEngine, AsyncLLM and the server.
+
+Hints of clients are made fit to travel on the same way.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 
 from lengthwise.errors import UserError
 from lengthwise.slices.stitch import Stitcher
+from lengthwise.vllm.arrivals import check_policy
+from lengthwise.vllm.hints import fit_to_travel
 from lengthwise.vllm.settings import KEY, Settings
 
 _FACTORIES = ("make_client", "make_async_mp_client")
@@ -30,6 +35,10 @@ def install() -> None:
 def _wrapped(factory: Any) -> Any:
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Any:
+        for given in (*args, *kwargs.values()):
+            if KEY in (getattr(given, "additional_config", None) or {}):
+                # Here, because what the scheduler refuses comes after the model has loaded.
+                check_policy(Settings.read(given.additional_config))
         client = factory(*args, **kwargs)
         attach(client)
         return client
@@ -39,7 +48,7 @@ def _wrapped(factory: Any) -> Any:
 
 
 def attach(client: Any) -> None:
-    """Let an engine client serve requests in slices, if its settings say so.
+    """Let an engine client serve requests in slices, if its settings say so, and check hints.
 
     Raises:
         UserError: if the engine is set up for something that slices do not go with.
@@ -50,14 +59,21 @@ def attach(client: Any) -> None:
     if hasattr(client, "lengthwise") or KEY not in (config.additional_config or {}):
         return
     settings = Settings.read(config.additional_config)
-    if settings.slice is None:
-        return
-    check(config)
+    asynchronous = isinstance(client, AsyncMPClient)
+    client.lengthwise = None
+    if settings.slice is not None:
+        check(config)
+        _cut(client, settings, config, asynchronous)
+    name = "add_request_async" if asynchronous else "add_request"
+    add = getattr(client, name)
+    setattr(client, name, lambda request: add(fit_to_travel(request)))
+
+
+def _cut(client: Any, settings: Settings, config: Any, asynchronous: bool) -> None:
+    assert settings.slice is not None
     block = config.cache_config.block_size if settings.align else 1
     stitcher = Stitcher(settings.slice, block, lambda: int(config.model_config.max_model_len))
-    client.lengthwise = (AsyncFront if isinstance(client, AsyncMPClient) else Front)(
-        client, stitcher
-    )
+    client.lengthwise = (AsyncFront if asynchronous else Front)(client, stitcher)
 
 
 def check(config: Any) -> None:

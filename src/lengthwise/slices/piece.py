@@ -27,13 +27,38 @@ class Slice:
         """The slice that sampling parameters describe; None for a whole request."""
         # vLLM's pooling requests have no sampling parameters.
         facts = None if params is None else (params.extra_args or {}).get(KEY)
-        # A client's own extra arguments have strings, numbers and lists only.
-        return cls(**facts) if isinstance(facts, dict) else None
+        if not isinstance(facts, dict) or facts.keys() != {"generated", "max_tokens"}:
+            return None
+        generated, most = facts["generated"], facts["max_tokens"]
+        return cls(generated, most) if isinstance(generated, list) and type(most) is int else None
+
+    def fits(self, request: Any, vocabulary: int, longest: int) -> bool:
+        """Whether a vLLM request can be this slice: a client may have written the facts.
+
+        Args:
+            vocabulary: token ids of the model.
+            longest: most tokens of prompt and answer together.
+        """
+        done = len(self.generated)
+        return (
+            done < request.max_tokens <= self.max_tokens
+            and request.num_prompt_tokens + done < longest
+            and all(type(token) is int and 0 <= token < vocabulary for token in self.generated)
+        )
 
     def extra_args(self, given: Mapping[str, Any] | None) -> dict[str, Any]:
         """The client's own ``extra_args`` with this slice's facts in it."""
         facts = {"generated": self.generated, "max_tokens": self.max_tokens}
         return {**(given or {}), KEY: facts}
+
+
+def drop_facts(request: Any) -> Any:
+    """Take from a request what is said where slices keep their facts: what it was, or None."""
+    given = getattr(request.sampling_params, "extra_args", None)
+    if not given or KEY not in given:
+        return None
+    request.sampling_params.extra_args = {k: v for k, v in given.items() if k != KEY}
+    return given[KEY]
 
 
 def max_tokens(request: Any) -> int:

@@ -14,10 +14,9 @@ from lengthwise.errors import UserError
 from lengthwise.slices.piece import Slice, max_tokens
 
 
-def resume(request: Any) -> None:
+def resume(request: Any, piece: Slice) -> None:
     """Give a vLLM request that just came to the scheduler what earlier slices generated."""
-    piece = Slice.of(request.sampling_params)
-    if piece is None or not piece.generated:
+    if not piece.generated:
         return
     request.append_output_token_ids(piece.generated)
     request.num_preemptions += 1

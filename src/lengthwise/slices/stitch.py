@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lengthwise.slices.piece import KEY, Slice, slice_end
+from lengthwise.slices.piece import Slice, drop_facts, slice_end
 
 logger = logging.getLogger("vllm.lengthwise")
 
@@ -56,7 +56,8 @@ class Stitcher:
         obstacle = _obstacle(request)
         if obstacle is not None:
             self._tell(obstacle)
-            return _without_facts(request)
+            drop_facts(request)
+            return request
         self._open[request.request_id] = _Open(request)
         return self.following(request.request_id)
 
@@ -135,11 +136,3 @@ def _obstacle(request: Any) -> str | None:
     if request.resumable:
         return "streaming input"
     return next((name for name in _WHOLE if getattr(params, name)), None)
-
-
-def _without_facts(request: Any) -> Any:
-    """The request, without what a client might have put where slices keep their facts."""
-    params = request.sampling_params
-    if params is not None and params.extra_args and KEY in params.extra_args:
-        params.extra_args = {k: v for k, v in params.extra_args.items() if k != KEY}
-    return request

@@ -5,43 +5,27 @@ from __future__ import annotations
 import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
-from lengthwise.clients import TENANT_HINT
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.online.client import FAILED, WAITING, Client, logger
 from lengthwise.online.messages import Start
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
+from lengthwise.policies import make_policy
 from lengthwise.predictors.shape import Asked
 from lengthwise.slices.piece import max_tokens
 from lengthwise.text import visible
 from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.hints import Hints
 from lengthwise.vllm.settings import Settings
-
-ORACLE_HINT = "lengthwise_true_tokens"
-"""Key in a request's ``extra_args`` that the oracle predictor reads; only it does."""
-
-PREDICTED_HINT = "lengthwise_predicted_tokens"
-"""Key in a request's ``extra_args`` with a router's prediction: it is not made again."""
-
-
-def hints_of(request: Any) -> dict[str, Any]:
-    """What the client of a vLLM request said beside its sampling parameters."""
-    return getattr(request.sampling_params, "extra_args", None) or {}
-
-
-def tenant_of(request: Any) -> str | None:
-    """Whose request it is, as the client said."""
-    tenant = hints_of(request).get(TENANT_HINT)
-    return None if tenant is None else str(tenant)
 
 
 class ArrivalPredictor:
     """Scores arrivals; the scheduler asks what is ready before each step. This one never."""
 
-    def submit(self, request: Any) -> bool:
+    def submit(self, request: Any, hints: Hints) -> bool:
         """A vLLM request arrived; whether :meth:`ready` will say something of it."""
         return False
 
@@ -65,17 +49,23 @@ class NoPredictor(ArrivalPredictor):
 
 
 class OraclePredictor(ArrivalPredictor):
-    """True lengths, as a benchmark measured them in an earlier run of the same prompts."""
+    """True lengths, as a benchmark measured them in an earlier run of the same prompts.
+
+    Attributes:
+        allowed: set by a bench, in its own process. No setting of a server can: its clients
+            would rank their own requests.
+    """
+
+    allowed: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._ready: list[tuple[str, float]] = []
 
-    def submit(self, request: Any) -> bool:
+    def submit(self, request: Any, hints: Hints) -> bool:
         """Reads the hint; a request without it stays unpredicted."""
-        hints = hints_of(request)
-        if ORACLE_HINT in hints:
-            self._ready.append((request.request_id, float(hints[ORACLE_HINT])))
-        return ORACLE_HINT in hints
+        if hints.truth is not None:
+            self._ready.append((request.request_id, hints.truth))
+        return hints.truth is not None
 
     def ready(self) -> list[tuple[str, float]]:
         """All submitted since the last call."""
@@ -96,11 +86,11 @@ class ThreadPredictor(ArrivalPredictor):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lengthwise-prompt")
         self._pool.submit(scorer.warm_up)
 
-    def submit(self, request: Any) -> bool:
+    def submit(self, request: Any, hints: Hints) -> bool:
         """Queue the request's prompt for scoring, if there is room."""
         if not request.prompt_token_ids or len(self._wanted) >= WAITING:
             return False
-        self._wanted[request.request_id] = asked_of(request)
+        self._wanted[request.request_id] = asked_of(request, hints)
         self._pool.submit(self._score, request.request_id)
         return True
 
@@ -138,12 +128,12 @@ class ProcessPredictor(ArrivalPredictor):
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def submit(self, request: Any) -> bool:
+    def submit(self, request: Any, hints: Hints) -> bool:
         """Send the request's prompt for scoring, if there is room."""
         if not request.prompt_token_ids:
             return False
         with COSTS.timed("prompt_s"):
-            return self._client.submit(asked_of(request))
+            return self._client.submit(asked_of(request, hints))
 
     def ready(self) -> list[tuple[str, float]]:
         """What the process has finished."""
@@ -177,12 +167,11 @@ class HandedOnPredictor(ArrivalPredictor):
         self._otherwise = otherwise
         self._brought: list[tuple[str, float]] = []
 
-    def submit(self, request: Any) -> bool:
+    def submit(self, request: Any, hints: Hints) -> bool:
         """Reads the hint; only without one is anything predicted here."""
-        hints = hints_of(request)
-        if PREDICTED_HINT not in hints:
-            return self._otherwise.submit(request)
-        self._brought.append((request.request_id, float(hints[PREDICTED_HINT])))
+        if hints.predicted is None:
+            return self._otherwise.submit(request, hints)
+        self._brought.append((request.request_id, hints.predicted))
         return True
 
     def ready(self) -> list[tuple[str, float]]:
@@ -203,11 +192,20 @@ class HandedOnPredictor(ArrivalPredictor):
         self._otherwise.close()
 
 
-def asked_of(request: Any) -> Asked:
+def asked_of(request: Any, hints: Hints) -> Asked:
     """A vLLM request as predictors see it; the application is what the client calls it."""
-    application = hints_of(request).get("template", tenant_of(request)) or ""
     prompt_ids = list(request.prompt_token_ids)
-    return Asked(request.request_id, prompt_ids, "", max_tokens(request), str(application))
+    return Asked(request.request_id, prompt_ids, "", max_tokens(request), hints.template)
+
+
+def check_policy(settings: Settings) -> None:
+    """Refuse an unknown policy, and outside a bench the oracle.
+
+    Raises:
+        UserError: one line.
+    """
+    if make_policy(settings.policy).source == "oracle" and not OraclePredictor.allowed:
+        raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
 
 
 def make_arrival_predictor(source: Source, settings: Settings, model: str) -> ArrivalPredictor:
@@ -216,6 +214,7 @@ def make_arrival_predictor(source: Source, settings: Settings, model: str) -> Ar
     Raises:
         UserError: if the settings contradict each other, or it cannot be loaded.
     """
+    check_policy(settings)
     if source == "oracle":
         return OraclePredictor()
     if source == "none":

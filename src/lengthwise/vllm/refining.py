@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lengthwise.core.bins import Floats
 from lengthwise.predictors.probe import Probe
 from lengthwise.vllm.costs import COSTS
-from lengthwise.vllm.tap import Observation
+from lengthwise.vllm.tap import Observation, upload
 
 ATTRIBUTE = "lengthwise"
 """Name of the predictions on vLLM's ModelRunnerOutput, pickled between processes."""
@@ -45,7 +45,7 @@ class Refining:
         self._probe = probe
         self._refiner = probe.refiner()
         self._interval = interval
-        self._beliefs: dict[str, tuple[int, Floats]] = {}
+        self._beliefs: dict[str, _Belief] = {}
         self._pending: _Pending | None = None
 
     def observe(self, observation: Observation) -> None:
@@ -55,7 +55,7 @@ class Refining:
         current = observation.current[:, 0]
         mean, last = observation.prompt_mean[:, 0], observation.prompt_end[:, 0]
         if len(due) < len(observation.ids):
-            rows = torch.from_numpy(due).to(current.device)
+            rows = upload(due, current.device)
             current, mean, last = current[rows], mean[rows], last[rows]
         generated, prompts = observation.generated[due], observation.prompt_tokens[due]
         probe, device = self._probe, current.device
@@ -64,8 +64,8 @@ class Refining:
                 current,
                 mean,
                 last,
-                torch.from_numpy(generated).to(device),
-                torch.from_numpy(prompts).to(device),
+                upload(generated, device),
+                upload(prompts, device),
             )
         )
         # Not waited for here: on a GPU the copy runs behind the sampler.
@@ -75,11 +75,14 @@ class Refining:
             copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             copied.record()
         ids = [observation.ids[i] for i in due]
-        self._pending = _Pending(ids, generated, probabilities, copied)
+        beliefs = [self._beliefs.setdefault(id, _Belief()) for id in ids]
+        for belief, age in zip(beliefs, generated.tolist(), strict=True):
+            belief.asked = age
+        self._pending = _Pending(ids, beliefs, generated, probabilities, copied)
 
     def _due(self, request_id: str, observation: Observation, i: int) -> bool:
         belief = self._beliefs.get(request_id)
-        return belief is None or observation.generated[i] - belief[0] >= self._interval
+        return belief is None or observation.generated[i] - belief.asked >= self._interval
 
     def output(self, output: Any) -> Any:
         """Attach predictions now, or when an asynchronous output is fetched."""
@@ -87,55 +90,69 @@ class Refining:
         if pending is None or output is None:
             return output
         if hasattr(output, "get_output"):
-            return _LateOutput(output, self, pending)
+            self._attach_late(output, pending)
+            return output
         with COSTS.timed("predict_s"):
             setattr(output, ATTRIBUTE, self.refine(pending))
         return output
+
+    def _attach_late(self, output: Any, pending: _Pending) -> None:
+        """Let vLLM's own asynchronous output bring the predictions: executors ask for its type."""
+        fetch = output.get_output
+
+        def get_output() -> Any:
+            # It is fetched once; until then the output holds itself, and with it GPU memory.
+            del output.get_output
+            fetched = fetch()
+            setattr(fetched, ATTRIBUTE, self.refine(pending))
+            return fetched
+
+        output.get_output = get_output
 
     def forget(self, request_id: str) -> None:
         """Drop a finished request's belief."""
         self._beliefs.pop(request_id, None)
 
     def refine(self, pending: _Pending) -> Predictions:
-        """Combine new probabilities with each request's belief so far."""
+        """Combine new probabilities with each request's belief so far.
+
+        Under asynchronous scheduling this runs in vLLM's output thread, step after step. It
+        touches the beliefs that came with the step and no dictionary of the step path's.
+        """
         if pending.copied is not None:
             pending.copied.synchronize()
         evidence = pending.probabilities.numpy().astype(np.float32)
-        belief = evidence.copy()
+        refined = evidence.copy()
         by_tokens: dict[int, list[int]] = {}
-        for i, request_id in enumerate(pending.ids):
-            if request_id in self._beliefs:
-                tokens = int(pending.generated[i]) - self._beliefs[request_id][0]
+        priors: dict[int, list[Floats]] = {}
+        for i, belief in enumerate(pending.beliefs):
+            if belief.probabilities is not None:
+                tokens = int(pending.generated[i]) - belief.at
                 by_tokens.setdefault(tokens, []).append(i)
+                priors.setdefault(tokens, []).append(belief.probabilities)
         # Each request has its own step counter; most moved by the same one step.
         for tokens, rows in by_tokens.items():
-            prior = np.stack([self._beliefs[pending.ids[i]][1] for i in rows])
-            prior = self._refiner.shift(prior, tokens)
-            belief[rows] = self._refiner.update(prior, evidence[rows], tokens)
-        for i, request_id in enumerate(pending.ids):
-            self._beliefs[request_id] = (int(pending.generated[i]), belief[i])
-        return Predictions(pending.ids, pending.generated, belief)
+            prior = self._refiner.shift(np.stack(priors[tokens]), tokens)
+            refined[rows] = self._refiner.update(prior, evidence[rows], tokens)
+        for i, belief in enumerate(pending.beliefs):
+            belief.at, belief.probabilities = int(pending.generated[i]), refined[i]
+        return Predictions(pending.ids, pending.generated, refined)
+
+
+@dataclass(slots=True)
+class _Belief:
+    """What is believed of one request: tokens it had when it was last ``asked`` about, and
+    ``at`` which the probabilities are."""
+
+    asked: int = 0
+    at: int = 0
+    probabilities: Floats | None = None
 
 
 @dataclass(frozen=True)
 class _Pending:
     ids: list[str]
+    beliefs: list[_Belief]
     generated: NDArray[np.int64]
     probabilities: torch.Tensor
     copied: Any
-
-
-class _LateOutput:
-    """An AsyncModelRunnerOutput that adds the predictions when vLLM fetches it."""
-
-    def __init__(self, inner: Any, refining: Refining, pending: _Pending) -> None:
-        self._inner, self._refining, self._pending = inner, refining, pending
-
-    def get_output(self) -> Any:
-        """vLLM's output with the predictions; called in vLLM's output thread."""
-        output = self._inner.get_output()
-        setattr(output, ATTRIBUTE, self._refining.refine(self._pending))
-        return output
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import vllm
 from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
@@ -17,11 +18,13 @@ from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.slices.piece import max_tokens
+from lengthwise.slices.piece import KEY as SLICE
+from lengthwise.slices.piece import Slice, drop_facts, max_tokens
 from lengthwise.slices.resume import resume, returns
 from lengthwise.vllm import surface
-from lengthwise.vllm.arrivals import hints_of, make_arrival_predictor, tenant_of
+from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.costs import COSTS
+from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.settings import Settings
@@ -59,6 +62,7 @@ class Scheduler(StockScheduler):
         self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
+        self._ignored = Ignored()
         self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view))
         engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(
@@ -71,6 +75,7 @@ class Scheduler(StockScheduler):
         self._arrivals = make_arrival_predictor(
             self._policy.source, settings, config.model_config.model
         )
+        self._vocabulary = config.model_config.get_vocab_size()
         self._bins: Any = None
         self._steps_without = 0
         self._predictions_seen = False
@@ -83,12 +88,12 @@ class Scheduler(StockScheduler):
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """A request arrives; its prediction follows when it is ready."""
-        if self._policy.slice < math.inf:
-            resume(request)
+        self._take_up(request)
         if request.request_id not in self._views:
             self._forget_strays()
-            self._views[request.request_id] = self._new_view(request)
-            self._views[request.request_id].awaited = self._arrivals.submit(request)
+            hints = Hints.of(request, self._ignored)
+            view = self._views[request.request_id] = self._new_view(request, hints)
+            view.awaited = self._arrivals.submit(request, hints)
             self._seats.idle(request)
         elif request.request_id not in self.requests:
             # The next slice of a request keeps its view: it is predicted once.
@@ -96,13 +101,23 @@ class Scheduler(StockScheduler):
             self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
 
+    def _take_up(self, request: Any) -> None:
+        """A later slice goes on where the one before ended; what a client forged is dropped."""
+        piece = Slice.of(request.sampling_params) if self._policy.slice < math.inf else None
+        if piece is not None and piece.fits(request, self._vocabulary, self.max_model_len):
+            resume(request, piece)
+            return
+        forged = drop_facts(request)
+        if forged is not None:
+            self._ignored.add(SLICE, forged, "for lengthwise's own use")
+
     def _forget_strays(self) -> None:
         """Drop views of requests whose next slice went elsewhere, once there are many."""
         if len(self._views) > 2 * len(self.requests) + _STRAYS:
             for request_id in self._views.keys() - self.requests.keys():
                 self._policy.leave(self._views.pop(request_id))
 
-    def _new_view(self, request: Any) -> Request:
+    def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
         return Request(
             request.request_id,
@@ -110,9 +125,9 @@ class Scheduler(StockScheduler):
             self._arrived - 1,
             request.num_prompt_tokens,
             request.num_output_tokens,
-            tenant=tenant_of(request),
-            priority=request.priority,
-            deadline=hints_of(request).get("deadline"),
+            tenant=hints.tenant,
+            priority=hints.priority,
+            deadline=hints.deadline,
         )
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
@@ -170,8 +185,8 @@ class Scheduler(StockScheduler):
         self._seats.idle(request)
 
     def prediction_stats(self) -> dict[str, float]:
-        """Counters of the predictions of new requests, and of learning while serving."""
-        return self._arrivals.stats()
+        """Counters of predictions of new requests, of learning, and of hints ignored."""
+        return {**self._arrivals.stats(), "ignored_hints": self._ignored.counts.total()}
 
     def remaining(self, request_id: str) -> float:
         """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
@@ -217,14 +232,15 @@ class Scheduler(StockScheduler):
             self._predictions_seen = True
             logger.info("lengthwise: predictions arrive from the worker")
         self._steps_without = 0
-        known = [self.requests.get(request_id) for request_id in predictions.ids]
-        limit = [request.max_tokens if request else 0 for request in known] - predictions.generated
-        remaining = self._bins.mean(predictions.probabilities, limit).tolist()
-        generated = predictions.generated.tolist()
-        for request_id, left, at in zip(predictions.ids, remaining, generated, strict=True):
-            view = self._views.get(request_id)
-            if view is not None:
-                view.refine(left, at)
+        # Under asynchronous scheduling a request may have ended before its prediction comes.
+        living = self._views.keys() & self.requests.keys()
+        here = [i for i, id in enumerate(predictions.ids) if id in living]
+        ids = [predictions.ids[i] for i in here]
+        generated = predictions.generated[here]
+        most = np.array([self.requests[id].max_tokens for id in ids], dtype=np.int64)
+        remaining = self._bins.mean(predictions.probabilities[here], most - generated)
+        for id, left, at in zip(ids, remaining.tolist(), generated.tolist(), strict=True):
+            self._views[id].refine(left, at)
 
     def _miss(self) -> None:
         """A step without the predictions it asked for."""

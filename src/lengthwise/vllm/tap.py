@@ -56,6 +56,12 @@ class Observer(Protocol):
         """The request has finished."""
 
 
+def upload(values: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """Host values on the device; on a GPU nobody waits for the copy."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
 @dataclass(slots=True)
 class _Seen:
     """One request: its row of prompt states, prompt position reached, last step observed."""
@@ -152,10 +158,10 @@ class Tap:
             return None
         assert self._prompts is not None
         device = self._prompts.device
-        read = self._prompts[torch.tensor(rows, device=device)]
+        read = self._prompts[upload(np.array(rows), device)]
         counts = [max(self._seen[request_id].summed, 1) for request_id in ids]
-        divisor = torch.tensor(counts, device=device, dtype=read.dtype)
-        at = torch.tensor(last, device=device)
+        divisor = upload(np.array(counts, dtype=np.float32), device)
+        at = upload(np.array(last), device)
         return Observation(
             ids,
             np.array(generated),
