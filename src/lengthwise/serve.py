@@ -88,8 +88,8 @@ def for_cpus(flags: list[str]) -> list[str]:
         added += ["--dtype", "float32"]
     if not any(name in _COMPILING or name.startswith("-O") for name in given):
         complain(
-            "the model is not compiled (--enforce-eager): on a CPU that takes minutes at every "
-            "start and gains little; --no-enforce-eager compiles"
+            "the model is not compiled (--enforce-eager): on a CPU that takes a minute or "
+            "more at every start and gains little; --no-enforce-eager compiles"
         )
         added.append("--enforce-eager")
     return [*flags, *added]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -158,3 +159,21 @@ def test_too_little_memory_is_one_line(model: Path, environment: dict[str, str])
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "not enough memory" in done.stderr
+
+
+def test_a_failing_engine_is_one_line_that_names_its_log(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """With weights that end too early."""
+    broken, out = tmp_path / "broken", tmp_path / "out"
+    shutil.copytree(model, broken)
+    os.truncate(broken / "model.safetensors", 10**8)
+    quiet = {name: value for name, value in environment.items() if name != "VLLM_LOGGING_LEVEL"}
+    done = lengthwise(
+        *(quiet, "bench", broken, "--policies", "stock", "--limit", 2, "--cap", 4, "--out", out)
+    )
+    assert done.returncode == 2
+    (said,) = done.stderr.splitlines()
+    log = Path(said.rpartition(" its whole log is in ")[2])
+    assert log == out / "engine-0.log"
+    assert "Traceback" in log.read_text()
