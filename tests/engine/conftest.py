@@ -121,6 +121,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str]) -> Drive:
         seats: int = 4,
         settings: dict[str, Any] | None = None,
         recorded: bool = False,
+        asynchronous: bool = False,
         **engine: Any,
     ) -> dict[str, Any]:
         if policy == "stock":
@@ -140,6 +141,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str]) -> Drive:
                     "requests": requests,
                     "engine": {"block_size": 32, **engine},
                     "recorded": recorded,
+                    "asynchronous": asynchronous,
                 }
             )
         )

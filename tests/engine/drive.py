@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def drive(job: dict[str, Any]) -> dict[str, Any]:
 
     from lengthwise.vllm.scheduler import Scheduler
 
+    if job.get("asynchronous"):
+        schedule_asynchronously()
     engine = build_engine(job["model"], job["seats"], **job["engine"])
     scheduler = engine.engine_core.engine_core.scheduler
     ours = isinstance(scheduler, Scheduler)
@@ -50,6 +53,7 @@ def drive(job: dict[str, Any]) -> dict[str, Any]:
             if output.finished:
                 answers[output.request_id] = list(output.outputs[0].token_ids)
         step += 1
+    batches = engine.engine_core.engine_core.batch_queue
     trace = []
     path = Path(os.environ["LENGTHWISE_TRACE"])
     for line in path.read_text().splitlines():
@@ -65,9 +69,36 @@ def drive(job: dict[str, Any]) -> dict[str, Any]:
         "trace": trace,
         "answers": answers,
         "costs": COSTS.snapshot(),
+        "ahead": batches is not None,
         "predictions": named,
         "recorded": recorded(engine, internal) if job.get("recorded") else None,
     }
+
+
+class Nothing:
+    """A CUDA event or stream where there is no CUDA: all work is done when it returns."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.record = self.synchronize = self.wait_stream = lambda *args: None
+
+
+def schedule_asynchronously() -> None:
+    """Let a CPU engine schedule a step ahead of its outputs, as vLLM does on a GPU.
+
+    All of vLLM's code for it runs; only CUDA's streams and events are stood in for.
+    """
+    import torch
+    from vllm.platforms.cpu import CpuPlatform
+
+    torch.cuda.Event = torch.cuda.Stream = torch.cuda.current_stream = Nothing
+    torch.cuda.stream = lambda stream: nullcontext()
+    original = CpuPlatform.check_and_update_config.__func__
+
+    def check_and_update_config(cls: Any, config: Any) -> None:
+        original(cls, config)
+        config.scheduler_config.async_scheduling = True
+
+    CpuPlatform.check_and_update_config = classmethod(check_and_update_config)
 
 
 def spy(scheduler: Any) -> list[tuple[str, int, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -74,6 +75,17 @@ def test_max_tokens_is_cut_to_what_fits() -> None:
         (COMPLETIONS, {"prompt": "a", "cache_salt": ""}, "cache_salt is a text"),
         (COMPLETIONS, {"prompt": "a", "cache_salt": 3}, "cache_salt is a text"),
         (COMPLETIONS, {"prompt": "a", "priority": "x"}, "priority is not a whole number"),
+        (COMPLETIONS, {"prompt": "a", "priority": 2**63}, "priority is not a whole number"),
+        (COMPLETIONS, {"prompt": "a", "vllm_xargs": {"lengthwise_tenant": [1]}}, "is a name"),
+        (COMPLETIONS, {"prompt": [1, -1]}, "prompt is a text"),
+        (COMPLETIONS, {"prompt": [True]}, "prompt is a text"),
+        (COMPLETIONS, {"prompt": "a", "temperature": "hot"}, "temperature is a number, not 'hot'"),
+        (COMPLETIONS, {"prompt": "a", "temperature": math.nan}, "temperature is a number, not nan"),
+        (COMPLETIONS, {"prompt": "a", "top_p": [1]}, "top_p is a number, not a list"),
+        (COMPLETIONS, {"prompt": "a", "seed": 10**4000}, "seed is a whole number, not a int"),
+        (COMPLETIONS, {"prompt": "a", "top_k": 0.5}, "top_k is a whole number, not 0.5"),
+        (COMPLETIONS, {"prompt": "a", "stop": ["a", 1]}, "stop is a text or a list of texts"),
+        (COMPLETIONS, {"prompt": "a", "max_tokens": [10**4000]}, "1, not a list"),
         (COMPLETIONS, {"prompt": "a", "n": 2}, "n above 1 is not served"),
         (COMPLETIONS, {"prompt": "a", "logprobs": 3}, "logprobs is not served"),
         (CHAT, {}, "messages is a list"),

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lengthwise.clients import TENANT_HINT, client_of
+from lengthwise.clients import TENANT_HINT, client_of, is_whole, shown
 from lengthwise.errors import UserError
 
 PATHS = ("/v1/completions", "/v1/chat/completions")
-SAMPLING = (
-    *("temperature", "top_p", "top_k", "seed", "stop"),
-    *("presence_penalty", "frequency_penalty"),
-)
+_NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_WHOLE = ("top_k", "seed")
+SAMPLING = (*_NUMBERS, *_WHOLE, "stop")
 SALT = "cache_salt"
 """Requests share cached prefixes only with those of the same one, as in vLLM's own server."""
 _REFUSED = ("tools", "functions", "logprobs", "top_logprobs", "best_of", "echo", "suffix")
@@ -62,8 +62,9 @@ def parse(path: str, body: Any, id: str, model: str, tokenizer: Any, most_tokens
         raise UserError(f"a prompt has 1 to {most_tokens - 1} tokens, not {len(ids)}")
     wanted = body.get("max_completion_tokens") or body.get("max_tokens") or (room if chat else 16)
     if not isinstance(wanted, int) or wanted < 1:
-        raise UserError(f"max_tokens is a whole number from 1, not {wanted!r}")
+        raise UserError(f"max_tokens is a whole number from 1, not {shown(wanted)}")
     asked = {name: body[name] for name in (*SAMPLING, SALT) if body.get(name) is not None}
+    _check_sampling(asked)
     salt = asked.get(SALT, "-")
     if not isinstance(salt, str) or not salt:
         raise UserError(f"{SALT} is a text, and not an empty one")
@@ -73,6 +74,19 @@ def parse(path: str, body: Any, id: str, model: str, tokenizer: Any, most_tokens
     usage = isinstance(options, Mapping) and bool(options.get("include_usage"))
     stream, token_ids = bool(body.get("stream")), bool(body.get("return_token_ids"))
     return Ask(request, model, chat, stream, usage, int(time.time()), token_ids)
+
+
+def _check_sampling(asked: Mapping[str, Any]) -> None:
+    """A replica's engine would take what is of another type, and end over it."""
+    for name, said in asked.items():
+        number = is_whole(said) or (isinstance(said, float) and math.isfinite(said))
+        if name in _NUMBERS and not number:
+            raise UserError(f"{name} is a number, not {shown(said)}")
+        if name in _WHOLE and not is_whole(said):
+            raise UserError(f"{name} is a whole number, not {shown(said)}")
+    stop = asked.get("stop", "")
+    if not all(isinstance(each, str) for each in (stop if isinstance(stop, list) else [stop])):
+        raise UserError("stop is a text or a list of texts")
 
 
 def _client(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +104,7 @@ def _prompt_ids(body: Mapping[str, Any], tokenizer: Any) -> list[int]:
     prompt = body.get("prompt")
     if isinstance(prompt, str):
         return list(tokenizer.encode(prompt))
-    if isinstance(prompt, list) and all(isinstance(each, int) for each in prompt):
+    if isinstance(prompt, list) and all(is_whole(each) and each >= 0 for each in prompt):
         return prompt
     raise UserError("prompt is a text or a list of token ids")
 

@@ -198,7 +198,11 @@ def _params(request: dict[str, Any]) -> Any:
     from lengthwise.vllm.hints import PREDICTED_HINT
 
     given = {name: request[name] for name in SAMPLING if request.get(name) is not None}
-    hints = {PREDICTED_HINT: request.get("predicted"), TENANT_HINT: request.get("tenant")}
+    predicted = request.get("predicted")
+    if predicted is not None:
+        # No answer has less than one token, and less is no hint.
+        predicted = max(predicted, 1.0)
+    hints = {PREDICTED_HINT: predicted, TENANT_HINT: request.get("tenant")}
     return SamplingParams(
         max_tokens=request["max_tokens"],
         output_kind=RequestOutputKind.DELTA,
