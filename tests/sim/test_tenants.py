@@ -44,7 +44,7 @@ def test_a_trace_without_them_has_none(tmp_path: Path) -> None:
 
 
 def test_a_bad_priority_names_the_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="line 3: priority is not a whole number: 'soon'"):
+    with pytest.raises(UserError, match="line 3: priority is not a whole number of 64 bits"):
         read_workload(trace(tmp_path / "t.csv", [("a", 1), ("a", "soon")]))
 
 
