@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from lengthwise import collect, train
-from lengthwise.bench.compare import Plan, compare
+from lengthwise.bench.compare import compare
+from lengthwise.bench.plan import Plan
 from lengthwise.model import cache_folder, prepare_smollm2
 from lengthwise.predictors.store import BUILTIN, predictors_folder
 from lengthwise.prompts import held_out, read_prompts

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lengthwise.bench.measure import FIELDS
-from lengthwise.collect import read_shards
+from lengthwise.shards import read_shards
 
 
 def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,25 @@ from tqdm import tqdm
 from lengthwise.batching import SYSTEMS, Constants, Limits, SliceTime, System, make_system
 from lengthwise.batching.drive import Lengths, Log, serve
 from lengthwise.batching.figures import figures
-from lengthwise.bench import compare
-from lengthwise.bench.batch_lengths import Measured, Scored, learning
+from lengthwise.bench import plan as plans
+from lengthwise.bench.batch_lengths import Measured, Scored, learning, refuse_to_learn
 from lengthwise.bench.files import write_results
-from lengthwise.bench.instances import Instances
+from lengthwise.bench.instances import Instances, check_grid
+from lengthwise.checks import at_least, folder_for
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
+from lengthwise.served import check_model, context_of
+from lengthwise.shards import read_meta
 from lengthwise.sim.batch_serving import show
 
 ORACLE = "oracle"
+
+_ENDLESS = 1 << 30
+"""Tokens: this engine has no context of its own, only the model has."""
+
+_NO_TIME = SliceTime((0, 0, 0, 1), (0, 0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -41,12 +49,38 @@ class Plan:
         slice_time: a file of an earlier run; else the instances are profiled.
     """
 
-    base: compare.Plan
+    base: plans.Plan
     instances: int = 1
     memory: int = 0
     constants: Constants = field(default_factory=Constants)
     learn: Sequence[Path] = ()
     slice_time: Path | None = None
+
+    def check(self) -> None:
+        """Refuse what no instance could serve.
+
+        Raises:
+            UserError: for a number out of range, an unknown system, one without predictors
+                or with another model's, or a model, trace or file that does not do.
+        """
+        base = self.base
+        base.check_numbers()
+        at_least(1, instances=self.instances)
+        at_least(0, memory=self.memory)
+        check(base.policies, base.probe)
+        if base.loads:
+            raise UserError("--loads go with vLLM: give --rates to --engine generate")
+        base.check_arrivals()
+        if self.slice_time is not None:
+            SliceTime.load(self.slice_time)
+        for folder in self.learn:
+            read_meta(folder)
+        for probe in dict.fromkeys(_probe(base, spec) for spec in base.policies):
+            if probe is not None and probe != ORACLE:
+                predictor = Scorer.load(probe, str(base.model)).predictor
+                if self.learn:
+                    refuse_to_learn(predictor)
+        check_model(base.model)
 
 
 def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
@@ -55,10 +89,16 @@ def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: for an unknown system, one without its predictor, or a failed instance.
     """
-    check(plan.base.policies, plan.base.probe)
-    requests = compare.tokenized(plan.base)
-    longest = max(len(each["prompt_ids"]) for each in requests) + plan.base.cap
-    memory = plan.memory or plan.base.seats * longest
+    plan.check()
+    folder_for(out)
+    base, requests = plans.tokenized(plan.base, context_of(plan.base.model, _ENDLESS))
+    plan = replace(plan, base=base)
+    longest = max(len(each["prompt_ids"]) for each in requests) + base.cap
+    memory = plan.memory or base.seats * longest
+    # Refuses a memory that does not hold the longest request.
+    Limits(plan.instances, memory, longest, _NO_TIME)
+    if plan.slice_time is None:
+        check_grid(*_grid(plan, longest), memory)
     runs: list[dict[str, Any]] = []
     with Instances(plan.base.model, plan.instances, memory) as engine:
         limits = Limits(plan.instances, memory, longest, _slice_time(plan, engine, longest))
@@ -79,7 +119,7 @@ def check(specs: Sequence[str], probe: str | None) -> None:
     Raises:
         UserError: for an unknown system, one of another engine, or one without predictors.
     """
-    tiny = Limits(1, 1, 1, SliceTime((0, 0, 0, 1), (0, 0, 0, 1)))
+    tiny = Limits(1, 1, 1, _NO_TIME)
     for spec in specs:
         name, at, _ = spec.partition("@")
         if name not in SYSTEMS:
@@ -89,6 +129,13 @@ def check(specs: Sequence[str], probe: str | None) -> None:
             )
         if make_system(name, tiny, Constants()).source != "none" and not at and probe is None:
             raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
+
+
+def _probe(base: plans.Plan, spec: str) -> str | None:
+    """The predictors' folder of ``system`` or ``system@FOLDER``; None if it predicts nothing."""
+    name, _, folder = spec.partition("@")
+    source = make_system(name, Limits(1, 1, 1, _NO_TIME), Constants()).source
+    return (folder or base.probe) if source != "none" else None
 
 
 class _Bench:
@@ -106,9 +153,9 @@ class _Bench:
 
     def run(self, spec: str, rate: float | None) -> tuple[dict[str, Any], Log]:
         """One system at one rate; its figures under the names of results.json."""
-        name, _, folder = spec.partition("@")
+        name = spec.partition("@")[0]
         system = make_system(name, self._limits, self._plan.constants)
-        probe = (folder or self._plan.base.probe) if system.source != "none" else None
+        probe = _probe(self._plan.base, spec)
         requests, log = self._serve(system, self._lengths(probe), rate)
         answers = {request.id: self._engine.answer(request) for request in requests}
         for id, answer in answers.items():
@@ -133,7 +180,7 @@ class _Bench:
     def _serve(
         self, system: System, lengths: Lengths | None, rate: float | None
     ) -> tuple[list[Request], Log]:
-        arrivals = compare.arrival_times(self._plan.base, rate)
+        arrivals = plans.arrival_times(self._plan.base, rate)
         requests = [
             Request(id, arrival, seq, len(ids))
             for seq, ((id, ids), arrival) in enumerate(
@@ -174,8 +221,13 @@ class _Bench:
 def _slice_time(plan: Plan, engine: Instances, longest: int) -> SliceTime:
     if plan.slice_time is not None:
         return SliceTime.load(plan.slice_time)
+    return engine.profile(*_grid(plan, longest))
+
+
+def _grid(plan: Plan, longest: int) -> tuple[list[int], list[int]]:
+    """Batch sizes and lengths that are profiled."""
     sizes = sorted({1, 2, max(plan.base.seats // 2, 1), plan.base.seats, 2 * plan.base.seats})
-    return engine.profile(sizes, [max(longest // each, 1) for each in (16, 4, 2)])
+    return sizes, [max(longest // each, 1) for each in (16, 4, 2)]
 
 
 def _write(out: Path, plan: Plan, limits: Limits, runs: list[dict[str, Any]], log: Log) -> None:

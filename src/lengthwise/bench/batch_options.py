@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lengthwise.sim.batch_options import REAL, add_common
 
 if TYPE_CHECKING:
-    from lengthwise.bench.compare import Plan
+    from lengthwise.bench.plan import Plan
 
 
 def add_generate(it: argparse.ArgumentParser) -> None:

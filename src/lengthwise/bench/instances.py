@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from lengthwise.batching.drive import Pending
 from lengthwise.batching.shape import Batch, Ran
-from lengthwise.batching.slice_time import SliceTime
+from lengthwise.batching.slice_time import LEAST_ROWS, SliceTime
 from lengthwise.bench.generate import load_here, profile_here, run_here
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
@@ -90,12 +90,7 @@ class Instances:
         Raises:
             UserError: if the memory holds too few of them.
         """
-        grid = [
-            (n, length)
-            for n in sizes
-            for length in lengths
-            if n * (length + _STEPS) <= self._memory
-        ]
+        grid = _grid(sizes, lengths, self._memory)
         prefills, decodes = [], []
         for n, length in tqdm(grid, desc="profile", unit="batch"):
             first, steps = _alive(self._pools[0].submit(profile_here, n, length, _STEPS).result)
@@ -103,6 +98,24 @@ class Instances:
             decodes += [(n, length + i, seconds) for i, seconds in enumerate(steps, 1)]
         source = "transformers' generate on one thread, CPU seconds"
         return SliceTime.fit(np.array(prefills), np.array(decodes), source)
+
+
+def check_grid(sizes: Sequence[int], lengths: Sequence[int], memory: int) -> None:
+    """Refuse a memory in which too few batches fit to profile an instance.
+
+    Raises:
+        UserError: says what to give.
+    """
+    if len(_grid(sizes, lengths, memory)) < LEAST_ROWS:
+        raise UserError(
+            f"a memory of {memory} tokens holds too few batches to profile an instance: "
+            "raise --memory or --seats, or give --slice-time"
+        )
+
+
+def _grid(sizes: Sequence[int], lengths: Sequence[int], memory: int) -> list[tuple[int, int]]:
+    """Batches of so many requests and tokens that the memory holds."""
+    return [(n, length) for n in sizes for length in lengths if n * (length + _STEPS) <= memory]
 
 
 def _alive(ask: Callable[[], T]) -> T:

@@ -57,6 +57,11 @@ class Run:
     position: int = 0
     until: int | None = None
 
+    @property
+    def oracle(self) -> bool:
+        """Whether its policy is told true lengths."""
+        return self.policy != STOCK and make_policy(self.policy).source == "oracle"
+
 
 def execute(run: Run, clock: Clock | None = None) -> dict[str, Any]:
     """Serve the run's requests; figures, and each request's life and answer.
@@ -119,6 +124,7 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
     lives = {r["id"]: Life(r["id"], r["arrival"], tenant=r["tenant"]) for r in run.requests}
     pending = sorted(run.requests, key=lambda r: r["arrival"], reverse=True)
     bar = tqdm(total=len(pending), desc=f"{run.policy:>12}", unit="request", position=run.position)
+    oracle = run.oracle
     busy_s = 0.0
     clock.start()
     while pending or engine.has_unfinished_requests():
@@ -126,7 +132,7 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
         now = clock.now()
         while pending and pending[-1]["arrival"] <= now:
             request = pending.pop()
-            hints = _hints(run, request)
+            hints = _hints(request, oracle)
             params = SamplingParams(temperature=0, max_tokens=run.cap, extra_args=hints or None)
             prompt = {"prompt_token_ids": request["prompt_ids"]}
             engine.add_request(request["id"], prompt, params, priority=request["priority"])
@@ -145,24 +151,28 @@ def _serve(engine: Any, run: Run, clock: Clock, steps: StepLog) -> tuple[list[Li
     return list(lives.values()), busy_s
 
 
-def _hints(run: Run, request: dict[str, Any]) -> dict[str, Any]:
+def _hints(request: dict[str, Any], oracle: bool) -> dict[str, Any]:
     """What the client says beside the prompt; true lengths under oracle policies only."""
     hints = {} if request["tenant"] is None else {TENANT_HINT: request["tenant"]}
-    oracle = run.policy != STOCK and make_policy(run.policy).source == "oracle"
     if oracle and request["tokens"] is not None:
         hints[ORACLE_HINT] = request["tokens"]
     return hints
 
 
+def refused(target: Path) -> Path:
+    """Where a run that cannot be executed as asked says why, instead of a result."""
+    return target.with_suffix(".refused")
+
+
 def main() -> None:
-    """Read a run, execute it, write its result; a bad run is one line and exit 2."""
+    """Read a run, execute it, write its result; of a bad run, what is wrong, and exit 2."""
     preload_libraries()
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     try:
         run = Run(**json.loads(source.read_text()))
         result = execute(run, Clock(turns="--turns" in sys.argv[3:]))
     except UserError as error:
-        print(f"lengthwise: {error}", file=sys.stderr)
+        refused(target).write_text(str(error))
         sys.exit(2)
     target.write_text(json.dumps(result))
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from lengthwise import train
 from lengthwise.answers import Answers, Split, split
+from lengthwise.checks import at_least
 from lengthwise.core.bins import Floats
 from lengthwise.errors import UserError
 from lengthwise.judge import cost, latency, report
@@ -56,14 +57,13 @@ class Plan:
     trial: latency.Trial = field(default_factory=latency.Trial)
 
     def __post_init__(self) -> None:
-        for spec in [*self.predictors, self.arrival]:
+        for spec in self.predictors:
             find_predictor(spec)
-        if find_predictor(self.arrival)[0].reads == "states":
-            raise UserError(f"{self.arrival} does not read prompts: it cannot rank new requests")
+        train.check_arrival(self.arrival)
         if not self.predictors:
             raise UserError("--predictors names none: give some, or leave it out for all")
-        if self.resamples < 20:
-            raise UserError(f"--resamples must be at least 20, not {self.resamples}")
+        at_least(20, resamples=self.resamples)
+        train.check_sources([*self.folders, *self.shift, *self.samples], self.model, self.how)
 
 
 @dataclass(frozen=True)

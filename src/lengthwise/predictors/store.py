@@ -6,19 +6,20 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
-from lengthwise.predictors import PREDICTORS
 from lengthwise.predictors.fingerprint import fingerprint
-from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.shape import LengthPredictor, PromptPredictor
-from lengthwise.predictors.trail import Trail
-from lengthwise.sim.predictors import ErrorModel
+
+if TYPE_CHECKING:
+    from lengthwise.predictors.probe import Probe
+    from lengthwise.predictors.trail import Trail
+    from lengthwise.sim.predictors import ErrorModel
 
 _AGAIN = "run lengthwise train again"
 
@@ -83,6 +84,8 @@ def load_probe(name: str, model: str) -> Probe:
     folder, described = _describe(name, model)
     if "probe" not in described:
         raise UserError(f"no probe in {folder}: run lengthwise train trail first")
+    from lengthwise.predictors.trail import Trail
+
     trail = load_predictor(folder, described, "probe")
     assert isinstance(trail, Trail)
     return trail.probe
@@ -128,6 +131,8 @@ def load_predictor(folder: Path, described: dict[str, Any], role: str) -> Length
     Raises:
         UserError: if something is missing or damaged.
     """
+    from lengthwise.predictors import PREDICTORS
+
     path = folder / f"{role}.safetensors"
     with reading(path, _AGAIN):
         it = described[role]
