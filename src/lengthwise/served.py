@@ -135,16 +135,16 @@ class Tokenized:
         if not getattr(tokenizer, "chat_template", None):
             notes.append(f"model {model.name} has no chat template: prompts are served as they are")
         if len(fitting) < len(ids):
+            left = len(ids) - len(fitting)
+            what = "1 prompt" if left == 1 else f"{left} prompts"
             longer = f"longer than the model's context of {context} tokens less the cap"
-            left = _count(len(ids) - len(fitting))
             if too_long == "refuse" or not fitting:
-                longest = max(ids, key=lambda each: len(each[1]))
+                prompt, longest = max(ids, key=lambda each: len(each[1]))
                 raise UserError(
-                    f"{left if fitting else 'all prompts'} are {longer}, "
-                    f"{longest[0].id} the longest with {len(longest[1])} tokens: lower --cap"
-                    + (", or --too-long leave-out" if fitting else "")
+                    f"{what if fitting else f'{what} and no other'}: {longer}, the longest "
+                    f"{prompt.id} with {len(longest)}: lower --cap, or leave such prompts out"
                 )
-            notes.append(f"{left} left out: {longer}")
+            notes.append(f"{what} left out: {longer}")
         return cls(fitting, notes)
 
     def tell(self) -> None:
@@ -152,6 +152,3 @@ class Tokenized:
         for note in self.notes:
             print(f"lengthwise: {note}", file=sys.stderr)
 
-
-def _count(prompts: int) -> str:
-    return "1 prompt" if prompts == 1 else f"{prompts} prompts"

@@ -196,7 +196,7 @@ def test_readers_of_text_alone_fail_without_a_model(evaluate, folder):
         (["--predictors=,"], "--predictors names none"),
         (["--arrival=trail"], "does not read prompts"),
         (["--policy=magic"], "unknown policy"),
-        (["--seed=-1"], "a seed is 0 or more"),
+        (["--seed=-1"], "--seed must be at least 0"),
         (["--resamples=2"], "--resamples must be at least 20"),
         (["--runs=1"], "--runs must be at least 2"),
     ],

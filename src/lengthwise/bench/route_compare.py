@@ -19,7 +19,7 @@ from lengthwise.bench.route_figures import capacity, routed, show_routers
 from lengthwise.bench.worker import STOCK
 from lengthwise.checks import at_least, folder_for, positive
 from lengthwise.errors import UserError
-from lengthwise.ray.app import Route, absolute, check
+from lengthwise.ray.app import Route, absolute, check, check_names
 from lengthwise.served import context_of
 from lengthwise.vllm.settings import Settings
 
@@ -73,9 +73,11 @@ def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[s
     plan.check()
     folder_for(out)
     routes = {spec: _route(plan, spec) for spec in plan.base.policies}
-    for route in routes.values():
-        for router in plan.routers:
-            check(replace(route, router=router))
+    every = [replace(route, router=router) for route in routes.values() for router in plan.routers]
+    for route in every:
+        check_names(route)
+    for route in every:
+        check(route)
     context = context_of(plan.base.model)
     base, requests = plans.tokenized(plan.base, context)
     bench = _Bench(replace(plan, base=base), requests, out)

@@ -67,7 +67,6 @@ def _run(args: argparse.Namespace) -> None:
         args.resamples,
         Trial(args.policy, requests=args.requests, runs=args.runs, workers=args.workers),
     )
-    args.out.mkdir(parents=True, exist_ok=True)
     board = evaluate(plan)
     show(board.content)
     for path in [args.out / "leaderboard.json", *draw(board, args.out)]:

@@ -112,6 +112,7 @@ def evaluate(plan: Plan) -> Board:
     plan = replace(plan, how=replace(plan.how, model=model))
     texts = Texts.of(plan)
     parts = split(Answers.read(plan.folders, texts.decode))
+    plan.out.mkdir(parents=True, exist_ok=True)
     b, seed = plan.resamples, plan.how.seed
     court = Court.of(parts.fit, parts.test, b, seed)
     shift = _shift(plan, parts.fit, texts) if plan.shift else None

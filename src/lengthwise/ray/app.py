@@ -54,12 +54,11 @@ def absolute(probe: str | None) -> str | None:
     return str(Path(probe).resolve()) if probe is not None and Path(probe).is_dir() else probe
 
 
-def check(route: Route) -> None:
-    """Refuse at once what cannot work.
+def check_names(route: Route) -> None:
+    """Refuse names and numbers that mean nothing; reads nothing.
 
     Raises:
-        UserError: no Ray, wrong vLLM, an unknown policy or router, no predictor for it,
-            a number out of range, a port in use, or too little memory.
+        UserError: an unknown policy or router, no predictor for it, or a number out of range.
     """
     router, source = make_router(route.router), make_policy(route.settings.policy).source
     at_least(1, replicas=route.replicas, seats=route.seats)
@@ -68,17 +67,27 @@ def check(route: Route) -> None:
         raise UserError("the oracle policy needs true lengths: its bench is of one engine")
     if (router.predicts or source != "none") and route.settings.probe is None:
         raise UserError(f"{route.router} over {route.settings.policy} predicts: give --probe")
-    try:
-        import ray.serve  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"Ray Serve is missing ({error}): pip install 'lengthwise[ray]'") from None
+
+
+def check(route: Route) -> None:
+    """Refuse at once what cannot work.
+
+    Raises:
+        UserError: what :func:`check_names` refuses; no Ray, wrong vLLM, a predictor or model
+            that does not do, a port in use, or too little memory.
+    """
+    check_names(route)
     check_vllm()
-    if router.predicts and source == "none":
-        assert route.settings.probe is not None
+    if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
     route.settings.check(str(route.model))
     check_model(route.model)
     check_port(route.host, route.port)
+    # Last, because it takes seconds to import.
+    try:
+        import ray.serve  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"Ray Serve is missing ({error}): pip install 'lengthwise[ray]'") from None
     check_memory(str(route.model), route.replicas)
 
 
