@@ -138,11 +138,15 @@ def _add_train(commands: Commands[Any]) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from lengthwise.shards import read_meta
+
+    folder_for(args.out)
+    for folder in args.data:
+        read_meta(folder)
     from lengthwise.predictors.shape import Fitting
     from lengthwise.train import Plan, train
 
     how = Fitting(epochs=args.epochs, backbone=args.backbone, seed=args.seed)
-    folder_for(args.out)
     trained = train(Plan(args.name, args.data, args.arrival, args.model, how))
     trained.save(args.out)
     print(json.dumps(trained.report, indent=1))

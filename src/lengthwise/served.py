@@ -151,4 +151,3 @@ class Tokenized:
         """Say on standard error what the user should know."""
         for note in self.notes:
             print(f"lengthwise: {note}", file=sys.stderr)
-

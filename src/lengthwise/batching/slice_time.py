@@ -11,7 +11,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from lengthwise.errors import UserError, reading
 
@@ -119,6 +118,8 @@ def _four(numbers: list[float]) -> Four:
 
 
 def _fit(rows: Rows) -> tuple[Four, float]:
+    from scipy.optimize import nnls
+
     size, length, seconds = rows.T
     columns = np.column_stack([size * length, size, length, np.ones(len(rows))])
     found, _ = nnls(columns / seconds[:, None], np.ones(len(rows)))
