@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from lengthwise.bench.compare import compare
 from lengthwise.bench.measure import Life, figures
 from lengthwise.bench.plan import Plan
+from lengthwise.bench.worker import refused
 from lengthwise.errors import UserError
 from lengthwise.prompts import Prompt
 
@@ -98,3 +100,29 @@ def test_tenants_and_priorities_travel_with_the_requests(model, tmp_path):
     assert [(it["tenant"], it["priority"]) for it in run.requests] == [("a", 3), (None, 0)]
     kept = [json.loads(line) for line in (tmp_path / "requests-0.jsonl").read_text().splitlines()]
     assert [(it["tenant"], it["priority"]) for it in kept] == [("a", 3), (None, 0)]
+
+
+def test_prompts_that_do_not_fit_are_left_out_of_every_run(model, tmp_path, capsys):
+    """The context is 64 tokens, the cap 9."""
+    engines = Engines()
+    prompts = [Prompt("p:0", "hi"), Prompt("p:1", "hi " * 56), Prompt("p:2", "hi " * 55)]
+    given = plan(model, "stock", "oracle", prompts=prompts, rates=[None, 2.0])
+    compare(given, tmp_path, engines)
+    for runs in engines.runs:
+        for run in runs:
+            assert [request["id"] for request in run.requests] == ["p:0", "p:2"]
+    assert "1 prompt left out: longer than the model's context" in capsys.readouterr().err
+
+
+def test_a_run_that_is_refused_says_why_in_the_benchs_one_line(model, tmp_path, monkeypatch):
+    """What a process finds out only when its engine is built."""
+    monkeypatch.setattr("lengthwise.bench.compare.check_memory", lambda *_, **__: None)
+
+    def refusing(commands):
+        for *_, target, _ in commands:
+            refused(Path(target)).write_text("vLLM did not start: too small")
+        return [2 for _ in commands]
+
+    monkeypatch.setattr("lengthwise.bench.compare.take_turns", refusing)
+    with pytest.raises(UserError, match="^policy fcfs: vLLM did not start: too small$"):
+        compare(plan(model, "fcfs"), tmp_path)
