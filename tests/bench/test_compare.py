@@ -124,5 +124,5 @@ def test_a_run_that_is_refused_says_why_in_the_benchs_one_line(model, tmp_path, 
         return [2 for _ in commands]
 
     monkeypatch.setattr("lengthwise.bench.compare.take_turns", refusing)
-    with pytest.raises(UserError, match="^policy fcfs: vLLM did not start: too small$"):
+    with pytest.raises(UserError, match=r"^policy fcfs: vLLM did not start: too small$"):
         compare(plan(model, "fcfs"), tmp_path)

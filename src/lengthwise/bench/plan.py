@@ -12,6 +12,7 @@ from lengthwise.checks import at_least, positive
 from lengthwise.engine import engine_name
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.predictors.store import check_there
 from lengthwise.prompts import Prompt
 from lengthwise.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.vllm.settings import Settings
@@ -55,7 +56,8 @@ class Plan:
         """Refuse what no engine takes.
 
         Raises:
-            UserError: for a number out of range, or no prompts.
+            UserError: for a number out of range, no prompts, or no predictors where some are
+                said to be.
         """
         given = {"seats": self.seats, "cap": self.cap, "block_size": self.block_size}
         at_least(1, **given, kv_blocks=self.kv_blocks, until=self.until)
@@ -63,6 +65,9 @@ class Plan:
         positive(cv=self.cv)
         if self.seats > ENGINE_CONTEXT:
             raise UserError(f"--seats is {ENGINE_CONTEXT} at most: a step has no more tokens")
+        if self.probe is not None:
+            # Also where no policy reads it: whoever gives a folder means it.
+            check_there(self.probe)
         if not self.prompts:
             raise UserError("no prompts are left: leave out --held-out, or give more")
 

@@ -102,6 +102,17 @@ def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
     return predictor
 
 
+def check_there(name: str) -> None:
+    """Refuse a folder without predictors; what is in them is not looked at.
+
+    Raises:
+        UserError: says how to get some.
+    """
+    folder = predictors_folder(name)
+    if not (folder / "predictors.json").is_file():
+        raise UserError(f"no trained predictors in {folder}: run lengthwise train first")
+
+
 def has_probe(name: str) -> bool:
     """Whether the folder holds a probe; False too if it holds nothing readable."""
     try:
@@ -142,10 +153,9 @@ def load_predictor(folder: Path, described: dict[str, Any], role: str) -> Length
 
 
 def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
+    check_there(name)
     folder = predictors_folder(name)
     path = folder / "predictors.json"
-    if not path.is_file():
-        raise UserError(f"no trained predictors in {folder}: run lengthwise train first")
     with reading(path, _AGAIN):
         described: dict[str, Any] = dict(json.loads(path.read_text()))
     served = fingerprint(model)

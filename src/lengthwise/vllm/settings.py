@@ -80,7 +80,12 @@ class Settings:
             folder = Learning.of(self.learning).folder
             if folder is not None:
                 folder_for(Path(folder), "learn")
-        if self.probe is not None and make_policy(self.policy).source in ("prompt", "probe"):
+        if self.probe is None:
+            return
+        from lengthwise.predictors.store import check_there
+
+        check_there(self.probe)
+        if make_policy(self.policy).source in ("prompt", "probe"):
             from lengthwise.online.scorer import Scorer
             from lengthwise.predictors.store import load_probe
             from lengthwise.vllm.arrivals import in_process
