@@ -138,8 +138,11 @@ def _add_train(commands: Commands[Any]) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from lengthwise.predictors import check_name
     from lengthwise.shards import read_meta
 
+    for name in (args.name, args.arrival):
+        check_name(name)
     folder_for(args.out)
     for folder in args.data:
         read_meta(folder)

@@ -41,8 +41,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from lengthwise.predictors import NAMES, check_name
     from lengthwise.shards import read_meta
 
+    names = [name for name in (args.predictors or "").split(",") if name]
+    if args.predictors is None:
+        names = list(NAMES)
+    for name in [*names, args.arrival]:
+        check_name(name)
     at_least(0, seed=args.seed)
     folder_for(args.out)
     for folder in [*args.data, *args.shift, *args.samples]:
@@ -51,13 +57,11 @@ def _run(args: argparse.Namespace) -> None:
     from lengthwise.judge.leaderboard import Plan, evaluate
     from lengthwise.judge.plots import draw
     from lengthwise.judge.table import show
-    from lengthwise.predictors import PREDICTORS
     from lengthwise.predictors.shape import Fitting
 
-    names = ",".join(PREDICTORS) if args.predictors is None else args.predictors
     plan = Plan(
         args.data,
-        [name for name in names.split(",") if name],
+        names,
         args.out,
         args.shift,
         args.samples,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lengthwise.errors import UserError
+from lengthwise.predictors import check_name
 from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
 from lengthwise.predictors.bert import Bert
 from lengthwise.predictors.embeddings import Embeddings
@@ -44,9 +45,8 @@ def find_predictor(spec: str, how: Fitting | None = None) -> tuple[type[LengthPr
     Raises:
         UserError: for an unknown name or variant.
     """
+    check_name(spec)
     name, _, variant = spec.partition(":")
-    if name not in PREDICTORS:
-        raise UserError(f"unknown predictor {name!r}: choose from {', '.join(sorted(PREDICTORS))}")
     found = PREDICTORS[name]
     if variant and variant not in found.variants:
         kinds = ", ".join(f"{name}:{each}" for each in found.variants if each) or "it has none"
