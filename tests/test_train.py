@@ -8,12 +8,12 @@ from safetensors.numpy import save_file
 from scipy.stats import kendalltau
 
 from lengthwise.answers import Answers, split
-from lengthwise.collect import read_shards
 from lengthwise.errors import UserError
 from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.store import has_probe, load_probe
 from lengthwise.predictors.trail_fit import PAPER, VARIANTS, Options, fit_probe, likelihood_loss
 from lengthwise.prompts import held_out
+from lengthwise.shards import read_shards
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.workload import read_workload, synthetic
 from lengthwise.train import Plan, prompt_text, train

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.collect import read_meta, read_shards
 from lengthwise.core.bins import Floats
 from lengthwise.errors import UserError
 from lengthwise.predictors.shape import Asked
 from lengthwise.predictors.text import PromptText
 from lengthwise.prompts import held_out
+from lengthwise.shards import read_meta, read_shards
 
 Row = tuple[dict[str, Any], dict[str, np.ndarray]]
 

@@ -7,10 +7,12 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from lengthwise import __version__
 from lengthwise.bench.batch_options import add_generate, compare_batches
 from lengthwise.bench.route_options import add_routers, compare_routers, routed
+from lengthwise.checks import at_least, folder_for, numbers, rates
 from lengthwise.errors import UserError
 from lengthwise.judge.command import add as add_evaluate
 from lengthwise.ray.command import add_route
@@ -18,6 +20,16 @@ from lengthwise.sim.batch_options import REAL, refuse_others
 from lengthwise.sim.command import add_calibrate, add_simulate
 from lengthwise.terminal import complain
 from lengthwise.theory.command import add as add_theory
+
+Commands = argparse._SubParsersAction  # the type has no public name
+
+
+class Parser(argparse.ArgumentParser):
+    """A wrong command line is one line on standard error and status 2, as all bad input is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Without the usage, which --help shows."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("lengthwise", description=__doc__, allow_abbrev=False)
+    parser = Parser("lengthwise", description=__doc__, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands: Commands[Any] = parser.add_subparsers(dest="command", required=True)
     for add in (_add_model, _add_collect, _add_train, _add_serve, _add_bench, _add_demo):
         add(commands)
     for add in (add_simulate, add_calibrate, add_theory, add_evaluate, add_route):
@@ -49,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_model(commands: Commands[Any]) -> None:
     it = commands.add_parser("model", help="prepare SmolLM2-135M-Instruct, print its folder")
     it.set_defaults(run=_model)
 
@@ -60,7 +72,7 @@ def _model(args: argparse.Namespace) -> None:
     print(prepare_smollm2())
 
 
-def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_collect(commands: Commands[Any]) -> None:
     it = commands.add_parser("collect", help="answer prompts, keep hidden states and lengths")
     it.add_argument("model", help="folder of the model")
     it.add_argument("--prompts", default="builtin", help="JSONL file, builtin, or applications")
@@ -74,25 +86,46 @@ def _add_collect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     it.add_argument("--temperature", type=float, default=0.0)
     it.add_argument("--seed", type=int, default=0)
+    it.add_argument(
+        "--save-every", type=float, default=5.0, help="seconds; a kill loses what is not saved"
+    )
+    _add_too_long(it)
     it.set_defaults(run=_collect)
 
 
+def _add_too_long(it: argparse.ArgumentParser) -> None:
+    it.add_argument(
+        "--too-long",
+        choices=("leave-out", "refuse"),
+        default="leave-out",
+        help="prompts longer than the model's context less the cap",
+    )
+
+
 def _collect(args: argparse.Namespace) -> None:
-    from lengthwise.collect import Options, collect
+    from lengthwise.collect import Job, Options
     from lengthwise.engine import preload_libraries
     from lengthwise.predictors.fingerprint import model_folder
     from lengthwise.prompts import held_out, read_prompts
 
+    options = Options(
+        args.cap,
+        args.seats,
+        tuple(args.layers),
+        args.temperature,
+        seed=args.seed,
+        save_s=args.save_every,
+        too_long=args.too_long,
+    )
     prompts = read_prompts(args.prompts, args.limit)
     if args.held_out:
         prompts = [prompt for prompt in prompts if held_out(prompt.id)]
-    model = model_folder(args.model)
+    job = Job.of(model_folder(args.model), prompts, args.out, options)
     preload_libraries()
-    options = Options(args.cap, args.seats, tuple(args.layers), args.temperature, seed=args.seed)
-    collect(model, prompts, args.out, options)
+    job.run()
 
 
-def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_train(commands: Commands[Any]) -> None:
     it = commands.add_parser("train", help="train a length predictor on collected answers")
     it.add_argument("name", help="trail, ngrams, ltr, ...; with a variant: trail:paper")
     it.add_argument("data", type=Path, nargs="+", help="folders that collect filled")
@@ -106,6 +139,14 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _train(args: argparse.Namespace) -> None:
+    from lengthwise.predictors import check_name
+    from lengthwise.shards import read_meta
+
+    for name in (args.name, args.arrival):
+        check_name(name)
+    folder_for(args.out)
+    for folder in args.data:
+        read_meta(folder)
     from lengthwise.predictors.shape import Fitting
     from lengthwise.train import Plan, train
 
@@ -115,7 +156,7 @@ def _train(args: argparse.Namespace) -> None:
     print(json.dumps(trained.report, indent=1))
 
 
-def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_serve(commands: Commands[Any]) -> None:
     it = commands.add_parser(
         "serve",
         help="vllm serve with lengthwise; every further flag goes to vLLM",
@@ -148,7 +189,7 @@ def _serve(args: argparse.Namespace) -> None:
     serve(args.model, settings, args.rest)
 
 
-def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_bench(commands: Commands[Any]) -> None:
     it = commands.add_parser("bench", help="compare policies on the real engine")
     it.add_argument("model", help="folder of the model")
     it.add_argument(
@@ -176,6 +217,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     it.add_argument("--interval", type=int, default=1, help="tokens between two probe calls")
     it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
     it.add_argument("--seed", type=int, default=0)
+    _add_too_long(it)
     add_generate(it)
     add_routers(it)
     it.add_argument("--out", type=Path, default=Path("results/bench"))
@@ -183,12 +225,14 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _bench(args: argparse.Namespace) -> None:
-    from lengthwise.bench.compare import Plan, compare
+    from lengthwise.bench.compare import compare
+    from lengthwise.bench.plan import Plan
     from lengthwise.predictors.fingerprint import model_folder
     from lengthwise.prompts import held_out, read_prompts
 
     several = routed(args)
-    rates = args.rates or ("" if several and args.loads else "burst")
+    given = args.rates or ("" if several and args.loads else "burst")
+    at_least(1, limit=args.limit)
     prompts = read_prompts(args.prompts)
     if args.held_out:
         prompts = [prompt for prompt in prompts if held_out(prompt.id)]
@@ -199,8 +243,8 @@ def _bench(args: argparse.Namespace) -> None:
         args.probe,
         args.seats,
         args.cap,
-        [None if rate == "burst" else _number(rate) for rate in rates.split(",") if rate],
-        [_number(load) for load in args.loads.split(",") if load],
+        rates(given, {"burst": None}) if given else [],
+        numbers("loads", args.loads) if args.loads else [],
         args.cv,
         args.trace,
         args.seed,
@@ -208,6 +252,7 @@ def _bench(args: argparse.Namespace) -> None:
         args.block_size,
         {"pause": not args.recompute, "margin": args.margin, "interval": args.interval},
         args.until,
+        args.too_long,
     )
     if several:
         compare_routers(plan, args)
@@ -218,24 +263,20 @@ def _bench(args: argparse.Namespace) -> None:
         compare(plan, args.out)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise UserError(f"{text!r} is not a number: rates and loads are like 0.5,2") from None
-
-
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_demo(commands: Commands[Any]) -> None:
     it = commands.add_parser("demo", help="model, training and comparison in one go")
     it.add_argument("--out", type=Path, default=Path("results/demo"))
     it.set_defaults(run=_demo)
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from lengthwise.demo import demo
-    from lengthwise.engine import preload_libraries
+    from lengthwise.engine import check_vllm, preload_libraries
 
+    folder_for(args.out)
+    check_vllm()
     preload_libraries()
+    from lengthwise.demo import demo
+
     demo(args.out)
 
 

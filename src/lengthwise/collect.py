@@ -7,28 +7,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
-from lengthwise.engine import build_engine
+from lengthwise.checks import at_least, folder_for, not_negative
+from lengthwise.engine import build_engine, check_memory, check_vllm
 from lengthwise.engine_log import engine_log
-from lengthwise.errors import UserError, reading
+from lengthwise.errors import UserError
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.prompts import Prompt
+from lengthwise.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model, config_of, context_of
+from lengthwise.shards import Shards, finished_ids, read_meta
 from lengthwise.terminal import say
 from lengthwise.vllm.settings import Settings
 
-_ARRAYS = ("ages", "states", "mean")
-_DAMAGED = "delete that shard and run lengthwise collect again"
-
-SHARD = 32
-"""Finished requests to a file: what a kill can lose."""
+SAVE_S = 5.0
+"""Seconds that a finished answer waits for others to be saved with: with a step of the engine on
+top, a kill loses at most ten seconds of them."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to collect: tokens at most for an answer, seats, layers (0 the embedding)."""
+    """How to collect.
+
+    Attributes:
+        cap: most tokens of an answer.
+        seats: most requests in one step.
+        layers: whose states to keep, 0 the embedding; none for the default ones.
+        temperature: of sampling; 0 is greedy.
+        every: tokens between two kept states.
+        save_s: seconds that a finished answer waits for others to be saved with.
+        too_long: what becomes of prompts that the model's context has no room for.
+
+    Raises:
+        UserError: for a number out of range.
+    """
 
     cap: int = 512
     seats: int = 48
@@ -36,104 +48,131 @@ class Options:
     temperature: float = 0.0
     every: int = 8
     seed: int = 0
+    save_s: float = SAVE_S
+    too_long: TooLong = "leave-out"
+
+    def __post_init__(self) -> None:
+        at_least(1, cap=self.cap, seats=self.seats)
+        at_least(0, seed=self.seed)
+        not_negative(temperature=self.temperature, save_every=self.save_s)
+        if self.seats > ENGINE_CONTEXT:
+            raise UserError(f"--seats is {ENGINE_CONTEXT} at most: a step has no more tokens")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be collected, checked: nothing was written or started yet.
+
+    Attributes:
+        meta: what the data is collected with, as the folder keeps it.
+        tokenized: the prompts that are not in the folder yet.
+        finished: how many are.
+    """
+
+    model: Path
+    folder: Path
+    options: Options
+    meta: dict[str, Any]
+    tokenized: Tokenized
+    finished: int
+
+    @classmethod
+    def of(cls, model: Path, prompts: list[Prompt], folder: Path, options: Options) -> Job:
+        """All that can be known before the engine starts.
+
+        Raises:
+            UserError: if the folder holds another model's or other options' data, or the
+                model or the prompts do not do.
+        """
+        if not prompts:
+            raise UserError("no prompts are left: leave out --held-out, or give more")
+        folder_for(folder)
+        check_model(model)
+        meta = _meta(model, options)
+        _check_claim(folder, meta)
+        check_vllm()
+        check_memory(str(model))
+        context = context_of(model)
+        fitting = Tokenized.of(model, prompts, options.cap, context, options.too_long)
+        done = set(finished_ids(folder))
+        todo = [each for each in fitting.requests if each[0].id not in done]
+        finished = len(fitting.requests) - len(todo)
+        return cls(model, folder, options, meta, Tokenized(todo, fitting.notes), finished)
+
+    def run(self) -> None:
+        """Answer the prompts with the real engine and keep what training needs.
+
+        Answers that hit the cap are marked censored: their true length is unknown.
+        """
+        self.tokenized.tell()
+        _claim(self.folder, self.meta, self.model)
+        todo, total = self.tokenized.requests, len(self.tokenized.requests) + self.finished
+        if not todo:
+            say(f"all {total} prompts are answered in {self.folder}")
+            return
+        with (
+            engine_log(self.folder / "engine.log") as terminal,
+            tqdm(
+                total=total, initial=self.finished, desc="collect", unit="prompt", file=terminal
+            ) as bar,
+        ):
+            options = self.options
+            settings = Settings("fcfs", record=self.meta["layers"], record_every=options.every)
+            engine = build_engine(
+                self.model,
+                options.seats,
+                additional_config=settings.additional_config(),
+                enable_prefix_caching=False,
+                # On a CPU vLLM cannot take back what a seeded request drew for half a prompt.
+                enable_chunked_prefill=options.temperature == 0,
+            )
+            _run(engine, todo, Shards(self.folder, options.save_s), options, bar)
 
 
 def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) -> None:
-    """Answer the prompts with the real engine and keep what training needs in ``folder``.
+    """Answer the prompts and keep what training needs in ``folder``.
 
     Prompts already in the folder are skipped, so a killed run goes on where it was.
-    Answers that hit the cap are marked censored: their true length is unknown.
 
     Raises:
-        UserError: if the folder holds another model's or other options' data.
+        UserError: as :meth:`Job.of`.
     """
-    layers = options.layers or default_layers(model)
-    _claim(folder, model, options, layers)
-    finished = set(finished_ids(folder))
-    todo = [prompt for prompt in prompts if prompt.id not in finished]
-    if not todo:
-        say(f"all {len(prompts)} prompts are answered in {folder}")
-        return
-    with (
-        engine_log(folder / "engine.log") as terminal,
-        tqdm(
-            total=len(prompts),
-            initial=len(prompts) - len(todo),
-            desc="collect",
-            unit="prompt",
-            file=terminal,
-        ) as bar,
-    ):
-        settings = Settings(policy="fcfs", record=list(layers), record_every=options.every)
-        engine = build_engine(
-            model,
-            options.seats,
-            additional_config=settings.additional_config(),
-            enable_prefix_caching=False,
-            # On a CPU vLLM cannot take back what a seeded request drew for half a prompt.
-            enable_chunked_prefill=options.temperature == 0,
-        )
-        _run(engine, todo, folder, options, bar)
+    Job.of(model, prompts, folder, options).run()
 
 
 def default_layers(model: Path) -> tuple[int, ...]:
     """Five layers from a sixth of the depth to its end: what a sweep chooses from."""
-    depth = json.loads((model / "config.json").read_text())["num_hidden_layers"]
+    depth = _depth(model)
     return tuple(
         sorted({max(1, round(depth * part)) for part in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)})
     )
 
 
-def finished_ids(folder: Path) -> list[str]:
-    """Ids of the prompts whose data is safely on disk."""
-    return [row["id"] for path in sorted(folder.glob("shard-*.json")) for row in read_rows(path)]
+def _depth(model: Path) -> int:
+    depth = config_of(model).get("num_hidden_layers", config_of(model).get("n_layer"))
+    if not isinstance(depth, int):
+        raise UserError(f"model {model}: its config.json does not say how many layers it has")
+    return depth
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The requests of one shard: id, prompt token ids, output tokens, censored."""
-    with reading(path, _DAMAGED):
-        rows: list[dict[str, Any]] = json.loads(path.read_text())
-    return rows
-
-
-def read_meta(folder: Path) -> dict[str, Any]:
-    """What the folder's data was collected with.
-
-    Raises:
-        UserError: if there is no such data, or it is damaged.
-    """
-    if not (folder / "meta.json").is_file():
-        raise UserError(f"no collected data in {folder}: run lengthwise collect first")
-    with reading(folder / "meta.json", _DAMAGED):
-        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
-    return meta
-
-
-def read_shards(folder: Path) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """Every request of a folder with its arrays: ages [n], states [n, L, d], mean [L, d]."""
-    found = []
-    for path in sorted(folder.glob("shard-*.json")):
-        rows = read_rows(path)
-        with reading(path.with_suffix(".safetensors"), _DAMAGED):
-            arrays = load_file(path.with_suffix(".safetensors"))
-            for i, row in enumerate(rows):
-                found.append((row, {name: arrays[f"{i}.{name}"] for name in _ARRAYS}))
-    return found
-
-
-def _claim(folder: Path, model: Path, options: Options, layers: tuple[int, ...]) -> None:
-    meta = {
+def _meta(model: Path, options: Options) -> dict[str, Any]:
+    # The tap gives states in the order of the layers, each once.
+    layers = sorted(set(options.layers)) or default_layers(model)
+    depth = _depth(model)
+    odd = next((layer for layer in layers if not 0 <= layer <= depth), None)
+    if odd is not None:
+        raise UserError(f"--layers {odd}: the model has layers 0 (the embedding) to {depth}")
+    return {
         "model": fingerprint(str(model)),
         "layers": list(layers),
         "cap": options.cap,
         "temperature": options.temperature,
         "every": options.every,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "meta.json"
-    if not path.exists():
-        # Where the model is, for its tokenizer; another copy of it would do as well.
-        path.write_text(json.dumps(meta | {"path": str(model.resolve())}, indent=1))
+
+
+def _check_claim(folder: Path, meta: dict[str, Any]) -> None:
+    if not (folder / "meta.json").exists():
         return
     there = read_meta(folder)
     odd = next((key for key in meta if there.get(key) != meta[key]), None)
@@ -144,54 +183,38 @@ def _claim(folder: Path, model: Path, options: Options, layers: tuple[int, ...])
         )
 
 
-def _run(engine: Any, todo: list[Prompt], folder: Path, options: Options, bar: Any) -> None:
+def _claim(folder: Path, meta: dict[str, Any], model: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "meta.json"
+    if not path.exists():
+        # Where the model is, for its tokenizer; another copy of it would do as well.
+        path.write_text(json.dumps(meta | {"path": str(model.resolve())}, indent=1))
+
+
+def _run(
+    engine: Any, todo: list[tuple[Prompt, list[int]]], shards: Shards, options: Options, bar: Any
+) -> None:
     from vllm import SamplingParams
 
-    tokenizer = engine.get_tokenizer()
     recorder = engine.collective_rpc(lambda worker: worker.lengthwise)[0]
     internal = {}
-    for i, prompt in enumerate(todo):
-        ids = chat_ids(tokenizer, prompt.text)
+    for i, (_, ids) in enumerate(todo):
         params = SamplingParams(
             temperature=options.temperature, max_tokens=options.cap, seed=options.seed + i
         )
         internal[str(i)] = engine.add_request(str(i), {"prompt_token_ids": ids}, params)
-    rows: list[dict[str, Any]] = []
-    arrays: dict[str, np.ndarray] = {}
     while engine.has_unfinished_requests():
         for output in engine.step():
             if not output.finished:
                 continue
             answer = output.outputs[0]
-            ages, states, mean = recorder.take(internal[output.request_id])
-            i = len(rows)
-            arrays |= {f"{i}.ages": ages, f"{i}.states": states, f"{i}.mean": mean}
-            rows.append(
-                {
-                    "id": todo[int(output.request_id)].id,
-                    "prompt_ids": list(output.prompt_token_ids),
-                    "output_tokens": len(answer.token_ids),
-                    "censored": answer.finish_reason == "length",
-                }
-            )
+            row = {
+                "id": todo[int(output.request_id)][0].id,
+                "prompt_ids": list(output.prompt_token_ids),
+                "output_tokens": len(answer.token_ids),
+                "censored": answer.finish_reason == "length",
+            }
+            shards.add(row, *recorder.take(internal[output.request_id]))
             bar.update()
-        if len(rows) >= SHARD or (rows and not engine.has_unfinished_requests()):
-            _save(folder, rows, arrays)
-            rows, arrays = [], {}
-
-
-def _save(folder: Path, rows: list[dict[str, Any]], arrays: dict[str, np.ndarray]) -> None:
-    """The list is renamed into place last: a shard without it does not count."""
-    name = f"shard-{len(list(folder.glob('shard-*.json'))):05d}"
-    save_file(arrays, folder / f"{name}.safetensors")
-    partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(rows))
-    partial.rename(folder / f"{name}.json")
-
-
-def chat_ids(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of one user turn in the model's chat template."""
-    ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": text}], add_generation_prompt=True, return_dict=False
-    )
-    return list(ids)
+        shards.save_if_due()
+    shards.save()

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from lengthwise import collect, train
-from lengthwise.bench.compare import Plan, compare
+from lengthwise.bench.compare import compare
+from lengthwise.bench.plan import Plan
 from lengthwise.model import cache_folder, prepare_smollm2
 from lengthwise.predictors.store import BUILTIN, predictors_folder
 from lengthwise.prompts import held_out, read_prompts

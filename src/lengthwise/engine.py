@@ -10,6 +10,7 @@ from typing import Any
 
 from lengthwise.errors import UserError
 from lengthwise.predictors.fingerprint import model_folder
+from lengthwise.served import ENGINE_CONTEXT, context_of
 
 _PROCESS = 2**30
 """Bytes that Python, PyTorch and vLLM take in one more process, measured."""
@@ -140,8 +141,8 @@ def build_engine(model: str | Path, seats: int, **overrides: Any) -> Any:
     arguments: dict[str, Any] = {
         "model": str(model),
         "max_num_seqs": seats,
-        "max_model_len": 2048,
-        "max_num_batched_tokens": 2048,
+        "max_model_len": context_of(model_folder(str(model))),
+        "max_num_batched_tokens": ENGINE_CONTEXT,
         "enforce_eager": True,
         "enable_prefix_caching": True,
         **overrides,

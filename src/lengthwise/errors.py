@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,12 +26,20 @@ def refuse_unknown(given: Iterable[str], kind: Any, what: str) -> None:
         raise UserError(f"unknown {what} {unknown[0]!r}: choose from {choices}")
 
 
+DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError),
+    *(zlib.error, csv.Error, SafetensorError),
+)
+"""What reading a damaged file raises: the last three of the first row when it is valid JSON of
+another shape."""
+
+
 @contextmanager
 def reading(what: object, advice: str = "") -> Iterator[None]:
     """Turn whatever a damaged or missing file raises in the block into a UserError."""
     try:
         yield
-    except (OSError, EOFError, ValueError, KeyError, zlib.error, SafetensorError) as error:
+    except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         hint = f": {advice}" if advice else ""
         raise UserError(f"{what} cannot be read ({reason.splitlines()[0]}){hint}") from None

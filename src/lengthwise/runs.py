@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 Run = dict[str, Any]
 
@@ -30,6 +29,8 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     middle = float(np.mean(values))
     if len(values) < 2:
         return middle, math.nan
+    from scipy import stats
+
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return middle, float(stats.t.ppf(0.975, len(values) - 1)) * error
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import Any
 
+from lengthwise.checks import check_port
 from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.errors import UserError, reading
-from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
-from lengthwise.predictors.store import load_probe
+from lengthwise.served import check_model
 from lengthwise.slices.client import refuse
 from lengthwise.terminal import complain
-from lengthwise.vllm.arrivals import in_process
 from lengthwise.vllm.settings import KEY, Settings
 
 _COMPILING = {
@@ -60,14 +58,16 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
                 f"policy {settings.policy} predicts: give --probe FOLDER (see lengthwise train), "
                 "or --policy fcfs"
             )
-        in_process(settings, Scorer.load(settings.probe, model))
-        if settings.probing:
-            load_probe(settings.probe, model)
     elif settings.learn:
         raise UserError(f"policy {settings.policy} predicts nothing: there is nothing to learn")
     if source == "oracle":
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
-    _check_port(_flag(flags, "--host") or "", _flag(flags, "--port") or "8000")
+    settings.check(model)
+    check_model(model)
+    port = _flag(flags, "--port") or "8000"
+    if not port.isdecimal():
+        raise UserError(f"--port must be a number up to 65535, not {port!r}")
+    check_port(_flag(flags, "--host") or "", int(port))
     check_memory(model)
     flags, given = _take_additional_config(flags)
     config = json.dumps({**given, **settings.additional_config()})
@@ -148,16 +148,3 @@ def _take_additional_config(flags: list[str]) -> tuple[list[str], dict[str, Any]
         elif not flag.startswith(f"{name}="):
             kept.append(flag)
     return kept, given
-
-
-def _check_port(host: str, port: str) -> None:
-    if not port.isdecimal() or int(port) > 65535:
-        raise UserError(f"--port must be a number up to 65535, not {port!r}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, int(port)))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise UserError(f"port {port} cannot be used ({reason}): choose --port") from None

@@ -12,15 +12,18 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from lengthwise.answers import Answers, split
-from lengthwise.collect import read_meta
+from lengthwise.checks import at_least
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.errors import UserError
 from lengthwise.predictors import find_predictor
+from lengthwise.predictors.fingerprint import model_folder
 from lengthwise.predictors.shape import Fitting, PromptPredictor
 from lengthwise.predictors.store import Trained
 from lengthwise.predictors.text import PromptText
 from lengthwise.predictors.trail import Trail
+from lengthwise.served import config_of
+from lengthwise.shards import read_meta
 from lengthwise.sim.predictors import ErrorModel
 from lengthwise.train_errors import held_out_tracks, probe_errors, prompt_confusion
 
@@ -47,6 +50,46 @@ class Plan:
     model: str | None = None
     how: Fitting = field(default_factory=Fitting)
 
+    def check(self) -> None:
+        """Refuse what cannot be trained, before the answers are read.
+
+        Raises:
+            UserError: for a number out of range, data, model or backbone that are not there,
+                or no such predictor.
+        """
+        at_least(1, epochs=self.how.epochs)
+        check_sources(self.folders, self.model, self.how)
+        kind, _ = find_predictor(self.name)
+        if kind.reads == "truth":
+            raise UserError(f"{self.name} knows the answers: there is nothing to train")
+        if kind is Trail:
+            check_arrival(self.arrival)
+
+
+def check_sources(folders: Sequence[Path], model: str | None, how: Fitting) -> None:
+    """Refuse a seed, data, a served model or a backbone that cannot be used.
+
+    Raises:
+        UserError: says which, and why.
+    """
+    at_least(0, seed=how.seed)
+    for folder in folders:
+        read_meta(folder)
+    if model is not None:
+        config_of(model_folder(model))
+    if how.backbone is not None:
+        config_of(model_folder(how.backbone))
+
+
+def check_arrival(spec: str) -> None:
+    """Refuse a predictor that does not speak when a request arrives.
+
+    Raises:
+        UserError: says so.
+    """
+    if not issubclass(find_predictor(spec)[0], PromptPredictor):
+        raise UserError(f"--arrival {spec} does not read prompts: it cannot rank new requests")
+
 
 def train(plan: Plan) -> Trained:
     """Train on 75 % of the prompts, choose by a fifth of those, report on the other 25 %.
@@ -55,6 +98,7 @@ def train(plan: Plan) -> Trained:
         UserError: if there is no data, too little, or of different models, or no such
             predictor.
     """
+    plan.check()
     told = replace(plan.how, model=served_model(plan.folders, plan.model))
     kind, how = find_predictor(plan.name, told)
     early, early_how = find_predictor(plan.arrival, told) if kind is Trail else (kind, how)

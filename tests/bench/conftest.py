@@ -1,37 +1,14 @@
-"""A model that is only a tokenizer, and a small server that streams like ``lengthwise route``."""
+"""A small server that streams like ``lengthwise route``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
-
-
-@pytest.fixture
-def model_of(tmp_path: Path) -> Callable[[dict[str, int]], Path]:
-    """``model_of(vocabulary)``: a folder with a tokenizer, all that a bench reads of a model.
-
-    The vocabulary's word 0 stands for unknown ones.
-    """
-
-    def made(vocabulary: dict[str, int]) -> Path:
-        unknown = next(word for word, number in vocabulary.items() if number == 0)
-        words = Tokenizer(models.WordLevel(vocabulary, unknown))
-        words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-        PreTrainedTokenizerFast(
-            tokenizer_object=words, unk_token=unknown, chat_template=template
-        ).save_pretrained(tmp_path / "model")
-        return tmp_path / "model"
-
-    return made
 
 
 class Server:

@@ -1,8 +1,8 @@
 import pytest
 
 from lengthwise.answers import Answers
-from lengthwise.bench.batch_compare import check
 from lengthwise.bench.batch_lengths import Learning, Measured, Scored, learning
+from lengthwise.bench.batch_plan import check
 from lengthwise.cli import main
 from lengthwise.core.bins import Bins
 from lengthwise.core.request import Request

@@ -1,9 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from lengthwise.bench.compare import Plan, compare
+from lengthwise.bench.compare import compare
 from lengthwise.bench.measure import Life, figures
+from lengthwise.bench.plan import Plan
+from lengthwise.bench.worker import REFUSED
 from lengthwise.errors import UserError
 from lengthwise.prompts import Prompt
 
@@ -18,13 +21,13 @@ COSTS = dict.fromkeys(
 
 @pytest.fixture
 def model(model_of):
-    """A folder with a tokenizer: all that the command itself reads of a model."""
+    """All that the command itself reads of a model."""
     return model_of({"[unk]": 0, "hi": 1})
 
 
 def plan(model, *policies, **more):
-    prompts = [Prompt(f"p:{i}", "hi") for i in range(3)]
-    return Plan(model, prompts, list(policies), more.pop("probe", None), **more)
+    prompts = more.pop("prompts", [Prompt(f"p:{i}", "hi") for i in range(3)])
+    return Plan(model, prompts, list(policies), more.pop("probe", None), cap=9, **more)
 
 
 class Engines:
@@ -49,19 +52,21 @@ class Engines:
         return {**figures(lives, COSTS, now), "lives": raw, "windows": [[0.0, 1, 2, 3, 4, 5.0]]}
 
 
-def test_a_policy_may_bring_its_own_predictors(model, tmp_path):
+def test_a_policy_may_bring_its_own_predictors(model, saved_predictors, tmp_path):
     engines = Engines()
-    compare(
-        plan(model, "stock", "trail", "trail@other", "sjf@third", probe="one"), tmp_path, engines
+    one, other, third = (
+        saved_predictors(tmp_path / name, model) for name in ("one", "other", "third")
     )
+    policies = ["stock", "trail", f"trail@{other}", f"sjf@{third}"]
+    compare(plan(model, *policies, probe=one), tmp_path, engines)
     assert [(run.policy, run.probe) for run in engines.runs[0]] == [
-        ("stock", "one"),
-        ("trail", "one"),
-        ("trail", "other"),
-        ("sjf", "third"),
+        ("stock", one),
+        ("trail", one),
+        ("trail", other),
+        ("sjf", third),
     ]
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
-    assert [run["predictors"] for run in runs] == [None, "one", "other", "third"]
+    assert [run["predictors"] for run in runs] == [None, one, other, third]
     assert [run["policy"] for run in runs] == ["stock", "trail", "trail", "sjf"]
 
 
@@ -89,9 +94,35 @@ def test_what_the_steps_took_is_kept_beside_the_requests(model, tmp_path):
 def test_tenants_and_priorities_travel_with_the_requests(model, tmp_path):
     engines = Engines()
     prompts = [Prompt("p:0", "hi", "a", 3), Prompt("p:1", "hi")]
-    compare(Plan(model, prompts, ["stock"], None, until=1), tmp_path, engines)
+    compare(plan(model, "stock", prompts=prompts, until=1), tmp_path, engines)
     (run,) = engines.runs[0]
     assert run.until == 1
     assert [(it["tenant"], it["priority"]) for it in run.requests] == [("a", 3), (None, 0)]
     kept = [json.loads(line) for line in (tmp_path / "requests-0.jsonl").read_text().splitlines()]
     assert [(it["tenant"], it["priority"]) for it in kept] == [("a", 3), (None, 0)]
+
+
+def test_prompts_that_do_not_fit_are_left_out_of_every_run(model, tmp_path, capsys):
+    """The context is 64 tokens, the cap 9."""
+    engines = Engines()
+    prompts = [Prompt("p:0", "hi"), Prompt("p:1", "hi " * 56), Prompt("p:2", "hi " * 55)]
+    given = plan(model, "stock", "oracle", prompts=prompts, rates=[None, 2.0])
+    compare(given, tmp_path, engines)
+    for runs in engines.runs:
+        for run in runs:
+            assert [request["id"] for request in run.requests] == ["p:0", "p:2"]
+    assert "1 prompt left out: longer than the model's context" in capsys.readouterr().err
+
+
+def test_a_run_that_is_refused_says_why_in_the_benchs_one_line(model, tmp_path, monkeypatch):
+    """What a process finds out only when its engine is built."""
+    monkeypatch.setattr("lengthwise.bench.compare.check_memory", lambda *_, **__: None)
+
+    def refusing(commands):
+        for *_, target, _, _ in commands:
+            Path(target).write_text(json.dumps("vLLM did not start: too small"))
+        return [REFUSED for _ in commands]
+
+    monkeypatch.setattr("lengthwise.bench.compare.take_turns", refusing)
+    with pytest.raises(UserError, match=r"^policy fcfs: vLLM did not start: too small$"):
+        compare(plan(model, "fcfs"), tmp_path)

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lengthwise.bench import compare
+from lengthwise.bench import plan as plans
 from lengthwise.bench.front import Front
 from lengthwise.bench.route_compare import Plan, compare_routers
 from lengthwise.cli import main
@@ -17,7 +17,7 @@ pytest.importorskip("vllm", reason="needs vLLM: pip install lengthwise[vllm]")
 
 @pytest.fixture
 def model(model_of, monkeypatch):
-    """A folder with a tokenizer of digits: a prompt of 3 is answered with three tokens."""
+    """A model with a tokenizer of digits: a prompt of 3 is answered with three tokens."""
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "0")
     return model_of({str(i): i for i in range(10)})
 
@@ -38,7 +38,7 @@ def start(server):
 def plan(model, policies, routers, n=8, **more):
     base = {name: more.pop(name) for name in ("rates", "loads", "seats") if name in more}
     prompts = [Prompt(f"p:{i}", f"{1 + i % 9}") for i in range(n)]
-    return Plan(compare.Plan(model, prompts, policies, None, cap=9, **base), routers, **more)
+    return Plan(plans.Plan(model, prompts, policies, None, cap=9, **base), routers, **more)
 
 
 def test_routers_alternate_and_replicas_start_once_a_policy(model, server, start, tmp_path):
@@ -116,11 +116,11 @@ def test_a_route_that_answers_nothing_is_said(model, server, start, tmp_path):
         ("--routers p2c --policies trail", "give --probe"),
         ("--routers p2c,predicted --policies fcfs", "give --probe"),
         ("--routers p2c --policies vanilla", "runs whole batches"),
-        ("--routers p2c --policies fcfs --replicas 0", "at least 1 replica"),
-        ("--routers p2c --policies fcfs --seats 0", "1 seat"),
+        ("--routers p2c --policies fcfs --replicas 0", "--replicas must be at least 1"),
+        ("--routers p2c --policies fcfs --seats 0", "--seats must be at least 1"),
         ("--routers p2c --policies fcfs --repeat 0", "--repeat must be at least 1"),
         ("--routers p2c --policies fcfs --report 0", "--report must be above 0"),
-        ("--routers p2c --policies fcfs --loads 0", "above 0"),
+        ("--routers p2c --policies fcfs --loads 0", "--loads must be above 0"),
         ("--routers p2c --engine generate", "leave out --engine generate"),
         ("--replicas 2", "--replicas goes with --routers"),
         ("--repeat 2 --engine generate", "--repeat goes with --routers"),

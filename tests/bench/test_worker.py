@@ -12,9 +12,9 @@ def run(policy):
 @pytest.mark.parametrize("policy", ["oracle", "oracle+fair", "oracle+bound:9"])
 def test_the_oracles_length_goes_to_oracle_policies(policy):
     request = {"tokens": 7, "tenant": "a"}
-    assert _hints(run(policy), request) == {TENANT_HINT: "a", ORACLE_HINT: 7}
+    assert _hints(request, run(policy).oracle) == {TENANT_HINT: "a", ORACLE_HINT: 7}
 
 
 @pytest.mark.parametrize("policy", ["stock", "fcfs", "ltr+fair", "trail"])
 def test_and_to_no_other(policy):
-    assert _hints(run(policy), {"tokens": 7, "tenant": None}) == {}
+    assert _hints({"tokens": 7, "tenant": None}, run(policy).oracle) == {}

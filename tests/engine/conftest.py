@@ -104,7 +104,7 @@ def prompts(model: Path) -> list[list[int]]:
     """Token ids of shipped prompts, short to long answers mixed."""
     from transformers import AutoTokenizer
 
-    from lengthwise.collect import chat_ids
+    from lengthwise.served import chat_ids
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     ids = [chat_ids(tokenizer, prompt.text) for prompt in read_prompts("builtin")[:60]]

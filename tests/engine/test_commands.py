@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lengthwise.bench.measure import FIELDS
-from lengthwise.collect import read_shards
-
-KILLED = """
-import os, signal, sys
-from lengthwise import cli, collect
-save = collect._save
-def save_and_die(*arguments):
-    save(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-collect._save = save_and_die
-cli.main(sys.argv[1:])
-"""
-"""A command that is killed once it has saved something."""
+from lengthwise.shards import SHARD, finished_ids, read_shards
 
 
 def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -36,7 +24,7 @@ def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.Co
 
 @pytest.fixture(scope="module")
 def short_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """80 prompts, so that collect writes more than one shard before it is killed."""
+    """80 prompts, so that collect is far from its end when it is killed."""
     path = tmp_path_factory.mktemp("prompts") / "short.jsonl"
     lines = [json.dumps({"prompt": f"What is {i} plus {i + 1}?"}) for i in range(80)]
     path.write_text("\n".join(lines))
@@ -50,16 +38,30 @@ def collected(
     environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Data of a collect that is killed after its first shard and then run again."""
+    """Data of a collect that was killed after its first shard and then run again.
+
+    Every answer is saved as it finishes: the kill comes long before there are many of them.
+    """
     folder = tmp_path_factory.mktemp("collected") / "data"
     arguments = ["collect", model, "--prompts", short_prompts, "--out", folder]
-    arguments += ["--cap", 32, "--seats", 8, "--layers", 10, 20]
-    command = [sys.executable, "-c", KILLED, *map(str, arguments)]
-    killed = subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert 0 < len(read_shards(folder)) < 80
+    arguments += ["--cap", 32, "--seats", 8, "--layers", 10, 20, "--save-every", 0]
+    command = [sys.executable, "-m", "lengthwise.cli", *map(str, arguments)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 600
+    while not list(folder.glob("shard-*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = finished_ids(folder)
+    # Not because there were enough of them for a file.
+    first = json.loads((folder / "shard-00000.json").read_text())
+    assert 0 < len(first) < SHARD
+    assert len(before) < 80, "killed too late to test anything"
     done = lengthwise(environment, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert finished_ids(folder)[: len(before)] == before
     return folder
 
 
@@ -101,6 +103,48 @@ def test_collect_samples_more_prompts_than_one_step_can_read(
     rows = [row for row, _ in read_shards(tmp_path / "data")]
     assert len(rows) == 6
     assert sum(len(row["prompt_ids"]) for row in rows) > 2048
+
+
+@pytest.fixture(scope="module")
+def base_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model as a base model would be: without a chat template, and with a short context."""
+    folder = tmp_path_factory.mktemp("base") / "base"
+    shutil.copytree(model, folder)
+    (folder / "chat_template.jinja").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 96}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def some_too_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six prompts, two of which are longer than a context of 96 tokens less a cap of 16."""
+    path = tmp_path_factory.mktemp("prompts") / "mixed.jsonl"
+    texts = [f"{i}: " + "word " * (200 if i % 3 == 2 else 5) for i in range(6)]
+    path.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
+    return path
+
+
+def test_a_base_model_is_collected_and_benched_with_the_prompts_that_fit(
+    base_model: Path, some_too_long: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    notes = (
+        "lengthwise: model base has no chat template: prompts are served as they are",
+        "lengthwise: 2 prompts left out: longer than the model's context of 96 tokens less the cap",
+    )
+    given = (base_model, "--prompts", some_too_long, "--cap", 16, "--seats", 2)
+    done = lengthwise(environment, "collect", *given, "--out", tmp_path / "data", "--layers", 10)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(note in done.stderr.splitlines() for note in notes)
+    rows = [row for row, _ in read_shards(tmp_path / "data")]
+    assert sorted(row["id"] for row in rows) == ["mixed:1", "mixed:2", "mixed:4", "mixed:5"]
+    done = lengthwise(
+        environment, "bench", *given, "--policies", "stock,mlfq", "--out", tmp_path / "results"
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(note in done.stderr.splitlines() for note in notes)
+    runs = json.loads((tmp_path / "results" / "results.json").read_text())["runs"]
+    assert [run["finished"] for run in runs] == [4, 4]
 
 
 def test_train_then_serve_a_burst(
@@ -164,10 +208,12 @@ def test_too_little_memory_is_one_line(model: Path, environment: dict[str, str])
 def test_a_failing_engine_is_one_line_that_names_its_log(
     model: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """With weights that end too early."""
+    """With weights of other shapes than the model's config says, which no check looks at."""
     broken, out = tmp_path / "broken", tmp_path / "out"
     shutil.copytree(model, broken)
-    os.truncate(broken / "model.safetensors", 10**8)
+    config = json.loads((broken / "config.json").read_text())
+    config["intermediate_size"] += 64
+    (broken / "config.json").write_text(json.dumps(config))
     quiet = {name: value for name, value in environment.items() if name != "VLLM_LOGGING_LEVEL"}
     done = lengthwise(
         *(quiet, "bench", broken, "--policies", "stock", "--limit", 2, "--cap", 4, "--out", out)

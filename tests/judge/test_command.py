@@ -8,7 +8,7 @@ from lengthwise import cli
 from lengthwise.answers import Answers, split
 from lengthwise.errors import UserError
 from lengthwise.judge import command
-from lengthwise.predictors import PREDICTORS
+from lengthwise.predictors import NAMES, PREDICTORS
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.workload import read_workload
@@ -39,6 +39,7 @@ def out(folder, collected, tmp_path_factory):
     samples = [str(collected(root / str(s), seed=s, temperature=1.0)) for s in (1, 2)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PREDICTORS, "refuses", Refuses)
+        patch.setattr("lengthwise.predictors.NAMES", (*NAMES, "refuses"))
         specs = ["--predictors", f"refuses,{SPECS}", "--shift", str(others), "--samples", *samples]
         code = cli.main(["evaluate", str(folder), *specs, "--out", str(root / "out"), *QUICK])
     assert code == 2
@@ -48,6 +49,10 @@ def out(folder, collected, tmp_path_factory):
 @pytest.fixture(scope="module")
 def board(out):
     return json.loads((out / "leaderboard.json").read_text())
+
+
+def test_the_names_are_those_of_the_registry():
+    assert tuple(sorted(PREDICTORS)) == NAMES
 
 
 def test_the_board_has_the_names_it_promises(board):
@@ -196,7 +201,7 @@ def test_readers_of_text_alone_fail_without_a_model(evaluate, folder):
         (["--predictors=,"], "--predictors names none"),
         (["--arrival=trail"], "does not read prompts"),
         (["--policy=magic"], "unknown policy"),
-        (["--seed=-1"], "a seed is 0 or more"),
+        (["--seed=-1"], "--seed must be at least 0"),
         (["--resamples=2"], "--resamples must be at least 20"),
         (["--runs=1"], "--runs must be at least 2"),
     ],

@@ -14,7 +14,7 @@ from lengthwise.sim.batches import FromSteps, Instances, Slower, load_batch_time
 from lengthwise.sim.capped import capped
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
-from lengthwise.sim.sweep import Plan, sweep
+from lengthwise.sim.sweep import BURST, Plan, sweep
 from lengthwise.sim.workload import Workload, applications, synthetic
 
 PROFILE = "a100-llama2-13b-hf"
@@ -85,7 +85,7 @@ def test_slice_times_of_a_bench_are_a_profile(tmp_path):
 
 def plan(workload, policies, **changed):
     serving = changed.pop("serving", Batches(memory=8192, cap=512))
-    given = {"profile": PROFILE, "setup": None, "process": "burst", "workers": 1}
+    given = {"profile": PROFILE, "setup": None, "rates": [BURST], "workers": 1}
     return Plan(workload, policies, serving=serving, **(given | changed))
 
 
@@ -205,17 +205,19 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys):
         [
             *("simulate", "--engine", "batches", "--synthetic", "applications"),
             *("--requests", "60", "--profile", PROFILE, "--policies", "vanilla,magnus@forest,scls"),
-            *("--rates", "burst", "--workers", "1", "--constants", "slice=64", "--out", str(out)),
+            *("--rates", "3,burst", "--workers", "1", "--constants", "slice=64", "--out", str(out)),
             *("--until", "20"),
         ]
     )
     assert status == 0
     saved = json.loads((out / "results.json").read_text())
-    assert [run["finished"] for run in saved["runs"]] == [60] * 3
+    assert [run["finished"] for run in saved["runs"]] == [60] * 6
+    assert [run["rate"] for run in saved["runs"]] == [3.0] * 3 + [None] * 3
     assert saved["setup"]["constants"]["slice"] == 64
     said = capsys.readouterr().out
     assert "magnus@forest" in said
     assert "first 20" in said
+    assert "burst" in said
 
 
 @pytest.mark.parametrize(

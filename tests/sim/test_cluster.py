@@ -221,9 +221,9 @@ def test_wrong_predictions_shorten_the_tail_where_prompts_delay_long_answers() -
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Layout(0), "at least 1 instance"),
+        (lambda: Layout(0), "--instances must be at least 1"),
         (lambda: Layout(2, report_s=0.0), "above 0"),
-        (lambda: Layout(2, stale_s=-1.0), "above 0"),
+        (lambda: Layout(2, stale_s=-1.0), "--stale must be 0 or more"),
         (lambda: Layout(2, deaths=(Death(2, 1.0),)), "instance from 0"),
         (lambda: Layout(2, deaths=(Death(0, 5.0, 4.0),)), "later return"),
         (lambda: Layout(2, deaths=(Death(0, math.nan),)), "later return"),

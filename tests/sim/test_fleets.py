@@ -100,11 +100,11 @@ def test_the_change_of_p99_is_paired_by_seed(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--instances", "x"], "--instances takes numbers"),
+        (["--instances", "x"], "--instances: 'x' is not a number"),
         (["--instances", "1.5"], "whole numbers"),
-        (["--instances", "0"], "at least 1 instance"),
+        (["--instances", "0"], "--instances must be above 0"),
         (["--instances", "2", "--routers", "best"], "unknown router 'best'"),
-        (["--instances", "2", "--loads", "-1"], "--loads above 0"),
+        (["--instances", "2", "--loads", "-1"], "--loads must be above 0"),
         (["--instances", "2", "--deaths", "0"], "--deaths takes INSTANCE:AT"),
         (["--instances", "2", "--deaths", "5:1"], "instance from 0"),
     ],

@@ -8,7 +8,7 @@ from lengthwise.cli import main
 from lengthwise.errors import UserError
 from lengthwise.runs import interval
 from lengthwise.sim.setup import Setup
-from lengthwise.sim.sweep import Plan, split, sweep
+from lengthwise.sim.sweep import BURST, Plan, split, sweep
 from lengthwise.sim.workload import synthetic
 
 PROFILE = "a100-llama3-8b"
@@ -116,6 +116,39 @@ def test_the_command_serves_a_trace_and_saves(tmp_path, capsys):
     assert [run["finished"] for run in saved["runs"]] == [60, 60]
     assert saved["runs"][0]["output_tokens"] == sum(row[2] for row in rows)
     assert "oracle" in capsys.readouterr().out
+
+
+def test_a_burst_is_one_of_the_rates(tmp_path, capsys):
+    """As the bench takes it; and the trace's own times."""
+    rows = [(round(0.1 * i, 1), 20, 5 + i % 50) for i in range(60)]
+    out = tmp_path / "out"
+    status = main(
+        [
+            *("simulate", trace(tmp_path / "t.csv", rows), "--profile", PROFILE, "--seats", "4"),
+            *("--policies", "fcfs,oracle", "--rates", "2,burst,trace", "--workers", "1"),
+            *("--out", str(out)),
+        ]
+    )
+    assert status == 0
+    found = json.loads((out / "results.json").read_text())["runs"]
+    assert [(run["policy"], run["rate"], run["arrivals"]) for run in found] == [
+        (policy, rate, arrivals)
+        for rate, arrivals in ((2.0, "gamma"), (None, "burst"), (None, "trace"))
+        for policy in ("fcfs", "oracle")
+    ]
+    by_arrivals = {run["arrivals"]: run for run in found if run["policy"] == "fcfs"}
+    assert by_arrivals["burst"]["mean_ttft_s"] > by_arrivals["trace"]["mean_ttft_s"]
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("2/s", "burst", "trace"))
+    # Each kind of arrivals has an FCFS of its own to be compared with.
+    assert table.count("1.00x") >= 3
+
+
+def test_a_burst_in_the_list_is_the_burst_alone():
+    alone, both = (
+        sweep(plan(rates=rates, policies=["trail"]), None) for rates in ([BURST], [4.0, BURST])
+    )
+    assert [run["mean_latency_s"] for run in both[2:]] == [run["mean_latency_s"] for run in alone]
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from lengthwise.batching.slice_time import SliceTime
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 Features = tuple[int, int, float]
 """Batch size, batch length and batch generation length, in tokens."""
@@ -51,6 +52,11 @@ class ServingTime:
         return [float(seconds) for seconds in self._model.predict(np.array(batches))]
 
     def _fit(self, now: float) -> None:
+        # Loading scikit-learn takes a second, which commands that fit nothing need not wait for.
+        from sklearn.neighbors import KNeighborsRegressor
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         features, seconds = zip(*self._seen, strict=True)
         model = make_pipeline(StandardScaler(), KNeighborsRegressor(self._neighbours))
         self._model = model.fit(np.array(features), np.array(seconds))

@@ -11,12 +11,14 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from lengthwise.errors import UserError, reading
 
 Four = tuple[float, float, float, float]
 Rows = NDArray[np.float64]
+
+LEAST_ROWS = 6
+"""Fewest prefills, and decode steps, to fit a profile to."""
 
 
 class BatchTime(Protocol):
@@ -72,8 +74,10 @@ class SliceTime:
         Raises:
             UserError: if there is too little to fit.
         """
-        if min(len(prefills), len(decodes)) < 6:
-            raise UserError("a profile needs at least 6 prefills and 6 decode steps")
+        if min(len(prefills), len(decodes)) < LEAST_ROWS:
+            raise UserError(
+                f"a profile needs at least {LEAST_ROWS} prefills and {LEAST_ROWS} decode steps"
+            )
         (p, p_error), (d, d_error) = _fit(prefills), _fit(decodes)
         return cls(p, d, source, (p_error + d_error) / 2)
 
@@ -114,6 +118,8 @@ def _four(numbers: list[float]) -> Four:
 
 
 def _fit(rows: Rows) -> tuple[Four, float]:
+    from scipy.optimize import nnls
+
     size, length, seconds = rows.T
     columns = np.column_stack([size * length, size, length, np.ones(len(rows))])
     found, _ = nnls(columns / seconds[:, None], np.ones(len(rows)))

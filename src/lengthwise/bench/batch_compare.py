@@ -3,51 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from lengthwise.batching import SYSTEMS, Constants, Limits, SliceTime, System, make_system
+from lengthwise.batching import Limits, SliceTime, System, make_system
 from lengthwise.batching.drive import Lengths, Log, serve
 from lengthwise.batching.figures import figures
-from lengthwise.bench import compare
+from lengthwise.bench import plan as plans
 from lengthwise.bench.batch_lengths import Measured, Scored, learning
+from lengthwise.bench.batch_plan import ENDLESS, NO_TIME, ORACLE, Plan, probe_of, profiled
 from lengthwise.bench.files import write_results
 from lengthwise.bench.instances import Instances
+from lengthwise.checks import folder_for
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.shape import Asked
+from lengthwise.served import context_of
 from lengthwise.sim.batch_serving import show
 from lengthwise.text import visible
-
-ORACLE = "oracle"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to compare, beside what the bench of vLLM takes.
-
-    Attributes:
-        base: model, prompts, systems, predictors, rates; ``system@FOLDER`` has its own
-            predictors, ``system@oracle`` is told the lengths of an unreported first run.
-        instances: processes, each with its model.
-        memory: KV tokens of each; 0 is ``base.seats`` of the longest requests.
-        constants: of the systems.
-        learn: collected folders, for Magnus to go on learning from; or none.
-        slice_time: a file of an earlier run; else the instances are profiled.
-    """
-
-    base: compare.Plan
-    instances: int = 1
-    memory: int = 0
-    constants: Constants = field(default_factory=Constants)
-    learn: Sequence[Path] = ()
-    slice_time: Path | None = None
 
 
 def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
@@ -56,13 +34,18 @@ def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: for an unknown system, one without its predictor, or a failed instance.
     """
-    check(plan.base.policies, plan.base.probe)
-    requests = compare.tokenized(plan.base)
-    longest = max(len(each["prompt_ids"]) for each in requests) + plan.base.cap
-    memory = plan.memory or plan.base.seats * longest
+    plan.check()
+    folder_for(out)
+    base, requests = plans.tokenized(plan.base, context_of(plan.base.model, ENDLESS))
+    plan = replace(plan, base=base)
+    longest = max(len(each["prompt_ids"]) for each in requests) + base.cap
+    memory = plan.memory or base.seats * longest
+    # Refuses a memory that does not hold the longest request.
+    Limits(plan.instances, memory, longest, NO_TIME)
+    grid = [] if plan.slice_time is not None else profiled(base.seats, longest, memory)
     runs: list[dict[str, Any]] = []
     with Instances(plan.base.model, plan.instances, memory) as engine:
-        limits = Limits(plan.instances, memory, longest, _slice_time(plan, engine, longest))
+        limits = Limits(plan.instances, memory, longest, _slice_time(plan, engine, grid))
         limits.time.save(out / "slice_time.json")
         bench = _Bench(plan, limits, engine, requests)
         for rate in plan.base.rates:
@@ -72,24 +55,6 @@ def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
                 _write(out, plan, limits, runs, log)
     show(runs, "lengthwise bench --engine generate")
     return runs
-
-
-def check(specs: Sequence[str], probe: str | None) -> None:
-    """Refuse what no run could serve.
-
-    Raises:
-        UserError: for an unknown system, one of another engine, or one without predictors.
-    """
-    tiny = Limits(1, 1, 1, SliceTime((0, 0, 0, 1), (0, 0, 0, 1)))
-    for spec in specs:
-        name, at, _ = spec.partition("@")
-        if name not in SYSTEMS:
-            raise UserError(
-                f"policy {name} does not run whole batches: leave out --engine generate, "
-                f"or choose from {', '.join(SYSTEMS)}"
-            )
-        if make_system(name, tiny, Constants()).source != "none" and not at and probe is None:
-            raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
 
 
 class _Bench:
@@ -107,9 +72,9 @@ class _Bench:
 
     def run(self, spec: str, rate: float | None) -> tuple[dict[str, Any], Log]:
         """One system at one rate; its figures under the names of results.json."""
-        name, _, folder = spec.partition("@")
+        name = spec.partition("@")[0]
         system = make_system(name, self._limits, self._plan.constants)
-        probe = (folder or self._plan.base.probe) if system.source != "none" else None
+        probe = probe_of(self._plan.base, spec)
         requests, log = self._serve(system, self._lengths(probe), rate)
         answers = {request.id: self._engine.answer(request) for request in requests}
         for id, answer in answers.items():
@@ -134,7 +99,7 @@ class _Bench:
     def _serve(
         self, system: System, lengths: Lengths | None, rate: float | None
     ) -> tuple[list[Request], Log]:
-        arrivals = compare.arrival_times(self._plan.base, rate)
+        arrivals = plans.arrival_times(self._plan.base, rate)
         requests = [
             Request(id, arrival, seq, len(ids))
             for seq, ((id, ids), arrival) in enumerate(
@@ -172,11 +137,8 @@ class _Bench:
         return self._measured
 
 
-def _slice_time(plan: Plan, engine: Instances, longest: int) -> SliceTime:
-    if plan.slice_time is not None:
-        return SliceTime.load(plan.slice_time)
-    sizes = sorted({1, 2, max(plan.base.seats // 2, 1), plan.base.seats, 2 * plan.base.seats})
-    return engine.profile(sizes, [max(longest // each, 1) for each in (16, 4, 2)])
+def _slice_time(plan: Plan, engine: Instances, grid: list[tuple[int, int]]) -> SliceTime:
+    return SliceTime.load(plan.slice_time) if plan.slice_time is not None else engine.profile(grid)
 
 
 def _write(out: Path, plan: Plan, limits: Limits, runs: list[dict[str, Any]], log: Log) -> None:

@@ -14,7 +14,7 @@ from lengthwise.online.messages import Outcome
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.magnus import Magnus, relearn
-from lengthwise.predictors.shape import Asked, Fitting
+from lengthwise.predictors.shape import Asked, Fitting, LengthPredictor
 
 LEARN_S = 180.0
 """Seconds between two rounds of learning (arXiv 2406.04785)."""
@@ -95,6 +95,19 @@ def _variant(predictor: Magnus) -> str:
     return "" if "input" in read else "instruction" if read else "length"
 
 
+def refuse_to_learn(predictor: LengthPredictor) -> None:
+    """Refuse a predictor that does not learn as Magnus's does.
+
+    Raises:
+        UserError: says which one does.
+    """
+    if not isinstance(predictor, Magnus):
+        raise UserError(
+            f"--learn is Magnus's continuous learning, and these predictors are "
+            f"{predictor.name}: run lengthwise train magnus"
+        )
+
+
 def learning(
     scorer: Scorer, asked: Mapping[str, Asked], folders: list[Path], model: Path, cap: int
 ) -> Learning:
@@ -103,10 +116,6 @@ def learning(
     Raises:
         UserError: if the predictor is not Magnus's, or the folders hold nothing.
     """
-    if not isinstance(scorer.predictor, Magnus):
-        raise UserError(
-            f"--learn is Magnus's continuous learning, and these predictors are "
-            f"{scorer.predictor.name}: run lengthwise train magnus"
-        )
+    refuse_to_learn(scorer.predictor)
     known = Answers.read(folders, scorer.text)
     return Learning(scorer, asked, known, model, cap)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lengthwise.sim.batch_options import REAL, add_common
 
 if TYPE_CHECKING:
-    from lengthwise.bench.compare import Plan
+    from lengthwise.bench.plan import Plan
 
 
 def add_generate(it: argparse.ArgumentParser) -> None:
@@ -28,9 +28,13 @@ def compare_batches(plan: Plan, args: argparse.Namespace) -> None:
         UserError: for bad options.
     """
     from lengthwise.batching import Constants
-    from lengthwise.bench import batch_compare
+    from lengthwise.bench import batch_plan
 
     learn = [Path(folder) for folder in (args.learn or "").split(",") if folder]
     constants = Constants.parse(args.constants)
-    given = batch_compare.Plan(plan, args.instances, args.memory, constants, learn, args.slice_time)
-    batch_compare.batch_compare(given, args.out)
+    given = batch_plan.Plan(plan, args.instances, args.memory, constants, learn, args.slice_time)
+    # Loading transformers takes seconds, which bad input need not wait for.
+    given.check()
+    from lengthwise.bench.batch_compare import batch_compare
+
+    batch_compare(given, args.out)

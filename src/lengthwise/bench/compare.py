@@ -6,56 +6,29 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench import arrivals
 from lengthwise.bench.files import setup_of, write_requests, write_results
+from lengthwise.bench.plan import (
+    Plan,
+    arrival_times,
+    engine_arguments,
+    labels,
+    source_of,
+    tokenized,
+    with_predictors,
+)
 from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import REFUSED, STOCK, Run
-from lengthwise.collect import chat_ids
-from lengthwise.engine import check_memory, engine_name
+from lengthwise.checks import folder_for
+from lengthwise.engine import check_memory, check_vllm
 from lengthwise.errors import UserError
-from lengthwise.policies import make_policy
-from lengthwise.prompts import Prompt
+from lengthwise.served import context_of
 from lengthwise.terminal import Table
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to compare.
-
-    Attributes:
-        policies: names, ``stock`` for vLLM's own scheduler; ``policy@FOLDER`` uses the
-            predictors of that folder.
-        probe: folder of the predictors where a policy names none.
-        rates: requests per second; None is a burst.
-        loads: rates as shares of the capacity: what the burst under the first policy
-            finishes while every seat is taken.
-        cv: coefficient of variation of the gaps; 1 is Poisson.
-        trace: file with arrival times instead of random ones.
-        until: also say when so many requests had finished.
-    """
-
-    model: Path
-    prompts: list[Prompt]
-    policies: list[str]
-    probe: str | None
-    seats: int = 8
-    cap: int = 512
-    rates: list[float | None] = field(default_factory=lambda: [None])
-    loads: list[float] = field(default_factory=list)
-    cv: float = 1.0
-    trace: Path | None = None
-    seed: int = 0
-    kv_blocks: int | None = None
-    block_size: int = 32
-    settings: dict[str, Any] = field(default_factory=dict)
-    until: int | None = None
-
 
 Execute = Callable[[list[Run]], list[dict[str, Any]]]
 
@@ -68,16 +41,21 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
     (default: each in a fresh process).
 
     Raises:
-        UserError: for an unknown policy, a policy without its predictor, or a failed run.
+        UserError: for what :meth:`Plan.check` refuses, before anything runs, or a failed run.
     """
-    _check(plan)
+    plan.check()
+    folder_for(out)
+    if execute is None:
+        check_vllm()
+        check_memory(str(plan.model), len(plan.policies), cached=plan.kv_blocks is None)
     execute = execute or partial(in_fresh_processes, logs=out)
-    base = _base_run(plan)
+    plan, requests = tokenized(plan, context_of(plan.model))
+    base = _base_run(plan, requests)
     runs: list[dict[str, Any]] = []
     lengths: dict[str, int] = {}
     answers: dict[str, list[int]] = {}
 
-    if any(_source(spec) == "oracle" for spec in plan.policies):
+    if any(source_of(spec) == "oracle" for spec in plan.policies):
         measured = execute([replace(base, policy=STOCK, requests=_requests(base, plan, None))])
         lengths = {life["id"]: life["tokens"] for life in measured[0]["lives"]}
 
@@ -111,9 +89,7 @@ def compare(plan: Plan, out: Path, execute: Execute | None = None) -> list[dict[
     for rate in plan.rates:
         run_at(rate, None)
     if plan.loads:
-        first = next((run for run in runs if run["rate"] is None), None)
-        if first is None:
-            raise UserError("loads are shares of a burst's throughput: keep the burst in the rates")
+        first = next(run for run in runs if run["rate"] is None)
         capacity = first["full_requests_per_s"]
         if not capacity:
             raise UserError("every request had a seat at once: more of them show the capacity")
@@ -186,24 +162,7 @@ def _shown(run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
     return f"{run['policy']}@{Path(run['predictors']).name}"
 
 
-def _check(plan: Plan) -> None:
-    for spec in plan.policies:
-        if _source(spec) in ("prompt", "probe") and with_predictors(plan, spec)["probe"] is None:
-            raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
-
-
-def _source(spec: str) -> str:
-    name = spec.partition("@")[0]
-    return "none" if name == STOCK else make_policy(name).source
-
-
-def with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
-    """Policy and predictors' folder of ``policy`` or ``policy@FOLDER``."""
-    name, at, folder = spec.partition("@")
-    return {"policy": name, "probe": folder if at else plan.probe}
-
-
-def _base_run(plan: Plan) -> Run:
+def _base_run(plan: Plan, requests: list[dict[str, Any]]) -> Run:
     return Run(
         policy="",
         model=str(plan.model),
@@ -212,35 +171,11 @@ def _base_run(plan: Plan) -> Run:
         cap=plan.cap,
         rate=None,
         seed=plan.seed,
-        requests=tokenized(plan),
+        requests=requests,
         engine=engine_arguments(plan),
         settings=plan.settings,
         until=plan.until,
     )
-
-
-def engine_arguments(plan: Plan) -> dict[str, Any]:
-    """What vLLM is told of its KV memory."""
-    engine: dict[str, Any] = {"block_size": plan.block_size}
-    if plan.kv_blocks is not None:
-        engine["num_gpu_blocks_override"] = plan.kv_blocks
-    return engine
-
-
-def tokenized(plan: Plan) -> list[dict[str, Any]]:
-    """The plan's prompts as requests: token ids in the model's chat template, and whose."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(plan.model)
-    return [
-        {
-            "id": prompt.id,
-            "prompt_ids": chat_ids(tokenizer, prompt.text),
-            "tenant": prompt.tenant,
-            "priority": prompt.priority,
-        }
-        for prompt in plan.prompts
-    ]
 
 
 def _requests(
@@ -251,27 +186,3 @@ def _requests(
         {**request, "arrival": time, "tokens": (lengths or {}).get(request["id"])}
         for request, time in zip(base.requests, arrival_times(plan, rate), strict=True)
     ]
-
-
-def arrival_times(plan: Plan, rate: float | None) -> list[float]:
-    """When the plan's prompts arrive at a rate, in seconds."""
-    n = len(plan.prompts)
-    if plan.trace is not None:
-        return arrivals.trace(plan.trace, n, rate)
-    return arrivals.burst(n) if rate is None else arrivals.gamma(n, rate, plan.cv, plan.seed)
-
-
-def labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dict[str, Any]:
-    """What a run was, under the names of results.json."""
-    given = with_predictors(plan, spec)
-    return {
-        "policy": given["policy"],
-        "predictors": None if _source(spec) == "none" else given["probe"],
-        "engine": engine_name(),
-        "model": plan.model.name,
-        "rate": rate,
-        "load": load,
-        "seats": plan.seats,
-        "cap": plan.cap,
-        "seed": plan.seed,
-    }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lengthwise.bench.compare import Plan
+    from lengthwise.bench.plan import Plan
 
 
 def setup_of(plan: Plan) -> dict[str, Any]:

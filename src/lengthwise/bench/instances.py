@@ -16,14 +16,12 @@ from tqdm import tqdm
 from lengthwise.batching.drive import Pending
 from lengthwise.batching.shape import Batch, Ran
 from lengthwise.batching.slice_time import SliceTime
+from lengthwise.bench.batch_plan import STEPS
 from lengthwise.bench.generate import load_here, profile_here, run_here
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 
 T = TypeVar("T")
-
-_STEPS = 12
-"""Decode steps of a profiled batch."""
 
 
 class Instances:
@@ -84,21 +82,14 @@ class Instances:
 
         return result
 
-    def profile(self, sizes: Sequence[int], lengths: Sequence[int]) -> SliceTime:
+    def profile(self, grid: Sequence[tuple[int, int]]) -> SliceTime:
         """Slice times, fitted to batches of random tokens on the first instance.
 
-        Raises:
-            UserError: if the memory holds too few of them.
+        ``grid`` has the size and the length of each.
         """
-        grid = [
-            (n, length)
-            for n in sizes
-            for length in lengths
-            if n * (length + _STEPS) <= self._memory
-        ]
         prefills, decodes = [], []
         for n, length in tqdm(grid, desc="profile", unit="batch"):
-            first, steps = _alive(self._pools[0].submit(profile_here, n, length, _STEPS).result)
+            first, steps = _alive(self._pools[0].submit(profile_here, n, length, STEPS).result)
             prefills.append((n, length, first))
             decodes += [(n, length + i, seconds) for i, seconds in enumerate(steps, 1)]
         source = "transformers' generate on one thread, CPU seconds"

@@ -10,14 +10,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lengthwise.bench import arrivals, compare
+from lengthwise.bench import arrivals
+from lengthwise.bench import plan as plans
 from lengthwise.bench.client import Routed
 from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.front import Front, on_ray
 from lengthwise.bench.route_figures import capacity, routed, show_routers
 from lengthwise.bench.worker import STOCK
+from lengthwise.checks import at_least, folder_for, positive
 from lengthwise.errors import UserError
-from lengthwise.ray.app import Route, absolute, check
+from lengthwise.ray.app import Route, absolute, check, check_names
+from lengthwise.served import context_of
 from lengthwise.text import visible
 from lengthwise.vllm.settings import Settings
 
@@ -37,11 +40,24 @@ class Plan:
         report_s: seconds between two load reports of a replica.
     """
 
-    base: compare.Plan
+    base: plans.Plan
     routers: list[str]
     replicas: int = 2
     repeat: int = 1
     report_s: float = 1.0
+
+    def check(self) -> None:
+        """Refuse numbers and times that no run could have; routes are checked one by one.
+
+        Raises:
+            UserError: names the flag.
+        """
+        at_least(1, repeat=self.repeat, replicas=self.replicas)
+        positive(report=self.report_s)
+        self.base.check_numbers()
+        self.base.check_arrivals()
+        if self.base.loads and len(self.base.prompts) <= self.base.seats * self.replicas:
+            raise UserError("every request had a seat at once: more of them show the capacity")
 
 
 def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[str, Any]]:
@@ -55,17 +71,17 @@ def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[s
     Raises:
         UserError: for bad input, before anything runs; or replicas that do not serve.
     """
-    if plan.repeat < 1:
-        raise UserError(f"--repeat must be at least 1, not {plan.repeat}")
-    if not plan.report_s > 0:
-        raise UserError(f"--report must be above 0 seconds, not {plan.report_s:g}")
-    if any(not load > 0 for load in plan.base.loads):
-        raise UserError("--loads must be above 0")
+    plan.check()
+    folder_for(out)
     routes = {spec: _route(plan, spec) for spec in plan.base.policies}
-    for route in routes.values():
-        for router in plan.routers:
-            check(replace(route, router=router))
-    bench = _Bench(plan, out)
+    every = [replace(route, router=router) for route in routes.values() for router in plan.routers]
+    for route in every:
+        check_names(route)
+    for route in every:
+        check(route)
+    context = context_of(plan.base.model)
+    base, requests = plans.tokenized(plan.base, context)
+    bench = _Bench(replace(plan, base=base), requests, out)
     for spec, route in routes.items():
         with start(route) as front:
             bench.serve(spec, front)
@@ -76,7 +92,7 @@ def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[s
 def _route(plan: Plan, spec: str) -> Route:
     """What ``lengthwise route`` would be told."""
     base = plan.base
-    given = compare.with_predictors(base, spec)
+    given = plans.with_predictors(base, spec)
     if given["policy"] == STOCK:
         raise UserError(
             "replicas run lengthwise's scheduler: --policies fcfs decides as stock does"
@@ -88,17 +104,18 @@ def _route(plan: Plan, spec: str) -> Route:
         plan.replicas,
         plan.routers[0],
         base.seats,
+        # Any port: the bench looks for a free one.
+        port=0,
         report_s=plan.report_s,
-        engine=compare.engine_arguments(base),
+        engine=plans.engine_arguments(base),
     )
 
 
 class _Bench:
     """What the runs share."""
 
-    def __init__(self, plan: Plan, out: Path) -> None:
-        self._plan, self._out = plan, out
-        self._requests = compare.tokenized(plan.base)
+    def __init__(self, plan: Plan, requests: list[dict[str, Any]], out: Path) -> None:
+        self._plan, self._requests, self._out = plan, requests, out
         self._answers: dict[str, list[int]] = {}
         self._capacity = 0.0
         self.runs: list[dict[str, Any]] = []
@@ -116,13 +133,13 @@ class _Bench:
         for rate, load in rates:
             for repeat in range(plan.repeat):
                 seeded = replace(plan.base, seed=plan.base.seed + repeat)
-                times = compare.arrival_times(seeded, rate)
+                times = plans.arrival_times(seeded, rate)
                 for router in plan.routers:
                     lives, known = self._run(front, router, spec, times)
-                    labels = compare.labels(seeded, spec, rate, load)
+                    labels = plans.labels(seeded, spec, rate, load)
                     labels |= {"router": router, "replicas": plan.replicas, "repeat": repeat}
                     # Routers read predictions even where the policy does not.
-                    labels["predictors"] = compare.with_predictors(plan.base, spec)["probe"]
+                    labels["predictors"] = plans.with_predictors(plan.base, spec)["probe"]
                     self._keep(labels, lives, known)
 
     def _run(

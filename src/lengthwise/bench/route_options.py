@@ -9,7 +9,7 @@ from lengthwise.errors import UserError
 from lengthwise.sim.batch_options import REAL, refuse_others
 
 if TYPE_CHECKING:
-    from lengthwise.bench.compare import Plan
+    from lengthwise.bench.plan import Plan
 
 
 def add_routers(it: argparse.ArgumentParser) -> None:

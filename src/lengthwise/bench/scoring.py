@@ -138,7 +138,7 @@ def _load(engine: Any, args: argparse.Namespace) -> Iterator[tuple[str, dict[str
     """Requests without end; each stays so long that one every few steps fills the seats."""
     from vllm import SamplingParams
 
-    from lengthwise.collect import chat_ids
+    from lengthwise.served import chat_ids
 
     tokenizer = engine.get_tokenizer()
     prompts = [chat_ids(tokenizer, prompt.text) for prompt in read_prompts(BUILTIN)]

@@ -62,6 +62,11 @@ class Run:
     position: int = 0
     until: int | None = None
 
+    @property
+    def oracle(self) -> bool:
+        """Whether its policy is told true lengths."""
+        return self.policy != STOCK and make_policy(self.policy).source == "oracle"
+
 
 def execute(run: Run, clock: Clock | None = None, terminal: TextIO | None = None) -> dict[str, Any]:
     """Serve the run's requests; figures, and each request's life and answer.
@@ -133,6 +138,7 @@ def _serve(
         position=run.position,
         file=terminal,
     )
+    oracle = run.oracle
     busy_s = 0.0
     clock.start()
     while pending or engine.has_unfinished_requests():
@@ -140,7 +146,7 @@ def _serve(
         now = clock.now()
         while pending and pending[-1]["arrival"] <= now:
             request = pending.pop()
-            hints = _hints(run, request)
+            hints = _hints(request, oracle)
             params = SamplingParams(temperature=0, max_tokens=run.cap, extra_args=hints or None)
             prompt = {"prompt_token_ids": request["prompt_ids"]}
             engine.add_request(request["id"], prompt, params, priority=request["priority"])
@@ -159,10 +165,9 @@ def _serve(
     return list(lives.values()), busy_s
 
 
-def _hints(run: Run, request: dict[str, Any]) -> dict[str, Any]:
+def _hints(request: dict[str, Any], oracle: bool) -> dict[str, Any]:
     """What the client says beside the prompt; true lengths under oracle policies only."""
     hints = {} if request["tenant"] is None else {TENANT_HINT: request["tenant"]}
-    oracle = run.policy != STOCK and make_policy(run.policy).source == "oracle"
     if oracle and request["tokens"] is not None:
         hints[ORACLE_HINT] = request["tokens"]
     return hints

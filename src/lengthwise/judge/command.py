@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lengthwise.checks import at_least, folder_for
 from lengthwise.errors import UserError
 
 
@@ -40,20 +41,28 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from lengthwise.predictors import NAMES, check_name
+    from lengthwise.shards import read_meta
+
+    names = [name for name in (args.predictors or "").split(",") if name]
+    if args.predictors is None:
+        names = list(NAMES)
+    for name in [*names, args.arrival]:
+        check_name(name)
+    at_least(0, seed=args.seed)
+    folder_for(args.out)
+    for folder in [*args.data, *args.shift, *args.samples]:
+        read_meta(folder)
     from lengthwise.judge.latency import Trial
     from lengthwise.judge.leaderboard import Plan, evaluate
     from lengthwise.judge.plots import draw
     from lengthwise.judge.table import show
-    from lengthwise.predictors import PREDICTORS
     from lengthwise.predictors.shape import Fitting
     from lengthwise.terminal import say
 
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: a seed is 0 or more")
-    names = ",".join(PREDICTORS) if args.predictors is None else args.predictors
     plan = Plan(
         args.data,
-        [name for name in names.split(",") if name],
+        names,
         args.out,
         args.shift,
         args.samples,
@@ -63,7 +72,6 @@ def _run(args: argparse.Namespace) -> None:
         args.resamples,
         Trial(args.policy, requests=args.requests, runs=args.runs, workers=args.workers),
     )
-    _make(args.out)
     board = evaluate(plan)
     show(board.content)
     for path in [args.out / "leaderboard.json", *draw(board, args.out)]:
@@ -72,10 +80,3 @@ def _run(args: argparse.Namespace) -> None:
     if failed:
         of = f"{len(failed)} of {len(plan.predictors)} predictors"
         raise UserError(f"{of} could not be judged ({', '.join(failed)}); the others are saved")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {folder}: {error.strerror}") from None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.answers import Answers
+from lengthwise.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.judge.bootstrap import Resamples, interval
 from lengthwise.policies import make_policy
@@ -46,6 +47,7 @@ class Trial:
     def __post_init__(self) -> None:
         make_policy(self.policy)
         load_profile(self.profile)
+        at_least(0, workers=self.workers)
         if self.runs < 2 or self.requests <= self.seats:
             raise UserError(f"--runs must be at least 2 and --requests above {self.seats}")
 
@@ -74,7 +76,7 @@ def worth(
             specs[f"sjf@{name}"] = f"sjf@recorded:{path}"
     requests = workload(held)
     full = capacity(requests, trial)
-    scenarios: dict[str, float | None] = {"burst": None}
+    scenarios = {"burst": sweep.BURST}
     scenarios |= {f"load {load:g}": load * full for load in trial.loads}
     found: dict[str, Any] = {}
     for scenario, rate in scenarios.items():
@@ -84,7 +86,7 @@ def worth(
             trial.profile,
             trial.setup,
             [rate],
-            "burst" if rate is None else "poisson",
+            "poisson",
             requests=trial.requests,
             seeds=trial.runs,
             workers=trial.workers,

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from lengthwise import train
 from lengthwise.answers import Answers, Split, split
+from lengthwise.checks import at_least
 from lengthwise.core.bins import Floats
 from lengthwise.errors import UserError
 from lengthwise.judge import cost, latency, report
@@ -57,14 +58,13 @@ class Plan:
     trial: latency.Trial = field(default_factory=latency.Trial)
 
     def __post_init__(self) -> None:
-        for spec in [*self.predictors, self.arrival]:
+        for spec in self.predictors:
             find_predictor(spec)
-        if find_predictor(self.arrival)[0].reads == "states":
-            raise UserError(f"{self.arrival} does not read prompts: it cannot rank new requests")
+        train.check_arrival(self.arrival)
         if not self.predictors:
             raise UserError("--predictors names none: give some, or leave it out for all")
-        if self.resamples < 20:
-            raise UserError(f"--resamples must be at least 20, not {self.resamples}")
+        at_least(20, resamples=self.resamples)
+        train.check_sources([*self.folders, *self.shift, *self.samples], self.model, self.how)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def evaluate(plan: Plan) -> Board:
     plan = replace(plan, how=replace(plan.how, model=model))
     texts = Texts.of(plan)
     parts = split(Answers.read(plan.folders, texts.decode))
+    plan.out.mkdir(parents=True, exist_ok=True)
     b, seed = plan.resamples, plan.how.seed
     court = Court.of(parts.fit, parts.test, b, seed)
     shift = _shift(plan, parts.fit, texts) if plan.shift else None

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from lengthwise.answers import Answers
-from lengthwise.collect import finished_ids, read_meta
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError
 from lengthwise.judge.court import Court, pick
 from lengthwise.judge.metrics import Table
 from lengthwise.predictors.oracles import AnotherSeed
 from lengthwise.prompts import held_out
+from lengthwise.shards import finished_ids, read_meta
 
 
 def noise_floors(

@@ -1,54 +1,41 @@
-"""Length predictors: from the prompt, from hidden states, from an oracle."""
+"""Length predictors: from the prompt, from hidden states, from an oracle.
+
+The registry is loaded on first use: it imports torch and scikit-learn, which a command that
+is about to refuse its input need not wait for.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import UserError
-from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
-from lengthwise.predictors.bert import Bert
-from lengthwise.predictors.embeddings import Embeddings
-from lengthwise.predictors.history import History
-from lengthwise.predictors.ltr import LTR
-from lengthwise.predictors.magnus import Magnus
-from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.oracles import NoisyOracle, Oracle
-from lengthwise.predictors.shape import Fitting, LengthPredictor
-from lengthwise.predictors.ssjf import SSJF
-from lengthwise.predictors.trail import Trail
 
-PREDICTORS: dict[str, type[LengthPredictor]] = {
-    each.name: each
-    for each in (
-        LTR,
-        SSJF,
-        Bert,
-        Constant,
-        Embeddings,
-        History,
-        Magnus,
-        MaxTokens,
-        Ngrams,
-        NoisyOracle,
-        Oracle,
-        PromptLength,
-        Trail,
-    )
-}
-"""By the name the command line has for them."""
+if TYPE_CHECKING:
+    from lengthwise.predictors.registry import PREDICTORS, find_predictor
+
+__all__ = ["NAMES", "PREDICTORS", "check_name", "find_predictor"]
+
+NAMES = (
+    *("bert", "constant", "embeddings", "history", "ltr", "magnus", "max-tokens", "ngrams"),
+    *("noisy-oracle", "oracle", "prompt-length", "ssjf", "trail"),
+)
+"""What the registry holds, known before it is loaded."""
 
 
-def find_predictor(spec: str, how: Fitting | None = None) -> tuple[type[LengthPredictor], Fitting]:
-    """A predictor's class, and how to fit it, from ``name`` or ``name:variant``.
+def check_name(spec: str) -> None:
+    """Refuse ``name`` or ``name:variant`` of no predictor; of variants the registry knows.
 
     Raises:
-        UserError: for an unknown name or variant.
+        UserError: names them all.
     """
-    name, _, variant = spec.partition(":")
-    if name not in PREDICTORS:
-        raise UserError(f"unknown predictor {name!r}: choose from {', '.join(sorted(PREDICTORS))}")
-    found = PREDICTORS[name]
-    if variant and variant not in found.variants:
-        kinds = ", ".join(f"{name}:{each}" for each in found.variants if each) or "it has none"
-        raise UserError(f"unknown variant {variant!r} of predictor {name!r}: {kinds}")
-    return found, replace(how or Fitting(), variant=variant or found.variants[0])
+    name = spec.partition(":")[0]
+    if name not in NAMES:
+        raise UserError(f"unknown predictor {name!r}: choose from {', '.join(NAMES)}")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("PREDICTORS", "find_predictor"):
+        raise AttributeError(name)
+    from lengthwise.predictors import registry
+
+    return getattr(registry, name)

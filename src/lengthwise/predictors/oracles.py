@@ -20,6 +20,7 @@ from lengthwise.core.lengths import Lengths
 from lengthwise.errors import UserError
 from lengthwise.predictors.points import points
 from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads, limits
+from lengthwise.shards import read_meta, read_rows
 
 if TYPE_CHECKING:
     from lengthwise.answers import Answers
@@ -126,9 +127,6 @@ class AnotherSeed(_Knowing):
         Raises:
             UserError: if there is no such data, or it is of another model.
         """
-        # Collecting needs an engine's settings, which predicting does not.
-        from lengthwise.collect import read_meta, read_rows
-
         tokens: dict[str, int] = {}
         for folder in folders:
             other = read_meta(folder)["model"]

@@ -6,19 +6,20 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
-from lengthwise.predictors import PREDICTORS
 from lengthwise.predictors.fingerprint import fingerprint
-from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.shape import LengthPredictor, PromptPredictor
-from lengthwise.predictors.trail import Trail
-from lengthwise.sim.predictors import ErrorModel
+
+if TYPE_CHECKING:
+    from lengthwise.predictors.probe import Probe
+    from lengthwise.predictors.trail import Trail
+    from lengthwise.sim.predictors import ErrorModel
 
 _AGAIN = "run lengthwise train again"
 
@@ -83,6 +84,8 @@ def load_probe(name: str, model: str) -> Probe:
     folder, described = _describe(name, model)
     if "probe" not in described:
         raise UserError(f"no probe in {folder}: run lengthwise train trail first")
+    from lengthwise.predictors.trail import Trail
+
     trail = load_predictor(folder, described, "probe")
     assert isinstance(trail, Trail)
     return trail.probe
@@ -97,6 +100,17 @@ def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
     predictor = load_predictor(*_describe(name, model), "prompt")
     assert isinstance(predictor, PromptPredictor)
     return predictor
+
+
+def check_there(name: str) -> None:
+    """Refuse a folder without predictors; what is in them is not looked at.
+
+    Raises:
+        UserError: says how to get some.
+    """
+    folder = predictors_folder(name)
+    if not (folder / "predictors.json").is_file():
+        raise UserError(f"no trained predictors in {folder}: run lengthwise train first")
 
 
 def has_probe(name: str) -> bool:
@@ -128,6 +142,8 @@ def load_predictor(folder: Path, described: dict[str, Any], role: str) -> Length
     Raises:
         UserError: if something is missing or damaged.
     """
+    from lengthwise.predictors import PREDICTORS
+
     path = folder / f"{role}.safetensors"
     with reading(path, _AGAIN):
         it = described[role]
@@ -137,10 +153,9 @@ def load_predictor(folder: Path, described: dict[str, Any], role: str) -> Length
 
 
 def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
+    check_there(name)
     folder = predictors_folder(name)
     path = folder / "predictors.json"
-    if not path.is_file():
-        raise UserError(f"no trained predictors in {folder}: run lengthwise train first")
     with reading(path, _AGAIN):
         described: dict[str, Any] = dict(json.loads(path.read_text()))
     served = fingerprint(model)

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lengthwise.checks import at_least, check_port, positive
 from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.routing import make_router
+from lengthwise.served import check_model, context_of
 from lengthwise.terminal import say
 from lengthwise.vllm.settings import Settings
 
@@ -53,27 +55,40 @@ def absolute(probe: str | None) -> str | None:
     return str(Path(probe).resolve()) if probe is not None and Path(probe).is_dir() else probe
 
 
+def check_names(route: Route) -> None:
+    """Refuse names and numbers that mean nothing; reads nothing.
+
+    Raises:
+        UserError: an unknown policy or router, no predictor for it, or a number out of range.
+    """
+    router, source = make_router(route.router), make_policy(route.settings.policy).source
+    at_least(1, replicas=route.replicas, seats=route.seats)
+    positive(report=route.report_s)
+    if source == "oracle":
+        raise UserError("the oracle policy needs true lengths: its bench is of one engine")
+    if (router.predicts or source != "none") and route.settings.probe is None:
+        raise UserError(f"{route.router} over {route.settings.policy} predicts: give --probe")
+
+
 def check(route: Route) -> None:
     """Refuse at once what cannot work.
 
     Raises:
-        UserError: no Ray, wrong vLLM, an unknown policy or router, no predictor for it,
-            or too little memory.
+        UserError: what :func:`check_names` refuses; no Ray, wrong vLLM, a predictor or model
+            that does not do, a port in use, or too little memory.
     """
+    check_names(route)
+    check_vllm()
+    if route.settings.probe is not None and make_router(route.router).predicts:
+        Scorer.load(route.settings.probe, str(route.model))
+    route.settings.check(str(route.model))
+    check_model(route.model)
+    check_port(route.host, route.port)
+    # Last, because it takes seconds to import.
     try:
         import ray.serve  # noqa: F401
     except ImportError as error:
         raise UserError(f"Ray Serve is missing ({error}): pip install 'lengthwise[ray]'") from None
-    check_vllm()
-    router, source = make_router(route.router), make_policy(route.settings.policy).source
-    if route.replicas < 1 or route.seats < 1:
-        raise UserError("give at least 1 replica and 1 seat")
-    if source == "oracle":
-        raise UserError("the oracle policy needs true lengths: its bench is of one engine")
-    if router.predicts or source != "none":
-        if route.settings.probe is None:
-            raise UserError(f"{route.router} over {route.settings.policy} predicts: give --probe")
-        Scorer.load(route.settings.probe, str(route.model))
     check_memory(str(route.model), route.replicas)
 
 
@@ -174,7 +189,8 @@ def application(route: Route) -> Any:
         max_ongoing_requests=100_000,
         ray_actor_options={"num_cpus": 0},
     )(Ingress)
-    return ingress.bind(replicas, str(route.model), route.most_tokens)
+    most_tokens = min(route.most_tokens, context_of(route.model))
+    return ingress.bind(replicas, str(route.model), most_tokens)
 
 
 def _cores() -> list[int]:

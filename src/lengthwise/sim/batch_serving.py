@@ -143,12 +143,12 @@ def show(runs: list[dict[str, Any]], title: str) -> None:
     heads = ["policy", "rate", *(head for head, _ in _COLUMNS.values()), "throughput", "speed-up"]
     heads += [f"first {until}"] if until else []
     table = Table(title, heads, left=("policy",), width=160)
-    groups: dict[tuple[Any, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
         shown = f"{run['policy']}@{run['predictor']}"
         name = run["policy"] if run["predictor"] in ("constant", None) else shown
-        groups.setdefault((run["rate"], name), []).append(run)
-    base: dict[Any, list[dict[str, Any]]] = {}
+        groups.setdefault((_arrivals(run), name), []).append(run)
+    base: dict[str, list[dict[str, Any]]] = {}
     for (rate, name), group in groups.items():
         first = base.setdefault(rate, group)
         cells = [
@@ -157,13 +157,18 @@ def show(runs: list[dict[str, Any]], title: str) -> None:
         ]
         table.add_row(
             name,
-            "burst" if rate is None else f"{rate:g}/s",
+            rate,
             *cells,
             f"{_mean(group, 'requests_per_s') / _mean(first, 'requests_per_s'):.2f}x",
             f"{_mean(first, 'mean_latency_s') / _mean(group, 'mean_latency_s'):.2f}x",
             *([reached.shown(group)] if until else []),
         )
     table.print()
+
+
+def _arrivals(run: dict[str, Any]) -> str:
+    """The rate, or how requests came without one; a bench's come in a burst then."""
+    return str(run.get("arrivals", "burst")) if run["rate"] is None else f"{run['rate']:g}/s"
 
 
 def _mean(group: list[dict[str, Any]], name: str) -> float:

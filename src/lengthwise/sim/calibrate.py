@@ -11,9 +11,33 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lengthwise.bench.steplog import Compositions
-from lengthwise.engine import build_engine, engine_name
+from lengthwise.checks import at_least
+from lengthwise.engine import build_engine, check_memory, check_vllm, engine_name
 from lengthwise.errors import UserError
+from lengthwise.served import check_model, context_of
 from lengthwise.sim.steps import Linear
+
+_PROMPT, _ANSWER = 400, 200
+"""Most tokens of a prompt, and of an answer."""
+
+
+def check(model: Path, seats: int, requests: int, seed: int) -> None:
+    """Refuse what no engine could be calibrated with.
+
+    Raises:
+        UserError: for a number out of range, a model that does not do, or too little memory.
+    """
+    at_least(1, seats=seats)
+    at_least(4, requests=requests)
+    at_least(0, seed=seed)
+    check_model(model)
+    if context_of(model) < _PROMPT + _ANSWER:
+        raise UserError(
+            f"model {model} has a context of {context_of(model)} tokens: calibration takes "
+            f"{_PROMPT + _ANSWER}"
+        )
+    check_vllm()
+    check_memory(str(model))
 
 
 def calibrate(model: Path, seats: int, requests: int, name: str, seed: int = 0) -> Linear:
@@ -25,8 +49,7 @@ def calibrate(model: Path, seats: int, requests: int, name: str, seed: int = 0) 
     Raises:
         UserError: if the engine does not start or there are too few requests.
     """
-    if seats < 1 or requests < 4:
-        raise UserError(f"calibration needs seats and at least 4 requests, not {requests}")
+    check(model, seats, requests, seed)
     rows = measure(model, seats, requests, seed)
     source = f"{engine_name()}, {model.name}, {len(rows)} steps with up to {seats} seats"
     return Linear.fit(name, source, rows)
@@ -67,6 +90,8 @@ def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.flo
 def _add(engine: Any, request_id: str, rng: np.random.Generator) -> None:
     from vllm import SamplingParams
 
-    ids = rng.integers(10, 10_000, size=int(rng.integers(8, 401))).tolist()
-    params = SamplingParams(temperature=0, max_tokens=int(rng.integers(8, 201)), ignore_eos=True)
+    ids = rng.integers(10, 10_000, size=int(rng.integers(8, _PROMPT + 1))).tolist()
+    params = SamplingParams(
+        temperature=0, max_tokens=int(rng.integers(8, _ANSWER + 1)), ignore_eos=True
+    )
     engine.add_request(request_id, {"prompt_token_ids": ids}, params)

@@ -11,6 +11,7 @@ from itertools import count
 
 import numpy as np
 
+from lengthwise.checks import at_least, not_negative, positive
 from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.routing import Capacity, Fleet, Report, Router
@@ -48,7 +49,7 @@ class Layout:
         deaths: who dies when.
 
     Raises:
-        UserError: if there is no instance, no report, or somebody dies who never lived.
+        UserError: for a number out of range, or a death of an instance that is not there.
     """
 
     instances: int
@@ -57,10 +58,9 @@ class Layout:
     deaths: tuple[Death, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.instances < 1:
-            raise UserError(f"a cluster has at least 1 instance, not {self.instances}")
-        if not self.report_s > 0 or not self.stale_s >= 0:
-            raise UserError("reports come every so many seconds (above 0), and are 0 s old or more")
+        at_least(1, instances=self.instances)
+        positive(report=self.report_s)
+        not_negative(stale=self.stale_s)
         for death in self.deaths:
             if not 0 <= death.instance < self.instances or not 0 <= death.at < death.back:
                 raise UserError(f"{death}: give an instance from 0, its end, and a later return")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lengthwise.checks import at_least, file_for, folder_for, not_negative, numbers, rates
 from lengthwise.errors import UserError
 from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, refuse_others
 from lengthwise.terminal import say
@@ -29,7 +30,9 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
     it.add_argument("--profile", default="cpu-smollm2", help="step times: a name, or a file")
     it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
     it.add_argument("--predictor", help="error model of the probe for --replay")
-    it.add_argument("--rates", default="trace", help="requests/s, comma separated; trace; burst")
+    it.add_argument(
+        "--rates", help="requests/s, comma separated; trace: the workload's times (default); burst"
+    )
     it.add_argument("--cv", type=float, default=1.0, help="variation of the gaps; 1 is Poisson")
     it.add_argument("--scaled", action="store_true", help="rates stretch the trace's own times")
     it.add_argument("--requests", type=int, help="resample so many from the workload")
@@ -59,6 +62,8 @@ def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
 def _simulate(args: argparse.Namespace) -> None:
     from lengthwise.sim.setup import Setup
 
+    at_least(1, budget=args.budget)
+    not_negative(swap_ms=args.swap_ms)
     setup = Setup(
         seats=args.seats,
         budget=max(args.budget, args.seats),
@@ -74,52 +79,62 @@ def _simulate(args: argparse.Namespace) -> None:
     given = [args.workload, args.synthetic, args.replay]
     if sum(each is not None for each in given) != 1:
         raise UserError("give a workload file, or --synthetic PROMPT,OUTPUT, or --replay FOLDER")
+    folder_for(args.out)
     if args.replay is not None:
-        if args.until is not None:
-            raise UserError("--until goes with a workload: a replay compares what the bench has")
-        from lengthwise.sim import replay
+        _replay(args, setup)
+    elif args.engine == CONTINUOUS and args.instances is not None:
+        _fleets(args, setup)
+    else:
+        _sweep(args, setup)
 
-        rows = replay.compare(args.replay, args.profile, args.predictor, setup, args.seeds)
-        replay.show(rows)
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
-        return
-    from lengthwise.sim.sweep import Plan, show, sweep
+
+def _replay(args: argparse.Namespace, setup: Setup) -> None:
+    """What a bench served, once more."""
+    if args.until is not None:
+        raise UserError("--until goes with a workload: a replay compares what the bench has")
+    from lengthwise.sim import replay
+
+    rows = replay.compare(args.replay, args.profile, args.predictor, setup, args.seeds)
+    replay.show(rows)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _workload(args: argparse.Namespace) -> Workload:
+    """A file's requests, or made-up ones: so many as asked for, or 10,000."""
     from lengthwise.sim.workload import applications, read_workload, synthetic
 
+    at_least(1, requests=args.requests)
+    if args.synthetic is None:
+        return read_workload(args.workload)
     if args.synthetic == "applications":
-        workload, requests = applications(args.requests or 10_000, 0), None
-    elif args.synthetic is not None:
-        prompt, comma, output = args.synthetic.partition(",")
-        if not comma:
-            raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
-        workload = synthetic(args.requests or 10_000, prompt, output, 0)
-        requests = None
-    else:
-        workload, requests = read_workload(args.workload), args.requests
-    if args.engine == CONTINUOUS:
-        refuse_others(args.policies.split(","))
-    if args.engine == CONTINUOUS and args.instances is not None:
-        _fleets(args, workload, setup)
-        return
-    burst = args.rates == "burst"
-    rates = [None] if args.rates in ("trace", "burst") else _numbers(args.rates)
-    own = args.scaled or args.rates == "trace"
-    process = "burst" if burst else "trace" if own else "gamma"
+        return applications(args.requests or 10_000, 0)
+    prompt, comma, output = args.synthetic.partition(",")
+    if not comma:
+        raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
+    return synthetic(args.requests or 10_000, prompt, output, 0)
+
+
+def _sweep(args: argparse.Namespace, setup: Setup) -> None:
+    """One engine, or instances that run padded batches."""
+    from lengthwise.sim.sweep import BURST, Plan, show, sweep
+
     plan = Plan(
-        workload,
+        _workload(args),
         args.policies.split(","),
         args.profile,
         setup,
-        list(rates),
-        process,
+        rates(args.rates or "trace", {"trace": None, "burst": BURST}),
+        "trace" if args.scaled else "gamma",
         args.cv,
-        requests,
+        # Made-up requests are as many as asked for already.
+        args.requests if args.synthetic is None else None,
         args.seeds,
         args.workers,
         args.until,
     )
     if args.engine == CONTINUOUS:
+        refuse_others(plan.policies)
         show(sweep(plan, args.out))
     else:
         from lengthwise.sim.batch_serving import show as show_batches
@@ -129,17 +144,21 @@ def _simulate(args: argparse.Namespace) -> None:
     say(f"saved in {args.out / 'results.json'}")
 
 
-def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
+def _fleets(args: argparse.Namespace, setup: Setup) -> None:
     """Several instances behind routers."""
+    if args.rates is not None:
+        raise UserError("--rates are of one engine: give --loads to --instances")
     from lengthwise.sim.cluster import Layout
     from lengthwise.sim.fleet_report import draw_fleets, show_fleets
     from lengthwise.sim.fleets import FleetPlan, fleet_sweep
 
-    counts = _given("--instances", args.instances)
+    refuse_others(args.policies.split(","))
+    counts = numbers("instances", args.instances)
     if not all(count.is_integer() for count in counts):
         raise UserError(f"--instances takes whole numbers like 2,8, not {args.instances!r}")
     deaths = _deaths(args.deaths)
     layouts = [Layout(int(count), args.report, args.stale, deaths) for count in counts]
+    workload = _workload(args)
     plan = FleetPlan(
         workload,
         args.policies.split(","),
@@ -147,7 +166,7 @@ def _fleets(args: argparse.Namespace, workload: Workload, setup: Setup) -> None:
         args.profile,
         setup,
         layouts,
-        _given("--loads", args.loads),
+        numbers("loads", args.loads),
         args.cv,
         args.requests or len(workload),
         args.seeds,
@@ -184,11 +203,12 @@ def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
 def _calibrate(args: argparse.Namespace) -> None:
     from lengthwise.engine import preload_libraries
     from lengthwise.predictors.fingerprint import model_folder
+    from lengthwise.sim.calibrate import calibrate, check
 
+    file_for(args.out)
     model = model_folder(args.model)
+    check(model, args.seats, args.requests, args.seed)
     preload_libraries()
-    from lengthwise.sim.calibrate import calibrate
-
     profile = calibrate(model, args.seats, args.requests, args.out.stem, args.seed)
     profile.save(args.out)
     say(
@@ -196,19 +216,3 @@ def _calibrate(args: argparse.Namespace) -> None:
         f"token, {1000 * profile.decode:.3f} ms a decode, {1e6 * profile.context:.3f} µs a "
         f"context token; mean error {100 * profile.error:.1f} %; saved in {args.out}"
     )
-
-
-def _numbers(text: str) -> list[float | None]:
-    try:
-        return [float(each) for each in text.split(",")]
-    except ValueError:
-        raise UserError(
-            f"--rates takes numbers like 0.5,2, or trace, or burst, not {text!r}"
-        ) from None
-
-
-def _given(flag: str, text: str) -> list[float]:
-    try:
-        return [float(each) for each in text.split(",")]
-    except ValueError:
-        raise UserError(f"{flag} takes numbers like 2,8, not {text!r}") from None

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.checks import at_least, positive
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.routing import make_router
 from lengthwise.sim.cluster import Cluster, Layout
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures, overloaded
-from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
 from lengthwise.sim.sweep import DEFAULTS, in_parallel
@@ -84,11 +85,14 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[dict[str, Any]]:
     """
     steps = load_profile(plan.profile)
     for spec in plan.policies:
-        make_predictor(_split(spec)[1])
+        check_predictor(_split(spec)[1], plan.workload, plan.requests)
     for name in plan.routers:
         make_router(name)
-    if plan.seeds < 1 or any(not load > 0 for load in plan.loads):
-        raise UserError("give --seeds from 1 and --loads above 0")
+    at_least(1, seeds=plan.seeds, requests=plan.requests, until=plan.until)
+    at_least(0, workers=plan.workers)
+    positive(cv=plan.cv)
+    for load in plan.loads:
+        positive(loads=load)
     one = capacity(plan.workload, plan.setup, steps)
     cases = [
         FleetCase(layout, load, spec, router, seed, load * layout.instances * one)

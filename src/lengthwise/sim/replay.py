@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lengthwise.checks import at_least
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import POLICIES, make_policy
 from lengthwise.sim.engine import Simulator
@@ -146,7 +147,14 @@ def compare(
     The simulator's figures are means over ``seeds`` draws of the predictor's errors. The
     machine's speed is taken from the first run of each rate, for all runs of that rate,
     which took turns with it.
+
+    Raises:
+        UserError: for what is no bench's folder, profile or predictor, or no seeds.
     """
+    at_least(1, seeds=seeds)
+    load_profile(profile)
+    if predictor is not None:
+        make_predictor(predictor)
     rows = []
     weathers: dict[Any, Weather] = {}
     for run in read_runs(folder):

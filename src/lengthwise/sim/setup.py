@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lengthwise.checks import at_least, not_negative
 from lengthwise.errors import UserError
 
 Seconds = NDArray[np.float64]
@@ -44,8 +45,9 @@ class Setup:
     interval: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.seats, self.blocks, self.block_size, self.interval) < 1:
-            raise UserError("seats, blocks, block size and interval must be at least 1")
+        at_least(1, seats=self.seats, blocks=self.blocks, block_size=self.block_size)
+        at_least(1, interval=self.interval)
+        not_negative(margin=self.margin)
         if self.budget < self.seats:
             raise UserError(f"a budget of {self.budget} tokens cannot serve {self.seats} seats")
         if not 0.0 <= self.cached <= 1.0:

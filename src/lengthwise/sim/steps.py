@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from lengthwise.errors import UserError, reading
 
@@ -82,6 +81,8 @@ class Linear:
         """
         if len(rows) < 20:
             raise UserError(f"{len(rows)} steps are too few to fit a profile: let it run longer")
+        from scipy.optimize import nnls
+
         seconds = rows[:, 3]
         columns = np.column_stack([np.ones(len(rows)), rows[:, :3]])
         found, _ = nnls(columns / seconds[:, None], np.ones(len(rows)))

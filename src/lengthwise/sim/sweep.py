@@ -17,13 +17,14 @@ from tqdm import tqdm
 
 from lengthwise import reached
 from lengthwise.bench.tenants import show_tenants
+from lengthwise.checks import at_least, positive
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.runs import grouped, interval, mean
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures, overloaded
-from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.workload import Workload, resample, with_arrivals
@@ -34,6 +35,9 @@ C = TypeVar("C")
 
 DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
 """Predictor of a policy that is given none, by the kind of prediction it uses."""
+
+BURST = math.inf
+"""The rate at which all requests come at once."""
 
 
 class Serving(Protocol):
@@ -87,7 +91,8 @@ class Plan:
 
     Attributes:
         policies: ``policy`` or ``policy@predictor``, such as ``trail:0.5@lognormal:0.4``.
-        rates: requests per second; None keeps the workload's own times.
+        rates: requests per second, :data:`BURST` for all at once; None keeps the workload's
+            own times.
         process: arrival process for the rates (see ``with_arrivals``).
         requests: how many to resample from the workload; None serves it as it is.
         seeds: independent repetitions, for the confidence intervals.
@@ -108,6 +113,25 @@ class Plan:
     until: int | None = None
     serving: Serving = field(default_factory=Continuous)
 
+    def check(self) -> None:
+        """Refuse what cannot be simulated, before anything is.
+
+        Raises:
+            UserError: for a number out of range, an unknown policy, predictor or profile,
+                rates that do not go with the arrivals, or an engine too small.
+        """
+        at_least(1, seeds=self.seeds, requests=self.requests, until=self.until)
+        at_least(0, workers=self.workers)
+        positive(cv=self.cv)
+        for spec in self.policies:
+            check_predictor(split(spec, self.serving)[1], self.workload, self.requests)
+        self.serving.check(self)
+        sample = self.workload if self.requests is None else resample(self.workload, 2, 0)
+        for rate in self.rates:
+            arriving(self, sample, rate, 0)
+        if self.cv != 1.0 and all(rate in (None, BURST) for rate in self.rates):
+            raise UserError("--cv goes with --rates in numbers: a trace and a burst have their own")
+
 
 @dataclass(frozen=True)
 class Case:
@@ -123,10 +147,8 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
     workload = plan.workload
     if plan.requests is not None:
         workload = resample(workload, plan.requests, case.seed)
-    if case.rate is not None:
-        workload = with_arrivals(workload, plan.process, case.rate, plan.cv, case.seed)
-    elif plan.process == "burst":
-        workload = with_arrivals(workload, "burst")
+    workload = arriving(plan, workload, case.rate, case.seed)
+    process = "trace" if case.rate is None else plan.process
     name, predictor = split(case.spec, plan.serving)
     start = time.perf_counter()
     found = plan.serving.run(plan, workload, name, predictor, case.seed)
@@ -135,12 +157,21 @@ def run_case(plan: Plan, case: Case) -> dict[str, Any]:
         "predictor": predictor,
         "engine": "simulator",
         "model": Path(plan.profile).stem,
-        "rate": case.rate,
-        "arrivals": "burst" if workload.arrival[-1] == 0 else plan.process,
+        "rate": None if case.rate == BURST else case.rate,
+        "arrivals": "burst" if workload.arrival[-1] == 0 else process,
         "seed": case.seed,
         **found,
         "simulated_in_s": time.perf_counter() - start,
     }
+
+
+def arriving(plan: Plan, workload: Workload, rate: float | None, seed: int) -> Workload:
+    """The requests at one of the plan's rates."""
+    if rate is None:
+        return workload
+    if rate == BURST:
+        return with_arrivals(workload, "burst")
+    return with_arrivals(workload, plan.process, rate, plan.cv, seed)
 
 
 def split(spec: str, serving: Serving | None = None) -> tuple[str, str]:
@@ -156,13 +187,9 @@ def sweep(plan: Plan, out: Path | None) -> list[dict[str, Any]]:
     The result is in the plan's order whatever core finished first.
 
     Raises:
-        UserError: for an unknown policy, predictor or profile, before anything runs.
+        UserError: for what :meth:`Plan.check` refuses, before anything runs.
     """
-    plan.serving.check(plan)
-    for spec in plan.policies:
-        make_predictor(split(spec, plan.serving)[1])
-    if plan.seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {plan.seeds}")
+    plan.check()
     cases = [
         Case(spec, rate, seed)
         for rate in plan.rates
@@ -234,17 +261,18 @@ def show(runs: list[dict[str, Any]]) -> None:
         width=150,
     )
     base: dict[Any, list[dict[str, Any]]] = {}
-    for group in grouped(runs, ("rate", "policy", "predictor")):
-        rate, policy, predictor = (group[0][name] for name in ("rate", "policy", "predictor"))
+    for group in grouped(runs, ("rate", "arrivals", "policy", "predictor")):
+        names = ("rate", "arrivals", "policy", "predictor")
+        rate, arrivals, policy, predictor = (group[0][name] for name in names)
         if any(not run["finished"] for run in group):
             table.add_row(policy, predictor, str(rate), "all rejected")
             continue
-        first = base.setdefault(rate, group)
+        first = base.setdefault((rate, arrivals), group)
         middle, half = interval([run["mean_latency_s"] for run in group])
         table.add_row(
             policy,
             predictor,
-            group[0]["arrivals"] if rate is None else f"{rate:g}/s",
+            arrivals if rate is None else f"{rate:g}/s",
             f"{middle:.3g}s" + ("" if math.isnan(half) else f" ±{half:.2g}"),
             *(f"{mean(group, f'{name}_latency_s'):.3g}s" for name in ("p50", "p99")),
             f"{mean(group, 'mean_ttft_s'):.3g}s",

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lengthwise.checks import at_least, folder_for
 from lengthwise.errors import UserError
 from lengthwise.terminal import Table, say
 
@@ -31,23 +32,23 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from lengthwise.policies import Trail
-    from lengthwise.theory.mg1 import LimitedSPRPT
-    from lengthwise.theory.plots import Point, draw
-    from lengthwise.theory.single_server import MIN_JOBS, simulate
-
     loads = _numbers(args.loads, "--loads")
     cutoffs = _numbers(args.c, "--c")
     if not all(0 < load < 1 for load in loads):
         raise UserError(f"--loads {args.loads}: a load must be above 0 and below 1")
     if not all(0 <= c <= 1 for c in cutoffs):
         raise UserError(f"--c {args.c}: C must be between 0 and 1")
+    at_least(0, seed=args.seed)
+    folder_for(args.out)
+    from lengthwise.policies import Trail
+    from lengthwise.theory.mg1 import LimitedSPRPT
+    from lengthwise.theory.plots import Point, draw
+    from lengthwise.theory.single_server import MIN_JOBS, simulate
+
     if args.simulate and args.simulate < MIN_JOBS:
         raise UserError(f"--simulate {args.simulate}: at least {MIN_JOBS} jobs, or 0 for none")
-    if args.seed < 0:
-        raise UserError(f"--seed {args.seed}: a seed is 0 or more")
     joint = _joint(args.predictions, args.size)
-    _make(args.out)
+    args.out.mkdir(parents=True, exist_ok=True)
     points = []
     for load in loads:
         for c in cutoffs:
@@ -67,13 +68,6 @@ def _numbers(text: str, flag: str) -> list[float]:
         return sorted({float(number) for number in text.split(",")})
     except ValueError:
         raise UserError(f"{flag} {text}: numbers are like 0.5,0.9") from None
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out {folder}: {error.strerror}") from None
 
 
 def _joint(predictions: str, size: str) -> Joint:

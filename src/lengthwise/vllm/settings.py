@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from lengthwise.checks import at_least, folder_for, not_negative, positive
 from lengthwise.core.seats import LOOK_EVERY
 from lengthwise.errors import refuse_unknown
+from lengthwise.online.options import Learning
 from lengthwise.policies import make_policy
 
 KEY = "lengthwise"
@@ -62,6 +65,34 @@ class Settings:
         given = additional_config.get(KEY, {}) if isinstance(additional_config, dict) else {}
         refuse_unknown(given, cls, "lengthwise setting")
         return cls(**given)
+
+    def check(self, model: str) -> None:
+        """Refuse what no engine could serve with; loads the predictors that the policy uses.
+
+        Raises:
+            UserError: for a number out of range, an unknown policy or way of scoring, or
+                predictors that are missing, damaged, or another model's.
+        """
+        at_least(1, interval=self.interval, look_every=self.look_every)
+        not_negative(margin=self.margin)
+        positive(scoring_timeout=self.scoring_timeout)
+        if self.learn:
+            folder = Learning.of(self.learning).folder
+            if folder is not None:
+                folder_for(Path(folder), "learn")
+        if self.probe is None:
+            return
+        from lengthwise.predictors.store import check_there
+
+        check_there(self.probe)
+        if make_policy(self.policy).source in ("prompt", "probe"):
+            from lengthwise.online.scorer import Scorer
+            from lengthwise.predictors.store import load_probe
+            from lengthwise.vllm.arrivals import in_process
+
+            in_process(self, Scorer.load(self.probe, model))
+            if self.probing:
+                load_probe(self.probe, model)
 
     @property
     def probing(self) -> bool:

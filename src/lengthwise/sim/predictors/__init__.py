@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from lengthwise.errors import UserError
 from lengthwise.sim.predictors.errors import TRAIL, ErrorModel, Errors, Refined, fit_error_model
 from lengthwise.sim.predictors.recorded import Recorded, Track
 from lengthwise.sim.predictors.rules import RULES
 from lengthwise.sim.predictors.shape import Guess, Predictor, Refinements
+from lengthwise.sim.workload.core import Workload
+from lengthwise.sim.workload.lengths import resample
 
 __all__ = [
     "TRAIL",
@@ -25,6 +29,7 @@ __all__ = [
     "Refined",
     "Refinements",
     "Track",
+    "check_predictor",
     "fit_error_model",
     "make_predictor",
 ]
@@ -68,3 +73,18 @@ def make_predictor(spec: str) -> Predictor:
     if (wants == "always" and not argument) or (wants == "never" and colon):
         raise UserError(f"predictor {name!r} takes {'one' if wants == 'always' else 'no'} argument")
     return Guess(source, make(argument))
+
+
+def check_predictor(spec: str, workload: Workload, requests: int | None) -> None:
+    """Refuse a predictor that cannot be built, or has a file of other requests.
+
+    Args:
+        requests: how many will be resampled from the workload; None serves it as it is.
+
+    Raises:
+        UserError: says why.
+    """
+    predictor = make_predictor(spec)
+    if "recorded:" in spec or "file:" in spec:
+        served = workload if requests is None else resample(workload, requests, 0)
+        predictor.at_arrival(served, np.random.default_rng(0))

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
 
 from lengthwise.errors import UserError
 from lengthwise.sim.workload.core import Tokens, Workload
@@ -118,6 +117,8 @@ def _copula(prompt: Tokens, output: Tokens) -> float:
     """Correlation of the normal scores whose ranks correlate like these (0 for a constant)."""
     if not (np.ptp(prompt) and np.ptp(output)):
         return 0.0
+    from scipy import stats
+
     spearman = np.corrcoef(stats.rankdata(prompt), stats.rankdata(output))[0, 1]
     return float(2.0 * np.sin(np.pi / 6.0 * spearman))
 
@@ -136,6 +137,8 @@ def _fit_gamma(lengths: Tokens) -> _Quantiles:
     """By maximum likelihood; quantiles through a table, 50 times faster than one by one."""
     if not np.ptp(lengths):
         return lambda z: np.full(len(z), float(lengths[0]))
+    from scipy import special, stats
+
     shape, _, scale = stats.gamma.fit(lengths, floc=0)
     grid = np.linspace(-6.0, 6.0, 4801)
     table = stats.gamma.ppf(special.ndtr(grid), shape, scale=scale)

@@ -1,0 +1,180 @@
+"""What a bench compares, and all that can be wrong with it before an engine starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lengthwise.bench import arrivals
+from lengthwise.bench.worker import STOCK
+from lengthwise.checks import at_least, positive
+from lengthwise.engine import engine_name
+from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
+from lengthwise.predictors.store import check_there
+from lengthwise.prompts import Prompt
+from lengthwise.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
+from lengthwise.vllm.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compare.
+
+    Attributes:
+        policies: names, ``stock`` for vLLM's own scheduler; ``policy@FOLDER`` uses the
+            predictors of that folder.
+        probe: folder of the predictors where a policy names none.
+        rates: requests per second; None is a burst.
+        loads: rates as shares of the capacity: what the burst under the first policy
+            finishes while every seat is taken.
+        cv: coefficient of variation of the gaps; 1 is Poisson.
+        trace: file with arrival times instead of random ones.
+        until: also say when so many requests had finished.
+        too_long: what becomes of prompts that the model's context has no room for.
+    """
+
+    model: Path
+    prompts: list[Prompt]
+    policies: list[str]
+    probe: str | None
+    seats: int = 8
+    cap: int = 512
+    rates: list[float | None] = field(default_factory=lambda: [None])
+    loads: list[float] = field(default_factory=list)
+    cv: float = 1.0
+    trace: Path | None = None
+    seed: int = 0
+    kv_blocks: int | None = None
+    block_size: int = 32
+    settings: dict[str, Any] = field(default_factory=dict)
+    until: int | None = None
+    too_long: TooLong = "leave-out"
+
+    def check_numbers(self) -> None:
+        """Refuse what no engine takes.
+
+        Raises:
+            UserError: for a number out of range, no prompts, or no predictors where some are
+                said to be.
+        """
+        given = {"seats": self.seats, "cap": self.cap, "block_size": self.block_size}
+        at_least(1, **given, kv_blocks=self.kv_blocks, until=self.until)
+        at_least(0, seed=self.seed)
+        positive(cv=self.cv)
+        if self.seats > ENGINE_CONTEXT:
+            raise UserError(f"--seats is {ENGINE_CONTEXT} at most: a step has no more tokens")
+        if self.probe is not None:
+            # Also where no policy reads it: whoever gives a folder means it.
+            check_there(self.probe)
+        if not self.prompts:
+            raise UserError("no prompts are left: leave out --held-out, or give more")
+
+    def check(self) -> None:
+        """Refuse what vLLM cannot serve, in one process of its own for each policy.
+
+        Raises:
+            UserError: for a number out of range, an unknown policy, one without predictors
+                or with another model's, or a model, trace or prompts that do not do.
+        """
+        self.check_numbers()
+        for spec in self.policies:
+            given = with_predictors(self, spec)
+            if source_of(spec) in ("prompt", "probe") and given["probe"] is None:
+                raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
+        if self.loads and None not in self.rates:
+            raise UserError("loads are shares of a burst's throughput: keep the burst in the rates")
+        if self.loads and len(self.prompts) <= self.seats:
+            raise UserError("every request had a seat at once: more of them show the capacity")
+        self.check_arrivals()
+        loaded = set()
+        for spec in self.policies:
+            given = with_predictors(self, spec)
+            kind = given["probe"], source_of(spec)
+            if given["policy"] != STOCK and kind not in loaded:
+                loaded.add(kind)
+                Settings(**given, **self.settings).check(str(self.model))
+        check_model(self.model)
+
+    def check_arrivals(self) -> None:
+        """Refuse rates, or a trace, that are no arrival times.
+
+        Raises:
+            UserError: says why.
+        """
+        for rate in self.rates:
+            arrival_times(self, rate)
+
+
+def source_of(spec: str) -> str:
+    """The prediction that a policy of the bench uses; vLLM's own uses none."""
+    name = spec.partition("@")[0]
+    return "none" if name == STOCK else make_policy(name).source
+
+
+def with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
+    """Policy and predictors' folder of ``policy`` or ``policy@FOLDER``."""
+    name, at, folder = spec.partition("@")
+    return {"policy": name, "probe": folder if at else plan.probe}
+
+
+def engine_arguments(plan: Plan) -> dict[str, Any]:
+    """What vLLM is told of its KV memory."""
+    engine: dict[str, Any] = {"block_size": plan.block_size}
+    if plan.kv_blocks is not None:
+        engine["num_gpu_blocks_override"] = plan.kv_blocks
+    return engine
+
+
+def tokenized(plan: Plan, context: int) -> tuple[Plan, list[dict[str, Any]]]:
+    """The plan with the prompts that fit into the context, and these as requests.
+
+    A request has its token ids in the model's chat template, and whose it is.
+
+    Raises:
+        UserError: if no prompt fits, or the KV memory does not hold the longest.
+    """
+    found = Tokenized.of(plan.model, plan.prompts, plan.cap, context, plan.too_long)
+    longest = max(len(ids) for _, ids in found.requests) + plan.cap
+    # vLLM keeps one block for itself.
+    if plan.kv_blocks is not None and (plan.kv_blocks - 1) * plan.block_size < longest:
+        raise UserError(
+            f"--kv-blocks {plan.kv_blocks} of {plan.block_size} tokens cannot hold the longest "
+            f"request of {longest} tokens: raise it, or lower --cap"
+        )
+    found.tell()
+    requests = [
+        {
+            "id": prompt.id,
+            "prompt_ids": ids,
+            "tenant": prompt.tenant,
+            "priority": prompt.priority,
+        }
+        for prompt, ids in found.requests
+    ]
+    return replace(plan, prompts=[prompt for prompt, _ in found.requests]), requests
+
+
+def arrival_times(plan: Plan, rate: float | None) -> list[float]:
+    """When the plan's prompts arrive at a rate, in seconds."""
+    n = len(plan.prompts)
+    if plan.trace is not None:
+        return arrivals.trace(plan.trace, n, rate)
+    return arrivals.burst(n) if rate is None else arrivals.gamma(n, rate, plan.cv, plan.seed)
+
+
+def labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dict[str, Any]:
+    """What a run was, under the names of results.json."""
+    given = with_predictors(plan, spec)
+    return {
+        "policy": given["policy"],
+        "predictors": None if source_of(spec) == "none" else given["probe"],
+        "engine": engine_name(),
+        "model": plan.model.name,
+        "rate": rate,
+        "load": load,
+        "seats": plan.seats,
+        "cap": plan.cap,
+        "seed": plan.seed,
+    }
