@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lengthwise.core.bins import Bins
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.predictors.baselines import Constant
-from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.store import Trained
 
 # No test depends on how fast the machine is.

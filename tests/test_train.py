@@ -7,16 +7,16 @@ import torch
 from safetensors.numpy import save_file
 from scipy.stats import kendalltau
 
-from lengthwise.answers import Answers, split
+from lengthwise.answers.arrays import Answers, split
+from lengthwise.answers.files import read_shards
 from lengthwise.errors import UserError
 from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.store import has_probe, load_probe
 from lengthwise.predictors.trail_fit import PAPER, VARIANTS, Options, fit_probe, likelihood_loss
-from lengthwise.prompts import held_out
-from lengthwise.shards import read_shards
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.workload import read_workload, synthetic
 from lengthwise.train import Plan, prompt_text, train
+from lengthwise.workload import read_workload, synthetic
+from lengthwise.workload.prompts import held_out
 
 CAP = 200
 D = 8

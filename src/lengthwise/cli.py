@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 from lengthwise import __version__
 from lengthwise.bench.batch_options import add_generate, compare_batches
 from lengthwise.bench.route_options import add_routers, compare_routers, routed
-from lengthwise.checks import at_least, folder_for, numbers, rates
+from lengthwise.core.checks import at_least, folder_for, numbers, rates
 from lengthwise.errors import UserError
 from lengthwise.judge.command import add as add_evaluate
 from lengthwise.ray.command import add_route
+from lengthwise.results.terminal import complain
 from lengthwise.sim.batch_options import REAL, refuse_others
 from lengthwise.sim.command import add_calibrate, add_simulate
-from lengthwise.terminal import complain
 from lengthwise.theory.command import add as add_theory
 
 Commands = argparse._SubParsersAction  # the type has no public name
@@ -67,7 +67,7 @@ def _add_model(commands: Commands[Any]) -> None:
 
 
 def _model(args: argparse.Namespace) -> None:
-    from lengthwise.model import prepare_smollm2
+    from lengthwise.models.smollm2 import prepare_smollm2
 
     print(prepare_smollm2())
 
@@ -105,8 +105,8 @@ def _add_too_long(it: argparse.ArgumentParser) -> None:
 def _collect(args: argparse.Namespace) -> None:
     from lengthwise.collect import Job, Options
     from lengthwise.engine import preload_libraries
-    from lengthwise.predictors.fingerprint import model_folder
-    from lengthwise.prompts import held_out, read_prompts
+    from lengthwise.models.fingerprint import model_folder
+    from lengthwise.workload.prompts import held_out, read_prompts
 
     options = Options(
         args.cap,
@@ -139,8 +139,8 @@ def _add_train(commands: Commands[Any]) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from lengthwise.answers.files import read_meta
     from lengthwise.predictors import check_name
-    from lengthwise.shards import read_meta
 
     for name in (args.name, args.arrival):
         check_name(name)
@@ -227,8 +227,8 @@ def _add_bench(commands: Commands[Any]) -> None:
 def _bench(args: argparse.Namespace) -> None:
     from lengthwise.bench.compare import compare
     from lengthwise.bench.plan import Plan
-    from lengthwise.predictors.fingerprint import model_folder
-    from lengthwise.prompts import held_out, read_prompts
+    from lengthwise.models.fingerprint import model_folder
+    from lengthwise.workload.prompts import held_out, read_prompts
 
     several = routed(args)
     given = args.rates or ("" if several and args.loads else "burst")

@@ -9,16 +9,23 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lengthwise.checks import at_least, folder_for, not_negative
+from lengthwise.answers.files import Shards, finished_ids, read_meta
+from lengthwise.core.checks import at_least, folder_for, not_negative
 from lengthwise.engine import build_engine, check_memory, check_vllm
 from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
-from lengthwise.predictors.fingerprint import fingerprint
-from lengthwise.prompts import Prompt
-from lengthwise.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model, config_of, context_of
-from lengthwise.shards import Shards, finished_ids, read_meta
-from lengthwise.terminal import say
+from lengthwise.models.fingerprint import fingerprint
+from lengthwise.models.served import (
+    ENGINE_CONTEXT,
+    Tokenized,
+    TooLong,
+    check_model,
+    config_of,
+    context_of,
+)
+from lengthwise.results.terminal import say
 from lengthwise.vllm.settings import Settings
+from lengthwise.workload.prompts import Prompt
 
 SAVE_S = 5.0
 """Seconds that a finished answer waits for others to be saved with: with a step of the engine on

@@ -8,10 +8,10 @@ from pathlib import Path
 from lengthwise import collect, train
 from lengthwise.bench.compare import compare
 from lengthwise.bench.plan import Plan
-from lengthwise.model import cache_folder, prepare_smollm2
+from lengthwise.models.smollm2 import cache_folder, prepare_smollm2
 from lengthwise.predictors.store import BUILTIN, predictors_folder
-from lengthwise.prompts import held_out, read_prompts
-from lengthwise.terminal import rule, say
+from lengthwise.results.terminal import rule, say
+from lengthwise.workload.prompts import held_out, read_prompts
 
 COLLECTED = 48
 SERVED = 64

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.errors import UserError
-from lengthwise.predictors.fingerprint import model_folder
-from lengthwise.served import ENGINE_CONTEXT, context_of
+from lengthwise.models.fingerprint import model_folder
+from lengthwise.models.served import ENGINE_CONTEXT, context_of
 
 _PROCESS = 2**30
 """Bytes that Python, PyTorch and vLLM take in one more process, measured."""

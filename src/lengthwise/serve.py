@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lengthwise.checks import check_port
+from lengthwise.core.checks import check_port
 from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.errors import UserError, reading
+from lengthwise.models.served import check_model
 from lengthwise.policies import make_policy
-from lengthwise.served import check_model
+from lengthwise.results.terminal import complain
 from lengthwise.slices.client import refuse
-from lengthwise.terminal import complain
 from lengthwise.vllm.settings import KEY, Settings
 
 _COMPILING = {

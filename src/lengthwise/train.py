@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
-from lengthwise.answers import Answers, split
-from lengthwise.checks import at_least
+from lengthwise.answers.arrays import Answers, split
+from lengthwise.answers.files import read_meta
 from lengthwise.core.bins import Bins
+from lengthwise.core.checks import at_least
 from lengthwise.core.lengths import Lengths
 from lengthwise.errors import UserError
+from lengthwise.models.fingerprint import model_folder
+from lengthwise.models.prompt_text import PromptText
+from lengthwise.models.served import config_of
 from lengthwise.predictors import find_predictor
-from lengthwise.predictors.fingerprint import model_folder
 from lengthwise.predictors.shape import Fitting, PromptPredictor
 from lengthwise.predictors.store import Trained
-from lengthwise.predictors.text import PromptText
 from lengthwise.predictors.trail import Trail
-from lengthwise.served import config_of
-from lengthwise.shards import read_meta
 from lengthwise.sim.predictors import ErrorModel
 from lengthwise.train_errors import held_out_tracks, probe_errors, prompt_confusion
 

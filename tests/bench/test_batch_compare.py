@@ -1,16 +1,16 @@
 import pytest
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 from lengthwise.bench.batch_lengths import Learning, Measured, Scored, learning
 from lengthwise.bench.batch_plan import check
 from lengthwise.cli import main
 from lengthwise.core.bins import Bins
+from lengthwise.core.query import Asked
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors import find_predictor
 from lengthwise.predictors.baselines import Constant
-from lengthwise.predictors.shape import Asked
 
 BINS = Bins.log(12, 512.0).with_overflow()
 

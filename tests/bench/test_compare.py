@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 
 from lengthwise.bench.compare import compare
-from lengthwise.bench.measure import Life, figures
 from lengthwise.bench.plan import Plan
 from lengthwise.bench.worker import REFUSED
 from lengthwise.errors import UserError
-from lengthwise.prompts import Prompt
+from lengthwise.results.timings import Life, figures
+from lengthwise.workload.prompts import Prompt
 
 COSTS = dict.fromkeys(
     (

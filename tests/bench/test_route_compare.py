@@ -9,7 +9,7 @@ from lengthwise.bench.front import Front
 from lengthwise.bench.route_compare import Plan, compare_routers
 from lengthwise.cli import main
 from lengthwise.errors import UserError
-from lengthwise.prompts import Prompt
+from lengthwise.workload.prompts import Prompt
 
 pytest.importorskip("ray.serve", reason="needs Ray Serve: pip install lengthwise[ray]")
 pytest.importorskip("vllm", reason="needs vLLM: pip install lengthwise[vllm]")

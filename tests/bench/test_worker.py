@@ -1,8 +1,8 @@
 import pytest
 
 from lengthwise.bench.worker import Run, _hints
-from lengthwise.clients import TENANT_HINT
 from lengthwise.vllm.hints import ORACLE_HINT
+from lengthwise.workload.clients import TENANT_HINT
 
 
 def run(policy):

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from lengthwise.engine import preload
-from lengthwise.model import prepare_smollm2
-from lengthwise.prompts import read_prompts
+from lengthwise.models.smollm2 import prepare_smollm2
+from lengthwise.workload.prompts import read_prompts
 
 _PATIENCE_S = 600.0
 """With a server that starts or ends on a busy machine: only ends a test that hangs."""
@@ -104,7 +104,7 @@ def prompts(model: Path) -> list[list[int]]:
     """Token ids of shipped prompts, short to long answers mixed."""
     from transformers import AutoTokenizer
 
-    from lengthwise.served import chat_ids
+    from lengthwise.models.served import chat_ids
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     ids = [chat_ids(tokenizer, prompt.text) for prompt in read_prompts("builtin")[:60]]

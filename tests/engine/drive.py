@@ -16,7 +16,7 @@ from typing import Any
 from settle import settle
 
 from lengthwise.engine import build_engine, prepare_process
-from lengthwise.vllm.costs import COSTS
+from lengthwise.metrics.counters import COSTS
 
 
 def drive(job: dict[str, Any]) -> dict[str, Any]:

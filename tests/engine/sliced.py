@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lengthwise.core.slices import slice_end
 from lengthwise.engine import build_engine, prepare_process
-from lengthwise.slices.piece import slice_end
-from lengthwise.vllm.costs import COSTS
+from lengthwise.metrics.counters import COSTS
 from lengthwise.vllm.settings import Settings
 
 METHODS = ("add_request", "get_output", "abort_requests")

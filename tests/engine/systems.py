@@ -14,10 +14,10 @@ from typing import Any
 
 from settle import settle
 
-from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, prepare_process
-from lengthwise.vllm.costs import COSTS
+from lengthwise.metrics.counters import COSTS
 from lengthwise.vllm.settings import Settings
+from lengthwise.workload.clients import TENANT_HINT
 
 
 def serve(model: str, policy: str, requests: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lengthwise.core import Bins
-from lengthwise.predictors.fingerprint import fingerprint
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.predictors.ngrams import BUCKETS, Ngrams
 from lengthwise.predictors.scored import Curve
 from lengthwise.predictors.store import Trained

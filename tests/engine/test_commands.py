@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lengthwise.bench.measure import FIELDS
-from lengthwise.shards import SHARD, finished_ids, read_shards
+from lengthwise.answers.files import SHARD, finished_ids, read_shards
+from lengthwise.results.timings import FIELDS
 
 
 def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:

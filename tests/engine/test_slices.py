@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lengthwise.slices.piece import slice_end
+from lengthwise.core.slices import slice_end
 
 MOST, BLOCK = 24, 32
 

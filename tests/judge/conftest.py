@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 
 CAP = 200
 MODEL = "llama-1x8-0"

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from lengthwise import cli
-from lengthwise.answers import Answers, split
+from lengthwise.answers.arrays import Answers, split
 from lengthwise.errors import UserError
 from lengthwise.judge import command
 from lengthwise.predictors import NAMES, PREDICTORS
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.sim.workload import read_workload
+from lengthwise.workload import read_workload
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FIGURES = {

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lengthwise.answers import split
+from lengthwise.answers.arrays import split
 from lengthwise.errors import UserError
 from lengthwise.judge import fitted as module
 from lengthwise.judge.fitted import file_name, fitted

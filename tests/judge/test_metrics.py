@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from lengthwise.answers import split
+from lengthwise.answers.arrays import split
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.judge import metrics

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 from lengthwise.errors import UserError
 from lengthwise.judge.noise import noise_floor, noise_floors
-from lengthwise.prompts import held_out
+from lengthwise.workload.prompts import held_out
 
 
 @pytest.fixture(scope="module")

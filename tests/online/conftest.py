@@ -6,10 +6,11 @@ import torch
 from safetensors.torch import save_file
 
 from lengthwise.core import Bins
+from lengthwise.core.query import Asked
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online.messages import Outcome
-from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.shape import Asked, Fitting
+from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.store import Trained
 
 SHORT, LONG = 11, 22
@@ -67,7 +68,7 @@ def fitted(outcomes, bins, made_answers):
 
 @pytest.fixture(scope="session")
 def made_answers(bins):
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
     def make(outcomes):
         rows = [

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from lengthwise.core.query import Asked
 from lengthwise.online import client as module
 from lengthwise.online.client import RESTARTS, WINDOW, Client
 from lengthwise.online.messages import Counters, Note, Outcome, Scored
-from lengthwise.predictors.shape import Asked
 
 
 class Process:

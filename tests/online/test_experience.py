@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from lengthwise.core import Bins
+from lengthwise.core.query import Asked
 from lengthwise.online.experience import answers_of, most_tokens
 from lengthwise.online.messages import Outcome
 from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.shape import Asked, Fitting
+from lengthwise.predictors.shape import Fitting
 
 
 @pytest.fixture(scope="module")

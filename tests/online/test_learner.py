@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.online import learner as module
 from lengthwise.online import versions
@@ -13,7 +14,6 @@ from lengthwise.online.messages import Outcome
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.shape import Asked
 
 QUICK = Learning(every=100, least=50, judges=10, seconds=1e9)
 

@@ -4,9 +4,9 @@ import threading
 import numpy as np
 import pytest
 
+from lengthwise.core.query import Asked
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.shape import Asked
 
 
 class Brittle(Ngrams):

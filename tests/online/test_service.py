@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.online import versions
 from lengthwise.online.child import Child
@@ -19,7 +20,6 @@ from lengthwise.online.client import WINDOW, Client
 from lengthwise.online.messages import Note, Outcome, Scored, Start, Stopped
 from lengthwise.online.options import Learning
 from lengthwise.online.service import BATCH, Service
-from lengthwise.predictors.shape import Asked
 
 
 def asked(id, word=22):

@@ -1,7 +1,7 @@
 import pytest
 
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online import versions
-from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.store import Trained, load_prompt_predictor
 
 

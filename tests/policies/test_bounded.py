@@ -15,7 +15,7 @@ from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear, load_profile
-from lengthwise.sim.workload import Workload, synthetic, with_arrivals
+from lengthwise.workload import Workload, synthetic, with_arrivals
 
 
 def request(seq=0, predicted=100.0, generated=0, started=True):

@@ -12,7 +12,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 TOKEN = Linear("token", "test", base=1.0, prefill=0.01, decode=0.0, context=0.0)
 PROMPT, ANSWER, SEATS = 30, 40, 3

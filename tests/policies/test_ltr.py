@@ -7,7 +7,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
-from lengthwise.sim.workload import synthetic, with_arrivals
+from lengthwise.workload import synthetic, with_arrivals
 
 CPU = Linear("cpu", "test", base=0.01, prefill=2e-4, decode=1e-3, context=1e-6)
 

@@ -12,7 +12,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 
 def request(seq=0, predicted=100.0, arrival=0.0):

@@ -10,7 +10,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 TOKEN = Linear("token", "test", base=1.0, prefill=0.0, decode=0.0, context=0.0)
 

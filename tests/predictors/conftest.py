@@ -3,8 +3,8 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from lengthwise.answers import Answers
-from lengthwise.predictors.shape import Asked
+from lengthwise.answers.arrays import Answers
+from lengthwise.core.query import Asked
 
 
 def words(text):

@@ -5,10 +5,11 @@ from safetensors.torch import save_file
 from sklearn.linear_model import LinearRegression
 
 from lengthwise.core import Bins
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
+from lengthwise.models.fingerprint import token_embeddings
 from lengthwise.predictors.embeddings import OPENING, Embeddings, Reading
-from lengthwise.predictors.fingerprint import token_embeddings
-from lengthwise.predictors.shape import Asked, Fitting
+from lengthwise.predictors.shape import Fitting
 
 BINS = Bins.log(8, 200).with_overflow()
 VOCABULARY, WIDTH = 1000, 8

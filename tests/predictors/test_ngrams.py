@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 from lengthwise.core import Bins
+from lengthwise.core.query import Asked
 from lengthwise.predictors.ngrams import BUCKETS, Ngrams, buckets
 from lengthwise.predictors.scored import Curve
-from lengthwise.predictors.shape import Asked, Fitting
+from lengthwise.predictors.shape import Fitting
 
 
 @pytest.fixture

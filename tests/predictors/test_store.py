@@ -6,12 +6,12 @@ import torch
 from safetensors.torch import save_file
 
 from lengthwise.core import Bins
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
-from lengthwise.predictors.fingerprint import fingerprint
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.predictors.ngrams import BUCKETS, Ngrams
 from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.scored import Curve
-from lengthwise.predictors.shape import Asked
 from lengthwise.predictors.store import Trained, load_probe, load_prompt_predictor
 from lengthwise.predictors.trail import Trail
 

@@ -3,7 +3,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lengthwise.errors import UserError
-from lengthwise.predictors.text import PromptText
+from lengthwise.models.prompt_text import PromptText
 
 WORDS = [
     *("<s>", "[unk]", "system", "be", "kind", "user", "assistant"),

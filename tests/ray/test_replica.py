@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lengthwise.clients import TENANT_HINT
 from lengthwise.ray.replica import Replica, _params
 from lengthwise.vllm.hints import PREDICTED_HINT
+from lengthwise.workload.clients import TENANT_HINT
 
 pytest.importorskip("vllm")
 

@@ -15,7 +15,7 @@ from lengthwise.sim.capped import capped
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.sim.sweep import BURST, Plan, sweep
-from lengthwise.sim.workload import Workload, applications, synthetic
+from lengthwise.workload import Workload, applications, synthetic
 
 PROFILE = "a100-llama2-13b-hf"
 TIME = SliceTime((1e-5, 1e-4, 1e-4, 1e-2), (1e-6, 1e-4, 1e-6, 2e-2))

@@ -19,7 +19,7 @@ from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import Workload, synthetic, with_arrivals
+from lengthwise.workload import Workload, synthetic, with_arrivals
 
 POLICIES = ["fcfs", "sjf", "trail", "trail-early", "oracle", "trail+bound:50:5"]
 MOVING = ["hrrn", "ltr+fair", "scls:64", "sprpt+slice:64"]

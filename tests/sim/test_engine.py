@@ -16,7 +16,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import Linear
-from lengthwise.sim.workload import Workload, synthetic, with_arrivals
+from lengthwise.workload import Workload, synthetic, with_arrivals
 
 MEAN = 400
 """Tokens that make one unit of service; the closed forms are continuous."""

@@ -15,7 +15,7 @@ from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import synthetic, with_arrivals
+from lengthwise.workload import synthetic, with_arrivals
 
 COMMAND = [
     *("simulate", "--synthetic", "constant:20,exp:30", "--requests", "80", "--seats", "2"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
 from lengthwise.sim.predictors import TRAIL, ErrorModel, Errors, fit_error_model, make_predictor
-from lengthwise.sim.workload import Workload, draw
+from lengthwise.workload import Workload, draw
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 N = 50_000

@@ -9,7 +9,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import Recorded, Track, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import Workload, read_workload, resample
+from lengthwise.workload import Workload, read_workload, resample
 
 TRACKS = {
     "a": Track(90.0, [0, 8, 16], [50.0, 30.0, 35.0]),

@@ -12,7 +12,7 @@ from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Roofline, load_profile
-from lengthwise.sim.workload import synthetic, with_arrivals
+from lengthwise.workload import synthetic, with_arrivals
 
 PROFILE = "a100-llama3-8b"
 

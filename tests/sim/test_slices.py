@@ -14,7 +14,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import Linear
-from lengthwise.sim.workload import Workload, synthetic, with_arrivals
+from lengthwise.workload import Workload, synthetic, with_arrivals
 
 TOKEN = Linear("token", "test", base=1.0, prefill=0.0, decode=0.0, context=0.0)
 COSTLY = Linear("costly", "test", base=1.0, prefill=0.1, decode=0.01, context=0.0)

@@ -3,13 +3,13 @@ import math
 
 import pytest
 
-from lengthwise.bench.measure import FIELDS
 from lengthwise.cli import main
 from lengthwise.errors import UserError
-from lengthwise.runs import interval
+from lengthwise.results.runs import interval
+from lengthwise.results.timings import FIELDS
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.sweep import BURST, Plan, split, sweep
-from lengthwise.sim.workload import synthetic
+from lengthwise.workload import synthetic
 
 PROFILE = "a100-llama3-8b"
 

@@ -10,7 +10,7 @@ import pytest
 
 from lengthwise.cli import main
 from lengthwise.errors import UserError
-from lengthwise.sim.workload import read_workload, resample
+from lengthwise.workload import read_workload, resample
 
 ROWS = [("a", 1), ("", ""), ("b", -3), ("a", 0)]
 

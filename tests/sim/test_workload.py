@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.sim.workload import Workload, synthetic, with_arrivals
+from lengthwise.workload import Workload, synthetic, with_arrivals
 
 
 def workload(arrival, prompt=None, output=None, **rest):

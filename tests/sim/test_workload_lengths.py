@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from lengthwise.errors import UserError
-from lengthwise.sim.workload import Workload, draw, fitted, resample, synthetic
+from lengthwise.workload import Workload, draw, fitted, resample, synthetic
 
 
 def rng():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.sim.workload import read_workload
+from lengthwise.workload import read_workload
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lengthwise.slices.piece import KEY, Slice, max_tokens, slice_end
+from lengthwise.core.slices import slice_end
+from lengthwise.slices.piece import KEY, Slice, max_tokens
 
 sizes = st.integers(1, 300)
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lengthwise.clients import LONGEST_NAME, TENANT_HINT, WHOLE
 from lengthwise.slices.piece import KEY as SLICE
 from lengthwise.slices.piece import Slice, drop_facts, max_tokens
 from lengthwise.vllm.hints import (
@@ -24,6 +23,7 @@ from lengthwise.vllm.hints import (
     Ignored,
     fit_to_travel,
 )
+from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE
 
 MOST = 50
 KEYS = [TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, ORACLE_HINT, DEADLINE_HINT, SLICE]

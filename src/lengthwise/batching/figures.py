@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.batching.drive import Log, Served
-from lengthwise.reached import reached
+from lengthwise.results.until import reached
 
 FIELDS = (
     *("policy", "engine", "model", "requests", "finished", "rate", "seed", "instances"),
@@ -33,7 +33,7 @@ def figures(log: Log, instances: int, until: int | None = None) -> dict[str, Any
     A first token is seen when its batch returns. ``load_imbalance_s`` is the standard
     deviation of the instances' last ends, ``busy_imbalance`` that of their busy times, as a
     share of the mean. Tokens of batches that ran out of memory are ``lost_tokens``.
-    ``until`` is of :mod:`lengthwise.reached`.
+    ``until`` is of :mod:`lengthwise.results.until`.
     """
     done = [life for life in log.lives if np.isfinite(life.finish)]
     found: dict[str, Any] = {

@@ -16,16 +16,16 @@ from lengthwise.batching.figures import figures
 from lengthwise.bench import plan as plans
 from lengthwise.bench.batch_lengths import Measured, Scored, learning
 from lengthwise.bench.batch_plan import ENDLESS, NO_TIME, ORACLE, Plan, probe_of, profiled
-from lengthwise.bench.files import write_results
 from lengthwise.bench.instances import Instances
-from lengthwise.checks import folder_for
+from lengthwise.core.checks import folder_for
+from lengthwise.core.query import Asked
 from lengthwise.core.request import Request
+from lengthwise.core.text import visible
 from lengthwise.errors import UserError
+from lengthwise.models.served import context_of
 from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.shape import Asked
-from lengthwise.served import context_of
-from lengthwise.sim.batch_serving import show
-from lengthwise.text import visible
+from lengthwise.results.files import write_results
+from lengthwise.results.padded_table import show
 
 
 def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:

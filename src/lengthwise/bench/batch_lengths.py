@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
+from lengthwise.core.query import Asked
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online.experience import answers_of
 from lengthwise.online.messages import Outcome
 from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.magnus import Magnus, relearn
-from lengthwise.predictors.shape import Asked, Fitting, LengthPredictor
+from lengthwise.predictors.shape import Fitting, LengthPredictor
 
 LEARN_S = 180.0
 """Seconds between two rounds of learning (arXiv 2406.04785)."""

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lengthwise.answers.files import read_meta
 from lengthwise.batching import SYSTEMS, Constants, Limits, SliceTime, make_system
 from lengthwise.batching.slice_time import LEAST_ROWS
 from lengthwise.bench import plan as plans
-from lengthwise.checks import at_least
+from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
+from lengthwise.models.served import check_model
 from lengthwise.online.scorer import Scorer
-from lengthwise.served import check_model
-from lengthwise.shards import read_meta
 
 STEPS = 12
 """Decode steps of a profiled batch."""

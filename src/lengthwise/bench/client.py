@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.bench.measure import Life
-from lengthwise.clients import TENANT_HINT
+from lengthwise.results.timings import Life
+from lengthwise.workload.clients import TENANT_HINT
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

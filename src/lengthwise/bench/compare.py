@@ -11,24 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.plan import (
     Plan,
     arrival_times,
     engine_arguments,
     labels,
+    setup_of,
     source_of,
     tokenized,
     with_predictors,
 )
-from lengthwise.bench.tenants import show_tenants
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import REFUSED, STOCK, Run
-from lengthwise.checks import folder_for
+from lengthwise.core.checks import folder_for
 from lengthwise.engine import check_memory, check_vllm
 from lengthwise.errors import UserError
-from lengthwise.served import context_of
-from lengthwise.terminal import Table
+from lengthwise.models.served import context_of
+from lengthwise.results.files import write_requests, write_results
+from lengthwise.results.tenants import show_tenants
+from lengthwise.results.terminal import Table
 
 Execute = Callable[[list[Run]], list[dict[str, Any]]]
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench import arrivals
 from lengthwise.bench.worker import STOCK
-from lengthwise.checks import at_least, positive
+from lengthwise.core.checks import at_least, positive
 from lengthwise.engine import engine_name
 from lengthwise.errors import UserError
+from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import check_there
-from lengthwise.prompts import Prompt
-from lengthwise.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.vllm.settings import Settings
+from lengthwise.workload import arrival_times as arrivals
+from lengthwise.workload.prompts import Prompt
 
 
 @dataclass(frozen=True)
@@ -177,4 +177,16 @@ def labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dic
         "seats": plan.seats,
         "cap": plan.cap,
         "seed": plan.seed,
+    }
+
+
+def setup_of(plan: Plan) -> dict[str, Any]:
+    """What all runs share, for results.json."""
+    return {
+        "probe": plan.probe,
+        "cv": plan.cv,
+        "trace": plan.trace and str(plan.trace),
+        "kv_blocks": plan.kv_blocks,
+        "block_size": plan.block_size,
+        "settings": plan.settings,
     }

@@ -10,19 +10,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lengthwise.bench import arrivals
 from lengthwise.bench import plan as plans
 from lengthwise.bench.client import Routed
-from lengthwise.bench.files import setup_of, write_requests, write_results
 from lengthwise.bench.front import Front, on_ray
+from lengthwise.bench.plan import setup_of
 from lengthwise.bench.route_figures import capacity, routed, show_routers
 from lengthwise.bench.worker import STOCK
-from lengthwise.checks import at_least, folder_for, positive
+from lengthwise.core.checks import at_least, folder_for, positive
+from lengthwise.core.text import visible
 from lengthwise.errors import UserError
+from lengthwise.models.served import context_of
 from lengthwise.ray.app import Route, absolute, check, check_names
-from lengthwise.served import context_of
-from lengthwise.text import visible
+from lengthwise.results.files import write_requests, write_results
 from lengthwise.vllm.settings import Settings
+from lengthwise.workload import arrival_times as arrivals
 
 Start = Callable[[Route], AbstractContextManager[Front]]
 

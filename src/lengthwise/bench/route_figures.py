@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from lengthwise.bench.client import Routed
-from lengthwise.bench.measure import full_rate, seen
 from lengthwise.errors import UserError
-from lengthwise.runs import Run, change, grouped, mean
-from lengthwise.sim.balance import Balance
-from lengthwise.terminal import Table
+from lengthwise.results.balance import Balance
+from lengthwise.results.runs import Run, change, grouped, mean
+from lengthwise.results.terminal import Table
+from lengthwise.results.timings import full_rate, seen
 
 _SAMPLES = 500
 """Moments at which the balance of a run is looked at."""

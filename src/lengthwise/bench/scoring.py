@@ -21,11 +21,11 @@ import numpy as np
 
 from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
-from lengthwise.prompts import BUILTIN, read_prompts
-from lengthwise.terminal import Table, complain
+from lengthwise.metrics.counters import COSTS
+from lengthwise.results.terminal import Table, complain
 from lengthwise.vllm.arrivals import ArrivalPredictor, NoPredictor, make_arrival_predictor
-from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.settings import Settings
+from lengthwise.workload.prompts import BUILTIN, read_prompts
 
 _PAUSE_S = 0.5
 """Between two turns, for what the one before left to be scored."""
@@ -138,7 +138,7 @@ def _load(engine: Any, args: argparse.Namespace) -> Iterator[tuple[str, dict[str
     """Requests without end; each stays so long that one every few steps fills the seats."""
     from vllm import SamplingParams
 
-    from lengthwise.served import chat_ids
+    from lengthwise.models.served import chat_ids
 
     tokenizer = engine.get_tokenizer()
     prompts = [chat_ids(tokenizer, prompt.text) for prompt in read_prompts(BUILTIN)]

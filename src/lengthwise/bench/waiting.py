@@ -15,10 +15,10 @@ import time
 from typing import Any
 
 from lengthwise.bench.worker import STOCK
-from lengthwise.clients import TENANT_HINT
 from lengthwise.engine import build_engine, preload_libraries
-from lengthwise.terminal import say
+from lengthwise.results.terminal import say
 from lengthwise.vllm.settings import Settings
+from lengthwise.workload.clients import TENANT_HINT
 
 
 def main() -> None:

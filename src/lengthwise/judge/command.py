@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lengthwise.checks import at_least, folder_for
+from lengthwise.core.checks import at_least, folder_for
 from lengthwise.errors import UserError
 
 
@@ -41,8 +41,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from lengthwise.answers.files import read_meta
     from lengthwise.predictors import NAMES, check_name
-    from lengthwise.shards import read_meta
 
     names = [name for name in (args.predictors or "").split(",") if name]
     if args.predictors is None:
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
     from lengthwise.judge.plots import draw
     from lengthwise.judge.table import show
     from lengthwise.predictors.shape import Fitting
-    from lengthwise.terminal import say
+    from lengthwise.results.terminal import say
 
     plan = Plan(
         args.data,

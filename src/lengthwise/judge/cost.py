@@ -8,7 +8,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 from lengthwise.core.lengths import Lengths
 from lengthwise.judge.court import pick
 from lengthwise.predictors.shape import LengthPredictor

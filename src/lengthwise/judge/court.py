@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 from lengthwise.judge.bootstrap import Resamples
 from lengthwise.judge.metrics import Said, Table, constant_median, judge
 from lengthwise.predictors.shape import LengthPredictor

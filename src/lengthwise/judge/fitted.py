@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lengthwise.answers import Answers, Split
+from lengthwise.answers.arrays import Answers, Split
 from lengthwise.core.bins import Bins
 from lengthwise.errors import reading
 from lengthwise.predictors import find_predictor

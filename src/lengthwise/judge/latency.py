@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.answers import Answers
-from lengthwise.checks import at_least
+from lengthwise.answers.arrays import Answers
+from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.judge.bootstrap import Resamples, interval
 from lengthwise.policies import make_policy
@@ -19,7 +19,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import Workload, resample
+from lengthwise.workload import Workload, resample
 
 FIGURES = ("mean_latency_s", "mean_ttft_s", "p99_latency_s", "preemptions")
 

@@ -13,21 +13,21 @@ import torch
 from tqdm import tqdm
 
 from lengthwise import train
-from lengthwise.answers import Answers, Split, split
-from lengthwise.checks import at_least
+from lengthwise.answers.arrays import Answers, Split, split
 from lengthwise.core.bins import Floats
+from lengthwise.core.checks import at_least
+from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.judge import cost, latency, report
 from lengthwise.judge.court import Court
 from lengthwise.judge.fitted import Fitted, digest, file_name, fitted
 from lengthwise.judge.noise import noise_floors
 from lengthwise.judge.report import Entry
+from lengthwise.models.prompt_text import PromptText
 from lengthwise.predictors import find_predictor
 from lengthwise.predictors.shape import Fitting
-from lengthwise.predictors.text import PromptText
-from lengthwise.prompts import held_out
-from lengthwise.text import visible
 from lengthwise.train_errors import held_out_tracks
+from lengthwise.workload.prompts import held_out
 
 
 @dataclass(frozen=True)

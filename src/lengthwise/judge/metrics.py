@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
 from lengthwise.core.lengths import Lengths
 from lengthwise.judge.bootstrap import Draws, Resamples
 from lengthwise.predictors.points import points

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lengthwise.answers import Answers
+from lengthwise.answers.arrays import Answers
+from lengthwise.answers.files import finished_ids, read_meta
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError
 from lengthwise.judge.court import Court, pick
 from lengthwise.judge.metrics import Table
 from lengthwise.predictors.oracles import AnotherSeed
-from lengthwise.prompts import held_out
-from lengthwise.shards import finished_ids, read_meta
+from lengthwise.workload.prompts import held_out
 
 
 def noise_floors(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lengthwise.judge.leaderboard import Board
 from lengthwise.judge.metrics import DECILES, buckets
 from lengthwise.judge.table import ranked
-from lengthwise.plotting import labelled, literal, save
+from lengthwise.results.plotting import labelled, literal, save
 
 SIZE = (7.0, 4.5)
 """Of a figure with one plot, in inches."""

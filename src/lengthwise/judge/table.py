@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lengthwise.terminal import Table
+from lengthwise.results.terminal import Table
 
 Board = dict[str, Any]
 

@@ -16,8 +16,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
+from lengthwise.core.query import Asked
 from lengthwise.online.messages import Outcome, Start, Stopped, ToEngine, ToService
-from lengthwise.predictors.shape import Asked
 
 PROGRAM = (sys.executable, "-m", "lengthwise.online.service")
 

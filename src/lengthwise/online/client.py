@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from lengthwise.core.query import Asked
+from lengthwise.core.text import visible
 from lengthwise.online.child import Child
 from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, ToEngine
-from lengthwise.predictors.shape import Asked
-from lengthwise.text import visible
 
 logger = logging.getLogger("vllm.lengthwise")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lengthwise.answers import Answers, Row
+from lengthwise.answers.arrays import Answers, Row
 from lengthwise.core.bins import Bins
 from lengthwise.online.messages import Outcome
 from lengthwise.online.reservoir import prompt_key

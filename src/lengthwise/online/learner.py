@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online import versions
 from lengthwise.online.drift import PageHinkley, log_error
 from lengthwise.online.experience import answers_of
@@ -25,7 +26,6 @@ from lengthwise.online.options import Learning
 from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors import magnus
-from lengthwise.predictors.fingerprint import fingerprint
 from lengthwise.predictors.shape import Fitting, PromptPredictor
 
 NICENESS = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from lengthwise.core.query import Asked
 from lengthwise.online.options import Learning
-from lengthwise.predictors.shape import Asked
 
 
 @dataclass(frozen=True)

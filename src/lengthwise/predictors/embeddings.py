@@ -20,14 +20,15 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
-from lengthwise.predictors.fingerprint import token_embeddings
+from lengthwise.models.fingerprint import token_embeddings
 from lengthwise.predictors.ngrams import BUCKETS, matrix, weigh
 from lengthwise.predictors.scored import Curve, Scored, ranks
-from lengthwise.predictors.shape import Arrays, Asked, Fitting, Reads
+from lengthwise.predictors.shape import Arrays, Fitting, Reads
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 ALPHA = 1.0
 """Strength of the ridge."""

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
+from lengthwise.core.query import Asked, limits
 from lengthwise.predictors.histogram import histogram, shares
-from lengthwise.predictors.shape import Arrays, Asked, Fitting, PromptPredictor, Reads, limits
+from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor, Reads
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 PULLS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """How many answers of its own make a template count as much as all the others, to choose from."""

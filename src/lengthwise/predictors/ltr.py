@@ -12,13 +12,14 @@ from torch import nn
 from torch.nn import functional
 
 from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
 from lengthwise.predictors.scored import Curve, Scored
-from lengthwise.predictors.shape import Arrays, Asked, Fitting
+from lengthwise.predictors.shape import Arrays, Fitting
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 RECIPE = Recipe(epochs=5, batch=32, rate=2e-4)
 """The paper has a rate of 2e-5, on ten times as many prompts; 1e-4 is worse here."""

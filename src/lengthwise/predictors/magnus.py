@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
+from lengthwise.core.query import Asked, limits
 from lengthwise.predictors.forest import Forest
 from lengthwise.predictors.magnus_inputs import Compression, Inputs, Part, input_tokens
 from lengthwise.predictors.points import points
 from lengthwise.predictors.scored import Curve
-from lengthwise.predictors.shape import Arrays, Asked, Fitting, PromptPredictor, limits
+from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 FOREST: dict[str, Any] = {"n_estimators": 200, "min_samples_leaf": 5, "max_features": 1 / 3}
 """scikit-learn's options, for the paper names none: leaves of 1 to 15 differ by 0.02 in τ."""

@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from lengthwise.core.bins import Floats
-from lengthwise.predictors.shape import Arrays, Asked
+from lengthwise.core.query import Asked
+from lengthwise.predictors.shape import Arrays
 
 if TYPE_CHECKING:
     from lengthwise.predictors.backbone import Backbone

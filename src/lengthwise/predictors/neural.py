@@ -10,13 +10,14 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.predictors.backbone import Backbone, load_backbone
 from lengthwise.predictors.descend import descend
-from lengthwise.predictors.shape import Arrays, Asked, Fitting
+from lengthwise.predictors.shape import Arrays, Fitting
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 Head = Callable[[int], nn.Module]
 """From the width of the backbone's vectors to what comes on top of it."""

@@ -17,11 +17,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_predict
 
 from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.query import Asked
 from lengthwise.predictors.scored import Curve, Scored, ranks
-from lengthwise.predictors.shape import Arrays, Asked, Fitting, Reads
+from lengthwise.predictors.shape import Arrays, Fitting, Reads
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 BUCKETS = 1 << 14
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)

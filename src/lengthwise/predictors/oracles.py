@@ -15,15 +15,16 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from lengthwise.answers.files import read_meta, read_rows
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
+from lengthwise.core.query import limits
 from lengthwise.errors import UserError
 from lengthwise.predictors.points import points
-from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads, limits
-from lengthwise.shards import read_meta, read_rows
+from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 
 class _Knowing(LengthPredictor):

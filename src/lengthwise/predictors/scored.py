@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from lengthwise.core.bins import Floats
 from lengthwise.core.lengths import Lengths
-from lengthwise.predictors.shape import Arrays, Asked, PromptPredictor, limits
+from lengthwise.core.query import Asked, limits
+from lengthwise.predictors.shape import Arrays, PromptPredictor
 
 
 @dataclass(frozen=True)

@@ -7,36 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
+from lengthwise.core.query import Asked
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 Arrays = dict[str, NDArray[Any]]
 Reads = Literal["nothing", "ids", "text", "states", "truth"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request as it arrives: all that a predictor may read before its prefill.
-
-    Attributes:
-        id: names the request; the same prompt has the same id in every run.
-        prompt_ids: token ids of the whole prompt, chat template included.
-        text: what the user wrote, without the template.
-        max_tokens: most output tokens it may produce.
-        template: the application it comes from, if the client says so.
-    """
-
-    id: str
-    prompt_ids: list[int]
-    text: str
-    max_tokens: int
-    template: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,8 +110,3 @@ class PromptPredictor(LengthPredictor):
     def first(self, answers: Answers) -> Lengths:
         """What it says of the prompts."""
         return self.lengths(answers.asked)
-
-
-def limits(asked: Sequence[Asked]) -> NDArray[np.float64]:
-    """Most output tokens of each request, [n]."""
-    return np.array([each.max_tokens for each in asked], dtype=np.float64)

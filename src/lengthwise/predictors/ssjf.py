@@ -13,13 +13,14 @@ from torch import nn
 from torch.nn import functional
 
 from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
 from lengthwise.predictors.scored import Curve, Scored
-from lengthwise.predictors.shape import Arrays, Asked, Fitting
+from lengthwise.predictors.shape import Arrays, Fitting
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 RECIPE = Recipe(epochs=6, batch=16, rate=1e-4, frozen_after=3)
 """The paper has a rate of 1e-5, on many times as many prompts."""

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
-from lengthwise.predictors.fingerprint import fingerprint
+from lengthwise.models.fingerprint import fingerprint
 from lengthwise.predictors.shape import LengthPredictor, PromptPredictor
 
 if TYPE_CHECKING:

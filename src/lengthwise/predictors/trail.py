@@ -15,7 +15,7 @@ from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers
+    from lengthwise.answers.arrays import Answers
 
 
 class Trail(LengthPredictor):

@@ -21,7 +21,7 @@ from lengthwise.predictors.scored import ranks
 from lengthwise.predictors.shape import Fitting
 
 if TYPE_CHECKING:
-    from lengthwise.answers import Answers, Positions
+    from lengthwise.answers.arrays import Answers, Positions
 
 Refinement = Literal["tuned", "none", "paper", "prior", "temper"]
 

@@ -24,7 +24,7 @@ def add_route(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _route(args: argparse.Namespace) -> None:
-    from lengthwise.predictors.fingerprint import model_folder
+    from lengthwise.models.fingerprint import model_folder
     from lengthwise.ray.app import Route, absolute, run
     from lengthwise.vllm.settings import Settings
 

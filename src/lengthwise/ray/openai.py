@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lengthwise.clients import TENANT_HINT, client_of, is_whole, shown
 from lengthwise.errors import UserError
+from lengthwise.workload.clients import TENANT_HINT, client_of, is_whole, shown
 
 PATHS = ("/v1/completions", "/v1/chat/completions")
 _NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Any
 
-from lengthwise.clients import TENANT_HINT
 from lengthwise.ray.openai import SALT, SAMPLING
+from lengthwise.workload.clients import TENANT_HINT
 
 _PACE_STEPS = 32
 

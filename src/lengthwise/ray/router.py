@@ -12,8 +12,8 @@ from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
+from lengthwise.core.query import Asked
 from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.shape import Asked
 from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
 from lengthwise.routing.instance import Instance

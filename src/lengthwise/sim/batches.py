@@ -13,7 +13,7 @@ from lengthwise.batching.shape import Batch, Ran
 from lengthwise.batching.slice_time import BatchTime, SliceTime
 from lengthwise.core.request import Request
 from lengthwise.sim.steps import StepTime, load_profile
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lengthwise.bench.steplog import Compositions
-from lengthwise.checks import at_least
+from lengthwise.core.checks import at_least
 from lengthwise.engine import build_engine, check_memory, check_vllm, engine_name
 from lengthwise.errors import UserError
-from lengthwise.served import check_model, context_of
+from lengthwise.models.served import check_model, context_of
 from lengthwise.sim.steps import Linear
 
 _PROMPT, _ANSWER = 400, 200

@@ -18,7 +18,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 _BLOCK = 16
 

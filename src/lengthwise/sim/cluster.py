@@ -11,17 +11,17 @@ from itertools import count
 
 import numpy as np
 
-from lengthwise.checks import at_least, not_negative, positive
+from lengthwise.core.checks import at_least, not_negative, positive
 from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
+from lengthwise.results.balance import Balance
 from lengthwise.routing import Capacity, Fleet, Report, Router
-from lengthwise.sim.balance import Balance
 from lengthwise.sim.engine import Simulator, refines
 from lengthwise.sim.predictors import Predictor
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import StepTime
 from lengthwise.sim.traffic import Traffic
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lengthwise.checks import at_least, file_for, folder_for, not_negative, numbers, rates
+from lengthwise.core.checks import at_least, file_for, folder_for, not_negative, numbers, rates
 from lengthwise.errors import UserError
+from lengthwise.results.terminal import say
 from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, refuse_others
-from lengthwise.terminal import say
 
 if TYPE_CHECKING:
     from lengthwise.sim.cluster import Death
     from lengthwise.sim.setup import Setup
-    from lengthwise.sim.workload import Workload
+    from lengthwise.workload import Workload
 
 Commands = argparse._SubParsersAction  # the type has no public name
 
@@ -102,7 +102,7 @@ def _replay(args: argparse.Namespace, setup: Setup) -> None:
 
 def _workload(args: argparse.Namespace) -> Workload:
     """A file's requests, or made-up ones: so many as asked for, or 10,000."""
-    from lengthwise.sim.workload import applications, read_workload, synthetic
+    from lengthwise.workload import applications, read_workload, synthetic
 
     at_least(1, requests=args.requests)
     if args.synthetic is None:
@@ -137,7 +137,7 @@ def _sweep(args: argparse.Namespace, setup: Setup) -> None:
         refuse_others(plan.policies)
         show(sweep(plan, args.out))
     else:
-        from lengthwise.sim.batch_serving import show as show_batches
+        from lengthwise.results.padded_table import show as show_batches
 
         served = sweep(replace(plan, serving=batches_of(args)), args.out)
         show_batches(served, "lengthwise simulate --engine batches (simulated seconds)")
@@ -202,7 +202,7 @@ def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _calibrate(args: argparse.Namespace) -> None:
     from lengthwise.engine import preload_libraries
-    from lengthwise.predictors.fingerprint import model_folder
+    from lengthwise.models.fingerprint import model_folder
     from lengthwise.sim.calibrate import calibrate, check
 
     file_for(args.out)

@@ -18,13 +18,13 @@ from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.policy import FIRST, LAST, Policy, behind
 from lengthwise.core.request import Request
 from lengthwise.core.seats import UNLIMITED, Seats
+from lengthwise.core.slices import slice_end
 from lengthwise.sim.decodes import Decodes, Job
 from lengthwise.sim.predictors import Predictor
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import StepTime, steps_within
 from lengthwise.sim.traffic import Traffic
-from lengthwise.sim.workload import Workload
-from lengthwise.slices.piece import slice_end
+from lengthwise.workload import Workload
 
 
 def refines(policy: Policy, predictor: Predictor) -> bool:

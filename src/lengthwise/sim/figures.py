@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.bench.tenants import by_tenant
-from lengthwise.reached import reached
+from lengthwise.results.tenants import by_tenant
+from lengthwise.results.until import reached
 from lengthwise.sim.setup import Outcome
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 
 def figures(workload: Workload, outcome: Outcome, until: int | None = None) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.plotting import labelled, literal, save
-from lengthwise.runs import Run, change, grouped, interval, mean
-from lengthwise.terminal import Table, say
+from lengthwise.results.plotting import labelled, literal, save
+from lengthwise.results.runs import Run, change, grouped, interval, mean
+from lengthwise.results.terminal import Table, say
 
 _SIZE = (6.0, 4.0)
 """Of a figure, in inches."""

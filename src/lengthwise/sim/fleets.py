@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.checks import at_least, positive
+from lengthwise.core.checks import at_least, positive
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.routing import make_router
@@ -21,7 +21,7 @@ from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
 from lengthwise.sim.sweep import DEFAULTS, in_parallel
-from lengthwise.sim.workload import Workload, resample, with_arrivals
+from lengthwise.workload import Workload, resample, with_arrivals
 
 
 @dataclass(frozen=True)

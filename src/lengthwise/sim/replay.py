@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.checks import at_least
+from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import POLICIES, make_policy
+from lengthwise.results.terminal import Table
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear, load_profile
 from lengthwise.sim.sweep import DEFAULTS
-from lengthwise.sim.workload import Workload
-from lengthwise.terminal import Table
+from lengthwise.workload import Workload
 
 COMPARED = ("mean_latency_s", "mean_ttft_s", "p99_latency_s", "preemptions")
 

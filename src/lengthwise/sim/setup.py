@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.checks import at_least, not_negative
+from lengthwise.core.checks import at_least, not_negative
 from lengthwise.errors import UserError
 
 Seconds = NDArray[np.float64]

@@ -12,12 +12,12 @@ import time
 from typing import Any
 
 from lengthwise.policies import make_policy
+from lengthwise.results.terminal import Table
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Roofline, load_profile
-from lengthwise.sim.workload import Workload, synthetic, with_arrivals
-from lengthwise.terminal import Table
+from lengthwise.workload import Workload, synthetic, with_arrivals
 
 CASES = ("fcfs@none", "oracle@oracle", "trail@lognormal:0.7+refined")
 

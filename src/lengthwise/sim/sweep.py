@@ -15,20 +15,20 @@ from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
 
-from lengthwise import reached
-from lengthwise.bench.tenants import show_tenants
-from lengthwise.checks import at_least, positive
+from lengthwise.core.checks import at_least, positive
 from lengthwise.core.policy import Source
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
-from lengthwise.runs import grouped, interval, mean
+from lengthwise.results import until as reached
+from lengthwise.results.runs import grouped, interval, mean
+from lengthwise.results.tenants import show_tenants
+from lengthwise.results.terminal import Table, say
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.sim.workload import Workload, resample, with_arrivals
-from lengthwise.terminal import Table, say
+from lengthwise.workload import Workload, resample, with_arrivals
 
 P = TypeVar("P")
 C = TypeVar("C")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lengthwise.sim.predictors import Predictor
-from lengthwise.sim.workload import Workload
+from lengthwise.workload import Workload
 
 
 class Traffic:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lengthwise.slices.piece import Slice, drop_facts, slice_end
+from lengthwise.core.slices import slice_end
+from lengthwise.slices.piece import Slice, drop_facts
 
 logger = logging.getLogger("vllm.lengthwise")
 

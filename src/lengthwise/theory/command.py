@@ -8,9 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.checks import at_least, folder_for
+from lengthwise.core.checks import at_least, folder_for
 from lengthwise.errors import UserError
-from lengthwise.terminal import Table, say
+from lengthwise.results.terminal import Table, say
 
 if TYPE_CHECKING:
     from lengthwise.theory.joint import Joint

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from lengthwise.plotting import labelled, save
+from lengthwise.results.plotting import labelled, save
 from lengthwise.theory.joint import Joint
 from lengthwise.theory.mg1 import FCFS, LimitedSPRPT, Means
 from lengthwise.theory.single_server import Estimate, Measured

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from lengthwise.core.policy import Source
+from lengthwise.core.query import Asked
+from lengthwise.core.text import visible
 from lengthwise.errors import UserError
+from lengthwise.metrics.counters import COSTS
 from lengthwise.online.client import FAILED, WAITING, Client, logger
 from lengthwise.online.messages import Start
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
-from lengthwise.predictors.shape import Asked
 from lengthwise.slices.piece import max_tokens
-from lengthwise.text import visible
-from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.hints import Hints
 from lengthwise.vllm.settings import Settings
 

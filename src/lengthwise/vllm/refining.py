@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from lengthwise.core.bins import Floats
+from lengthwise.metrics.counters import COSTS
 from lengthwise.predictors.probe import Probe
-from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.tap import Observation, upload
 
 ATTRIBUTE = "lengthwise"

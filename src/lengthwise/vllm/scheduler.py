@@ -17,13 +17,13 @@ from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
+from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import make_policy
 from lengthwise.slices.piece import KEY as SLICE
 from lengthwise.slices.piece import Slice, drop_facts, max_tokens
 from lengthwise.slices.resume import resume, returns
 from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import make_arrival_predictor
-from lengthwise.vllm.costs import COSTS
 from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lengthwise.checks import at_least, folder_for, not_negative, positive
+from lengthwise.core.checks import at_least, folder_for, not_negative, positive
 from lengthwise.core.seats import LOOK_EVERY
 from lengthwise.errors import refuse_unknown
 from lengthwise.online.options import Learning

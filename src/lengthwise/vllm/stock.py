@@ -10,7 +10,7 @@ from typing import Any
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 
-from lengthwise.vllm.costs import COSTS
+from lengthwise.metrics.counters import COSTS
 
 TRACE = "LENGTHWISE_TRACE"
 """Environment variable: a file that gets every step's decisions as a JSON line."""

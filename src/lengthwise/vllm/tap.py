@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lengthwise.errors import UserError
-from lengthwise.vllm.costs import COSTS
+from lengthwise.metrics.counters import COSTS
 
 WANTED = "lengthwise_wanted"
 """Name of the flag on vLLM's SchedulerOutput, pickled to the worker: False if nobody

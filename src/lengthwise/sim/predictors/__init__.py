@@ -16,8 +16,8 @@ from lengthwise.sim.predictors.errors import TRAIL, ErrorModel, Errors, Refined,
 from lengthwise.sim.predictors.recorded import Recorded, Track
 from lengthwise.sim.predictors.rules import RULES
 from lengthwise.sim.predictors.shape import Guess, Predictor, Refinements
-from lengthwise.sim.workload.core import Workload
-from lengthwise.sim.workload.lengths import resample
+from lengthwise.workload.laws import resample
+from lengthwise.workload.workload import Workload
 
 __all__ = [
     "TRAIL",

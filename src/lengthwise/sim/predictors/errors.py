@@ -11,19 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lengthwise.core.arrays import Floats, Ints, Rng, floored
 from lengthwise.errors import reading
 from lengthwise.sim.predictors.files import arrays
-from lengthwise.sim.predictors.shape import (
-    Floats,
-    Guess,
-    Ints,
-    Predictor,
-    Rng,
-    Source,
-    floored,
-    unknown,
-)
-from lengthwise.sim.workload.core import Workload
+from lengthwise.sim.predictors.shape import Guess, Predictor, Source, unknown
+from lengthwise.workload.workload import Workload
 
 
 @dataclass(frozen=True)

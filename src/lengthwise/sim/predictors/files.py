@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.core.arrays import Floats
 from lengthwise.errors import UserError
-from lengthwise.sim.predictors.shape import Floats
-from lengthwise.sim.workload.records import Record, records
+from lengthwise.workload.records import Record, records
 
 
 def arrays(given: Any, *names: str) -> list[Floats]:

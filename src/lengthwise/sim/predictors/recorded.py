@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.core.arrays import Floats, Ints, Rng, floored
 from lengthwise.errors import UserError
-from lengthwise.sim.predictors.shape import Floats, Ints, Rng, Source, floored
-from lengthwise.sim.workload.core import Workload
-from lengthwise.sim.workload.records import Record, records
+from lengthwise.sim.predictors.shape import Source
+from lengthwise.workload.records import Record, records
+from lengthwise.workload.workload import Workload
 
 _LATEST = 1 << 32
 

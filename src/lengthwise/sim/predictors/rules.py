@@ -10,12 +10,13 @@ from typing import Literal
 
 import numpy as np
 
+from lengthwise.core.arrays import Floats, Rng, floored
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
 from lengthwise.sim.predictors.files import arrays, column
-from lengthwise.sim.predictors.shape import Floats, Rng, Rule, Source, floored, unknown
-from lengthwise.sim.workload.core import Workload
-from lengthwise.sim.workload.records import Record, number, tokens
+from lengthwise.sim.predictors.shape import Rule, Source, unknown
+from lengthwise.workload.records import Record, number, tokens
+from lengthwise.workload.workload import Workload
 
 
 def _none(argument: str) -> Rule:

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lengthwise.sim.workload.core import Workload
+from lengthwise.core.arrays import Floats, Ints, Rng
+from lengthwise.workload.workload import Workload
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Rng = np.random.Generator
 Source = Literal["none", "prompt", "probe", "oracle"]
 Rule = Callable[[Workload, Rng], Floats]
 
@@ -67,12 +64,6 @@ class Guess:
 
     def start(self, workload: Workload, rng: Rng) -> None:
         """Nothing: it does not refine."""
-
-
-def floored(predicted: Floats) -> Floats:
-    """At least one token, as an answer has; NaN stays."""
-    tokens: Floats = np.maximum(predicted, 1.0)
-    return tokens
 
 
 def unknown(workload: Workload, rng: Rng) -> Floats:

@@ -1,0 +1,1 @@
+"""Collected answers: their files on disk, and the arrays that training reads."""

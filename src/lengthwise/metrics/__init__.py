@@ -1,0 +1,1 @@
+"""Counters of what a running engine spends and does."""

@@ -1,0 +1,1 @@
+"""The served model: its folder, its fingerprint, its tokenizer and prompt text."""

@@ -1,0 +1,1 @@
+"""Results of runs: files, figures, tables and plots."""

@@ -1,0 +1,18 @@
+"""What the simulator serves: traces and made-up requests, as arrays of numbers."""
+
+from lengthwise.workload.application_laws import applications
+from lengthwise.workload.arrivals import with_arrivals
+from lengthwise.workload.laws import draw, fitted, resample, synthetic
+from lengthwise.workload.reader import read_workload
+from lengthwise.workload.workload import Workload
+
+__all__ = [
+    "Workload",
+    "applications",
+    "draw",
+    "fitted",
+    "read_workload",
+    "resample",
+    "synthetic",
+    "with_arrivals",
+]
