@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 from lengthwise.answers.arrays import Answers, split
 from lengthwise.answers.files import read_shards
 from lengthwise.errors import UserError
-from lengthwise.predictors.shape import Fitting
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.store import has_probe, load_probe
 from lengthwise.predictors.trail_fit import PAPER, VARIANTS, Options, fit_probe, likelihood_loss
 from lengthwise.sim.predictors import make_predictor

@@ -147,7 +147,7 @@ def _train(args: argparse.Namespace) -> None:
     folder_for(args.out)
     for folder in args.data:
         read_meta(folder)
-    from lengthwise.predictors.shape import Fitting
+    from lengthwise.predictors.base import Fitting
     from lengthwise.train import Plan, train
 
     how = Fitting(epochs=args.epochs, backbone=args.backbone, seed=args.seed)

@@ -21,10 +21,10 @@ from lengthwise.models.fingerprint import model_folder
 from lengthwise.models.prompt_text import PromptText
 from lengthwise.models.served import config_of
 from lengthwise.predictors import find_predictor
-from lengthwise.predictors.shape import Fitting, PromptPredictor
+from lengthwise.predictors.base import Fitting, PromptPredictor
+from lengthwise.predictors.errors import ErrorModel
 from lengthwise.predictors.store import Trained
 from lengthwise.predictors.trail import Trail
-from lengthwise.sim.predictors import ErrorModel
 from lengthwise.train_errors import held_out_tracks, probe_errors, prompt_confusion
 
 Said = dict[str, tuple[Lengths, Lengths]]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
-from lengthwise.sim.predictors import ErrorModel, Track, fit_error_model
+from lengthwise.predictors.errors import ErrorModel, fit_error_model
+from lengthwise.predictors.tracks import Track
 
 
 def probe_errors(

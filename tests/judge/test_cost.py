@@ -1,8 +1,8 @@
 import pytest
 
 from lengthwise.judge import cost
+from lengthwise.predictors.base import LengthPredictor
 from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.shape import LengthPredictor
 
 
 class Slow(LengthPredictor):

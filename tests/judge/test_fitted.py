@@ -8,7 +8,7 @@ from lengthwise.answers.arrays import split
 from lengthwise.errors import UserError
 from lengthwise.judge import fitted as module
 from lengthwise.judge.fitted import file_name, fitted
-from lengthwise.predictors.shape import Fitting
+from lengthwise.predictors.base import Fitting
 
 HOW = Fitting(epochs=2)
 

@@ -6,7 +6,7 @@ import pytest
 from lengthwise.errors import UserError
 from lengthwise.judge import latency
 from lengthwise.judge.latency import Trial
-from lengthwise.sim.predictors import Track
+from lengthwise.predictors.tracks import Track
 
 QUICK = {"requests": 80, "runs": 3, "seats": 4, "workers": 1}
 

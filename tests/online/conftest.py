@@ -9,8 +9,8 @@ from lengthwise.core import Bins
 from lengthwise.core.query import Asked
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online.messages import Outcome
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.store import Trained
 
 SHORT, LONG = 11, 22

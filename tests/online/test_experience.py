@@ -6,7 +6,7 @@ from lengthwise.core.query import Asked
 from lengthwise.online.experience import answers_of, most_tokens
 from lengthwise.online.messages import Outcome
 from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.shape import Fitting
+from lengthwise.predictors.base import Fitting
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from scipy.stats import kendalltau
 
 from lengthwise.core import Bins
 from lengthwise.predictors import find_predictor
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
-from lengthwise.predictors.shape import Fitting
 
 BINS = Bins.log(20, 512).with_overflow()
 ALL = pytest.mark.parametrize(

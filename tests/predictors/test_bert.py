@@ -9,8 +9,8 @@ from scipy.stats import kendalltau
 
 from lengthwise.core import Bins
 from lengthwise.predictors import bert, find_predictor
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.bert import Bert
-from lengthwise.predictors.shape import Fitting
 from lengthwise.predictors.trail_fit import likelihood_loss
 
 BINS = Bins.log(8, 200).with_overflow()

@@ -8,8 +8,8 @@ from lengthwise.core import Bins
 from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import token_embeddings
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.embeddings import OPENING, Embeddings, Reading
-from lengthwise.predictors.shape import Fitting
 
 BINS = Bins.log(8, 200).with_overflow()
 VOCABULARY, WIDTH = 1000, 8

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from lengthwise.core import Bins
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.baselines import Constant
 from lengthwise.predictors.history import History
-from lengthwise.predictors.shape import Fitting
 
 BINS = Bins.log(20, 512).with_overflow()
 TYPICAL = {"code": 300, "chat": 100, "label": 5}

@@ -11,8 +11,8 @@ from scipy.stats import kendalltau
 from lengthwise.core import Bins
 from lengthwise.errors import UserError
 from lengthwise.predictors import find_predictor, ltr
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ltr import LTR, list_mle, margin_ranking
-from lengthwise.predictors.shape import Fitting
 
 BINS = Bins.log(8, 200).with_overflow()
 

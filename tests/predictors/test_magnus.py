@@ -8,9 +8,9 @@ from lengthwise.core import Bins
 from lengthwise.core.query import Asked
 from lengthwise.predictors import find_predictor
 from lengthwise.predictors.backbone import load_backbone
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.magnus import VARIANTS, Magnus, mispredicted, relearn
 from lengthwise.predictors.magnus_inputs import SIZES, Inputs, input_tokens, parts, projection
-from lengthwise.predictors.shape import Fitting
 
 BINS = Bins.log(20, 512).with_overflow()
 TYPICAL = {"Translate this:": 1.0, "Sum up:": 0.2, "Go on:": 4.0}

@@ -4,9 +4,9 @@ import pytest
 from lengthwise.answers.arrays import Answers
 from lengthwise.core import Bins
 from lengthwise.core.query import Asked
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ngrams import BUCKETS, Ngrams, buckets
 from lengthwise.predictors.scored import Curve
-from lengthwise.predictors.shape import Fitting
 
 
 @pytest.fixture

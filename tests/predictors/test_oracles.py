@@ -7,8 +7,8 @@ from scipy.stats import kendalltau
 from lengthwise.core import Bins
 from lengthwise.errors import UserError
 from lengthwise.predictors import find_predictor
+from lengthwise.predictors.base import Fitting, PromptPredictor
 from lengthwise.predictors.oracles import AnotherSeed, NoisyOracle, Oracle
-from lengthwise.predictors.shape import Fitting, PromptPredictor
 
 BINS = Bins.log(20, 512).with_overflow()
 

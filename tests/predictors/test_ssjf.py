@@ -8,7 +8,7 @@ from scipy.stats import kendalltau
 from lengthwise.core import Bins
 from lengthwise.errors import UserError
 from lengthwise.predictors import find_predictor, neural, ssjf
-from lengthwise.predictors.shape import Fitting
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ssjf import SSJF
 
 BINS = Bins.log(8, 200).with_overflow()

@@ -12,12 +12,12 @@ from matplotlib.text import Text
 
 import lengthwise
 from lengthwise.bench.compare import show
+from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.judge.leaderboard import Board
 from lengthwise.judge.plots import draw
-from lengthwise.sim.fleet_report import FIGURES, draw_fleets
 from lengthwise.results.terminal import Table, complain, rule, say
-from lengthwise.core.text import visible
+from lengthwise.sim.fleet_report import FIGURES, draw_fleets
 
 SOURCES = Path(lengthwise.__file__).parent
 

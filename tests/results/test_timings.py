@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from lengthwise.results.timings import FIELDS, Life, figures
 from lengthwise.metrics.counters import Costs
+from lengthwise.results.timings import FIELDS, Life, figures
 
 LABELS = {"policy", "engine", "model", "rate", "seats", "seed"}
 

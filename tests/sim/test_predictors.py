@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.sim.predictors import TRAIL, ErrorModel, Errors, fit_error_model, make_predictor
+from lengthwise.predictors.errors import TRAIL, ErrorModel, fit_error_model
+from lengthwise.sim.predictors import Errors, make_predictor
 from lengthwise.workload import Workload, draw
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -5,8 +5,9 @@ import pytest
 
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.predictors.tracks import Track
 from lengthwise.sim.engine import Simulator
-from lengthwise.sim.predictors import Recorded, Track, make_predictor
+from lengthwise.sim.predictors import Recorded, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.workload import Workload, read_workload, resample

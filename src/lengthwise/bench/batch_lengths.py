@@ -14,8 +14,8 @@ from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online.experience import answers_of
 from lengthwise.online.messages import Outcome
 from lengthwise.online.scorer import Scorer
+from lengthwise.predictors.base import Fitting, LengthPredictor
 from lengthwise.predictors.magnus import Magnus, relearn
-from lengthwise.predictors.shape import Fitting, LengthPredictor
 
 LEARN_S = 180.0
 """Seconds between two rounds of learning (arXiv 2406.04785)."""

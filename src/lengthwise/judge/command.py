@@ -57,7 +57,7 @@ def _run(args: argparse.Namespace) -> None:
     from lengthwise.judge.leaderboard import Plan, evaluate
     from lengthwise.judge.plots import draw
     from lengthwise.judge.table import show
-    from lengthwise.predictors.shape import Fitting
+    from lengthwise.predictors.base import Fitting
     from lengthwise.results.terminal import say
 
     plan = Plan(

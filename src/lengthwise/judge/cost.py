@@ -11,7 +11,7 @@ import numpy as np
 from lengthwise.answers.arrays import Answers
 from lengthwise.core.lengths import Lengths
 from lengthwise.judge.court import pick
-from lengthwise.predictors.shape import LengthPredictor
+from lengthwise.predictors.base import LengthPredictor
 
 Predict = Callable[[Answers], Lengths]
 Clock = Callable[[], float]

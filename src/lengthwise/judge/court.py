@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lengthwise.answers.arrays import Answers
 from lengthwise.judge.bootstrap import Resamples
 from lengthwise.judge.metrics import Said, Table, constant_median, judge
-from lengthwise.predictors.shape import LengthPredictor
+from lengthwise.predictors.base import LengthPredictor
 
 
 @dataclass(frozen=True)

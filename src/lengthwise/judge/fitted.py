@@ -13,7 +13,7 @@ from lengthwise.answers.arrays import Answers, Split
 from lengthwise.core.bins import Bins
 from lengthwise.errors import reading
 from lengthwise.predictors import find_predictor
-from lengthwise.predictors.shape import Fitting, LengthPredictor
+from lengthwise.predictors.base import Fitting, LengthPredictor
 from lengthwise.predictors.store import load_predictor, save_predictor
 from lengthwise.predictors.trail import Trail
 

@@ -25,7 +25,7 @@ from lengthwise.judge.noise import noise_floors
 from lengthwise.judge.report import Entry
 from lengthwise.models.prompt_text import PromptText
 from lengthwise.predictors import find_predictor
-from lengthwise.predictors.shape import Fitting
+from lengthwise.predictors.base import Fitting
 from lengthwise.train_errors import held_out_tracks
 from lengthwise.workload.prompts import held_out
 

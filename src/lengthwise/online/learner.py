@@ -26,7 +26,7 @@ from lengthwise.online.options import Learning
 from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors import magnus
-from lengthwise.predictors.shape import Fitting, PromptPredictor
+from lengthwise.predictors.base import Fitting, PromptPredictor
 
 NICENESS = 10
 """Of the learning thread: of a core that others use too, this leaves about a tenth. Scoring

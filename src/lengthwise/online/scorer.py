@@ -10,7 +10,7 @@ from dataclasses import replace
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Asked
 from lengthwise.models.prompt_text import PromptText
-from lengthwise.predictors.shape import PromptPredictor
+from lengthwise.predictors.base import PromptPredictor
 
 
 class Scorer:

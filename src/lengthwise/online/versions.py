@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.errors import UserError
-from lengthwise.predictors.shape import PromptPredictor
+from lengthwise.predictors.base import PromptPredictor
 
 KEPT = 5
 """Versions kept; older ones are deleted."""

@@ -11,10 +11,10 @@ from scipy.stats import kendalltau
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Asked, limits
+from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor, Reads
 from lengthwise.predictors.histogram import histogram, shares
 from lengthwise.predictors.points import points
 from lengthwise.predictors.scored import Curve, Scored
-from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor, Reads
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

@@ -12,8 +12,8 @@ from torch import nn
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Asked, limits
+from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
-from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor
 from lengthwise.predictors.trail_fit import likelihood_loss
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import token_embeddings
+from lengthwise.predictors.base import Arrays, Fitting, Reads
 from lengthwise.predictors.ngrams import BUCKETS, matrix, weigh
 from lengthwise.predictors.scored import Curve, Scored, ranks
-from lengthwise.predictors.shape import Arrays, Fitting, Reads
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

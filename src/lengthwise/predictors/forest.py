@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from lengthwise.predictors.shape import Arrays
+from lengthwise.predictors.base import Arrays
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Asked, limits
+from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor, Reads
 from lengthwise.predictors.histogram import histogram, shares
-from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor, Reads
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

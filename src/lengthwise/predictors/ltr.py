@@ -14,9 +14,9 @@ from torch.nn import functional
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
+from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
 from lengthwise.predictors.scored import Curve, Scored
-from lengthwise.predictors.shape import Arrays, Fitting
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

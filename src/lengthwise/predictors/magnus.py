@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Asked, limits
+from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor
 from lengthwise.predictors.forest import Forest
 from lengthwise.predictors.magnus_inputs import Compression, Inputs, Part, input_tokens
 from lengthwise.predictors.points import points
 from lengthwise.predictors.scored import Curve
-from lengthwise.predictors.shape import Arrays, Fitting, PromptPredictor
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

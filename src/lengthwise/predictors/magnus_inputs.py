@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from lengthwise.core.bins import Floats
 from lengthwise.core.query import Asked
-from lengthwise.predictors.shape import Arrays
+from lengthwise.predictors.base import Arrays
 
 if TYPE_CHECKING:
     from lengthwise.predictors.backbone import Backbone

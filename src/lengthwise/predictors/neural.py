@@ -13,8 +13,8 @@ from tqdm import tqdm
 from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.predictors.backbone import Backbone, load_backbone
+from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.descend import descend
-from lengthwise.predictors.shape import Arrays, Fitting
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

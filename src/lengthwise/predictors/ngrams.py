@@ -18,8 +18,8 @@ from sklearn.model_selection import cross_val_predict
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Asked
+from lengthwise.predictors.base import Arrays, Fitting, Reads
 from lengthwise.predictors.scored import Curve, Scored, ranks
-from lengthwise.predictors.shape import Arrays, Fitting, Reads
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

@@ -20,8 +20,8 @@ from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import limits
 from lengthwise.errors import UserError
+from lengthwise.predictors.base import Arrays, Fitting, LengthPredictor, Reads
 from lengthwise.predictors.points import points
-from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

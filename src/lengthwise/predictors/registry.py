@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lengthwise.errors import UserError
 from lengthwise.predictors import check_name
+from lengthwise.predictors.base import Fitting, LengthPredictor
 from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
 from lengthwise.predictors.bert import Bert
 from lengthwise.predictors.embeddings import Embeddings
@@ -14,7 +15,6 @@ from lengthwise.predictors.ltr import LTR
 from lengthwise.predictors.magnus import Magnus
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.predictors.oracles import NoisyOracle, Oracle
-from lengthwise.predictors.shape import Fitting, LengthPredictor
 from lengthwise.predictors.ssjf import SSJF
 from lengthwise.predictors.trail import Trail
 

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from lengthwise.core.bins import Floats
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Asked, limits
-from lengthwise.predictors.shape import Arrays, PromptPredictor
+from lengthwise.predictors.base import Arrays, PromptPredictor
 
 
 @dataclass(frozen=True)

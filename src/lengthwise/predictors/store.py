@@ -14,12 +14,12 @@ from safetensors.numpy import load_file, save_file
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
 from lengthwise.models.fingerprint import fingerprint
-from lengthwise.predictors.shape import LengthPredictor, PromptPredictor
+from lengthwise.predictors.base import LengthPredictor, PromptPredictor
 
 if TYPE_CHECKING:
+    from lengthwise.predictors.errors import ErrorModel
     from lengthwise.predictors.probe import Probe
     from lengthwise.predictors.trail import Trail
-    from lengthwise.sim.predictors import ErrorModel
 
 _AGAIN = "run lengthwise train again"
 

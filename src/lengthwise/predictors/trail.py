@@ -11,8 +11,8 @@ from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.predictors import trail_fit
 from lengthwise.predictors.along import probabilities, refine_positions
+from lengthwise.predictors.base import Arrays, Fitting, LengthPredictor, Reads
 from lengthwise.predictors.probe import Probe
-from lengthwise.predictors.shape import Arrays, Fitting, LengthPredictor, Reads
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers

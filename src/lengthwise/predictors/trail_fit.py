@@ -15,10 +15,10 @@ from lengthwise.core.bins import Bins
 from lengthwise.core.refine import Refiner
 from lengthwise.errors import UserError
 from lengthwise.predictors.along import features, probabilities, refine_positions
+from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.descend import descend
 from lengthwise.predictors.probe import Head, Inputs, Probe
 from lengthwise.predictors.scored import ranks
-from lengthwise.predictors.shape import Fitting
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers, Positions

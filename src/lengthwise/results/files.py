@@ -6,12 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from lengthwise.bench.plan import setup_of
 
 if TYPE_CHECKING:
-    from lengthwise.bench.plan import Plan
-
-
+    pass
 
 
 def write_results(out: Path, setup: dict[str, Any], runs: list[dict[str, Any]]) -> None:

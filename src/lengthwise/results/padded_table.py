@@ -1,25 +1,16 @@
 """The table of runs on padded batches."""
 
 from __future__ import annotations
-from dataclasses import asdict, dataclass, field, replace
+
 from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
 from lengthwise.results import until as reached
-from lengthwise.batching import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
-from lengthwise.batching.drive import serve
-from lengthwise.batching.figures import figures
-from lengthwise.core.policy import Source
-from lengthwise.core.request import Request
-from lengthwise.errors import UserError
-from lengthwise.sim.batches import Instances, Slower, load_batch_time, requests_of
-from lengthwise.sim.capped import capped
-from lengthwise.sim.predictors import make_predictor
-from lengthwise.core.arrays import Floats
-from lengthwise.sim.steps import load_profile
-from lengthwise.workload import Workload
 from lengthwise.results.terminal import Table
+
 if TYPE_CHECKING:
-    from lengthwise.sim.sweep import Plan
+    pass
 
 
 _COLUMNS = {

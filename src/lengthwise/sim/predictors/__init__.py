@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from lengthwise.errors import UserError
-from lengthwise.sim.predictors.errors import TRAIL, ErrorModel, Errors, Refined, fit_error_model
-from lengthwise.sim.predictors.recorded import Recorded, Track
+from lengthwise.predictors.errors import TRAIL, ErrorModel, fit_error_model
+from lengthwise.predictors.tracks import Track
+from lengthwise.sim.predictors.base import Guess, Predictor, Refinements
+from lengthwise.sim.predictors.errors import Errors, Refined
+from lengthwise.sim.predictors.recorded import Recorded
 from lengthwise.sim.predictors.rules import RULES
-from lengthwise.sim.predictors.shape import Guess, Predictor, Refinements
 from lengthwise.workload.laws import resample
 from lengthwise.workload.workload import Workload
 

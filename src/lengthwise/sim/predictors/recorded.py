@@ -5,38 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lengthwise.core.arrays import Floats, Ints, Rng, floored
 from lengthwise.errors import UserError
-from lengthwise.sim.predictors.shape import Source
+from lengthwise.predictors.tracks import Track
+from lengthwise.sim.predictors.base import Source
 from lengthwise.workload.records import Record, records
 from lengthwise.workload.workload import Workload
 
 _LATEST = 1 << 32
-
-
-@dataclass(frozen=True)
-class Track:
-    """What was predicted for one request.
-
-    Attributes:
-        arrival: total output tokens as predicted from the prompt; NaN if nothing was.
-        ages: [m] tokens generated at each later prediction, increasing.
-        remaining: [m] the remaining tokens predicted then.
-    """
-
-    arrival: float
-    ages: list[int]
-    remaining: list[float]
-
-    def record(self, id: str, **more: Any) -> dict[str, Any]:
-        """A line of the file that ``recorded:FILE`` reads."""
-        arrival = None if np.isnan(self.arrival) else round(self.arrival, 2)
-        remaining = [round(each, 2) for each in self.remaining]
-        return {"id": id, **more, "arrival": arrival, "ages": self.ages, "remaining": remaining}
 
 
 @dataclass

@@ -13,8 +13,9 @@ import numpy as np
 from lengthwise.core.arrays import Floats, Rng, floored
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
-from lengthwise.sim.predictors.files import arrays, column
-from lengthwise.sim.predictors.shape import Rule, Source, unknown
+from lengthwise.predictors.errors import arrays
+from lengthwise.sim.predictors.base import Rule, Source, unknown
+from lengthwise.sim.predictors.files import column
 from lengthwise.workload.records import Record, number, tokens
 from lengthwise.workload.workload import Workload
 
