@@ -104,8 +104,8 @@ def _add_too_long(it: argparse.ArgumentParser) -> None:
 
 def _collect(args: argparse.Namespace) -> None:
     from lengthwise.collect import Job, Options
-    from lengthwise.engine import preload_libraries
     from lengthwise.models.fingerprint import model_folder
+    from lengthwise.vllm.engine import preload_libraries
     from lengthwise.workload.prompts import held_out, read_prompts
 
     options = Options(
@@ -176,7 +176,7 @@ def _add_serve(commands: Commands[Any]) -> None:
 
 
 def _serve(args: argparse.Namespace) -> None:
-    from lengthwise.serve import serve
+    from lengthwise.vllm.serve import serve
     from lengthwise.vllm.settings import Settings
 
     settings = Settings(
@@ -270,7 +270,7 @@ def _add_demo(commands: Commands[Any]) -> None:
 
 
 def _demo(args: argparse.Namespace) -> None:
-    from lengthwise.engine import check_vllm, preload_libraries
+    from lengthwise.vllm.engine import check_vllm, preload_libraries
 
     folder_for(args.out)
     check_vllm()

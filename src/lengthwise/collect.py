@@ -11,8 +11,6 @@ from tqdm import tqdm
 
 from lengthwise.answers.files import Shards, finished_ids, read_meta
 from lengthwise.core.checks import at_least, folder_for, not_negative
-from lengthwise.engine import build_engine, check_memory, check_vllm
-from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.models.served import (
@@ -24,6 +22,8 @@ from lengthwise.models.served import (
     context_of,
 )
 from lengthwise.results.terminal import say
+from lengthwise.vllm.engine import build_engine, check_memory, check_vllm
+from lengthwise.vllm.engine_log import engine_log
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.prompts import Prompt
 

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lengthwise.engine import preload
 from lengthwise.models.smollm2 import prepare_smollm2
+from lengthwise.vllm.engine import preload
 from lengthwise.workload.prompts import read_prompts
 
 _PATIENCE_S = 600.0

@@ -15,8 +15,8 @@ from typing import Any
 
 from settle import settle
 
-from lengthwise.engine import build_engine, prepare_process
 from lengthwise.metrics.counters import COSTS
+from lengthwise.vllm.engine import build_engine, prepare_process
 
 
 def drive(job: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.core.slices import slice_end
-from lengthwise.engine import build_engine, prepare_process
 from lengthwise.metrics.counters import COSTS
+from lengthwise.vllm.engine import build_engine, prepare_process
 from lengthwise.vllm.settings import Settings
 
 METHODS = ("add_request", "get_output", "abort_requests")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lengthwise.engine import build_engine, prepare_process
+from lengthwise.vllm.engine import build_engine, prepare_process
 from lengthwise.vllm.settings import Settings
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from settle import settle
 
-from lengthwise.engine import build_engine, prepare_process
 from lengthwise.metrics.counters import COSTS
+from lengthwise.vllm.engine import build_engine, prepare_process
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.clients import TENANT_HINT
 

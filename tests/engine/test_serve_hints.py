@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lengthwise.slices.piece import KEY as SLICE
 from lengthwise.vllm.hints import DEADLINE_HINT, ORACLE_HINT, PREDICTED_HINT, TEMPLATE_HINT
+from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.workload.clients import TENANT_HINT
 
 HINTS = [PREDICTED_HINT, ORACLE_HINT, TENANT_HINT, TEMPLATE_HINT, DEADLINE_HINT, SLICE]

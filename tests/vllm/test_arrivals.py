@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lengthwise.errors import UserError
-from lengthwise.slices.client import _wrapped
 from lengthwise.vllm.arrivals import (
     ArrivalPredictor,
     HandedOnPredictor,
@@ -18,6 +17,7 @@ from lengthwise.vllm.arrivals import (
 )
 from lengthwise.vllm.hints import Hints
 from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.slices.client import _wrapped
 
 
 class Own(ArrivalPredictor):

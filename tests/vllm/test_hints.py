@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lengthwise.slices.piece import KEY as SLICE
-from lengthwise.slices.piece import Slice, drop_facts, max_tokens
 from lengthwise.vllm.hints import (
     DEADLINE_HINT,
     ORACLE_HINT,
@@ -23,6 +21,8 @@ from lengthwise.vllm.hints import (
     Ignored,
     fit_to_travel,
 )
+from lengthwise.vllm.piece import KEY as SLICE
+from lengthwise.vllm.piece import Slice, drop_facts, max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE
 
 MOST = 50

@@ -24,12 +24,12 @@ from lengthwise.bench.plan import (
 from lengthwise.bench.turns import take_turns
 from lengthwise.bench.worker import REFUSED, STOCK, Run
 from lengthwise.core.checks import folder_for
-from lengthwise.engine import check_memory, check_vllm
 from lengthwise.errors import UserError
 from lengthwise.models.served import context_of
 from lengthwise.results.files import write_requests, write_results
 from lengthwise.results.tenants import show_tenants
 from lengthwise.results.terminal import Table
+from lengthwise.vllm.engine import check_memory, check_vllm
 
 Execute = Callable[[list[Run]], list[dict[str, Any]]]
 

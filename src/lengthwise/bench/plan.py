@@ -8,11 +8,11 @@ from typing import Any
 
 from lengthwise.bench.worker import STOCK
 from lengthwise.core.checks import at_least, positive
-from lengthwise.engine import engine_name
 from lengthwise.errors import UserError
 from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import check_there
+from lengthwise.vllm.engine import engine_name
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload import arrival_times as arrivals
 from lengthwise.workload.prompts import Prompt

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.results.terminal import Table, complain
 from lengthwise.vllm.arrivals import ArrivalPredictor, NoPredictor, make_arrival_predictor
+from lengthwise.vllm.engine import build_engine, preload_libraries
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.prompts import BUILTIN, read_prompts
 

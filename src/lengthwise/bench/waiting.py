@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 from lengthwise.bench.worker import STOCK
-from lengthwise.engine import build_engine, preload_libraries
 from lengthwise.results.terminal import say
+from lengthwise.vllm.engine import build_engine, preload_libraries
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.clients import TENANT_HINT
 

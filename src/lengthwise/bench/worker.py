@@ -16,18 +16,18 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from lengthwise.bench.steplog import StepLog
 from lengthwise.bench.turns import Clock
 from lengthwise.core.text import visible
-from lengthwise.engine import build_engine, preload_libraries
-from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import make_policy
 from lengthwise.results.timings import Life, figures
 from lengthwise.vllm.arrivals import OraclePredictor
+from lengthwise.vllm.engine import build_engine, preload_libraries
+from lengthwise.vllm.engine_log import engine_log
 from lengthwise.vllm.hints import ORACLE_HINT
 from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.steps import StepLog
 from lengthwise.workload.clients import TENANT_HINT
 
 _LOADING_S = 120.0

@@ -74,7 +74,7 @@ class Policy(Listener, ABC):
             what others are served. Engines then keep them in :class:`Lanes`.
         steady: whether a running request's key can only improve but for new predictions.
         slice: most tokens served at a time, after which a request goes back to the pool and
-            is ranked anew (:mod:`lengthwise.slices`); infinite for to its end.
+            is ranked anew (:mod:`lengthwise.vllm.slices`); infinite for to its end.
     """
 
     name: str

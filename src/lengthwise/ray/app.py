@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.core.checks import at_least, check_port, positive
-from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.errors import UserError
 from lengthwise.models.served import check_model, context_of
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.results.terminal import say
 from lengthwise.routing import make_router
+from lengthwise.vllm.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.vllm.settings import Settings
 
 REPLICAS = "replicas"

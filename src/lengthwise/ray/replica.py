@@ -111,7 +111,7 @@ class Replica:
     def _run(self) -> None:
         try:
             # Here, because threads of OpenMP belong to the thread that made them.
-            from lengthwise.engine import build_engine
+            from lengthwise.vllm.engine import build_engine
 
             self._engine = build_engine(**self._arguments)
             self._ready.set()

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lengthwise.bench.steplog import Compositions
 from lengthwise.core.checks import at_least
-from lengthwise.engine import build_engine, check_memory, check_vllm, engine_name
 from lengthwise.errors import UserError
 from lengthwise.models.served import check_model, context_of
 from lengthwise.sim.steps import Linear
+from lengthwise.vllm.engine import build_engine, check_memory, check_vllm, engine_name
+from lengthwise.vllm.steps import Compositions
 
 _PROMPT, _ANSWER = 400, 200
 """Most tokens of a prompt, and of an answer."""

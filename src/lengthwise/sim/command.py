@@ -201,9 +201,9 @@ def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _calibrate(args: argparse.Namespace) -> None:
-    from lengthwise.engine import preload_libraries
     from lengthwise.models.fingerprint import model_folder
     from lengthwise.sim.calibrate import calibrate, check
+    from lengthwise.vllm.engine import preload_libraries
 
     file_for(args.out)
     model = model_folder(args.model)

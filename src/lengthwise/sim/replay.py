@@ -100,7 +100,7 @@ class Weather:
 
     @classmethod
     def of(cls, windows: NDArray[np.float64], time: Linear) -> Weather:
-        """From a run's windows (``bench/steplog.py``), [n, 6]."""
+        """From a run's windows (``vllm/steps.py``), [n, 6]."""
         start, steps, prefill, decodes, context, seconds = windows.T
         prompts = time.prefill * prefill
         expected = time.base * steps + prompts + time.decode * decodes + time.context * context

@@ -17,9 +17,9 @@ from lengthwise.online.messages import Start
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
-from lengthwise.slices.piece import max_tokens
 from lengthwise.vllm.hints import Hints
-from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.piece import max_tokens
+from lengthwise.vllm.settings import Settings, in_process
 
 
 class ArrivalPredictor:
@@ -233,19 +233,3 @@ def _own_predictor(settings: Settings, model: str) -> ArrivalPredictor:
     return ProcessPredictor(
         Client.of(Start(model, settings.probe, learning), settings.scoring_timeout)
     )
-
-
-def in_process(settings: Settings, scorer: Scorer) -> bool:
-    """Whether prompts are scored in a process of their own, as the settings say.
-
-    Left to itself, a predictor of token ids (or of nothing) stays on a thread: it takes
-    some ten microseconds, less than sending the prompt. One of text needs a tokenizer
-    and mostly a network, and would hold up the engine's Python code.
-    """
-    if settings.scoring not in ("auto", "thread", "process"):
-        raise UserError(f"scoring is auto, thread or process, not {settings.scoring!r}")
-    if settings.learn and settings.scoring == "thread":
-        raise UserError("learning needs a process of its own: leave out scoring=thread, or learn")
-    if settings.scoring == "auto":
-        return settings.learn or scorer.predictor.reads == "text"
-    return settings.scoring == "process"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from lengthwise.slices.piece import KEY as SLICE
-from lengthwise.slices.piece import max_tokens
+from lengthwise.vllm.piece import KEY as SLICE
+from lengthwise.vllm.piece import max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of, shown
 
 logger = logging.getLogger("vllm.lengthwise")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from lengthwise.slices.client import install
 from lengthwise.vllm.settings import KEY, Settings
+from lengthwise.vllm.slices.client import install
 
 
 def register() -> None:
@@ -39,7 +39,7 @@ def attach(worker: Any) -> None:
         return
     settings = Settings.read(config.additional_config)
     if settings.slice is not None:
-        from lengthwise.slices.resume import resume_in_worker
+        from lengthwise.vllm.slices.resume import resume_in_worker
 
         resume_in_worker(worker.model_runner)
     from lengthwise.vllm.observers import make_observer

@@ -19,15 +19,15 @@ from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import make_policy
-from lengthwise.slices.piece import KEY as SLICE
-from lengthwise.slices.piece import Slice, drop_facts, max_tokens
-from lengthwise.slices.resume import resume, returns
 from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.piece import KEY as SLICE
+from lengthwise.vllm.piece import Slice, drop_facts, max_tokens
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.stock import StockScheduler
 from lengthwise.vllm.tap import WANTED
 from lengthwise.vllm.waiting import RankedRequestQueue

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lengthwise.core.checks import at_least, folder_for, not_negative, positive
 from lengthwise.core.seats import LOOK_EVERY
-from lengthwise.errors import refuse_unknown
+from lengthwise.errors import UserError, refuse_unknown
 from lengthwise.online.options import Learning
 from lengthwise.policies import make_policy
+
+if TYPE_CHECKING:
+    from lengthwise.online.scorer import Scorer
 
 KEY = "lengthwise"
 
@@ -36,7 +39,7 @@ class Settings:
         scoring: where prompts are scored: on a thread of the engine, in a process of its
             own, or (auto) the former if the predictor is cheap.
         scoring_timeout: seconds of silence after which that process is given up.
-        align: slices end where a block of the KV cache does (:mod:`lengthwise.slices.piece`).
+        align: slices end where a block of the KV cache does (:mod:`lengthwise.vllm.piece`).
         learn: go on learning from finished requests (:mod:`lengthwise.online.learner`).
         learning: options for that (:class:`lengthwise.online.options.Learning`).
     """
@@ -88,7 +91,6 @@ class Settings:
         if make_policy(self.policy).source in ("prompt", "probe"):
             from lengthwise.online.scorer import Scorer
             from lengthwise.predictors.store import load_probe
-            from lengthwise.vllm.arrivals import in_process
 
             in_process(self, Scorer.load(self.probe, model))
             if self.probing:
@@ -118,3 +120,19 @@ class Settings:
     def additional_config(self) -> dict[str, Any]:
         """The value for vLLM's ``additional_config``."""
         return {KEY: asdict(self)}
+
+
+def in_process(settings: Settings, scorer: Scorer) -> bool:
+    """Whether prompts are scored in a process of their own, as the settings say.
+
+    Left to itself, a predictor of token ids (or of nothing) stays on a thread: it takes
+    some ten microseconds, less than sending the prompt. One of text needs a tokenizer
+    and mostly a network, and would hold up the engine's Python code.
+    """
+    if settings.scoring not in ("auto", "thread", "process"):
+        raise UserError(f"scoring is auto, thread or process, not {settings.scoring!r}")
+    if settings.learn and settings.scoring == "thread":
+        raise UserError("learning needs a process of its own: leave out scoring=thread, or learn")
+    if settings.scoring == "auto":
+        return settings.learn or scorer.predictor.reads == "text"
+    return settings.scoring == "process"

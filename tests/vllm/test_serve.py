@@ -3,7 +3,7 @@
 import pytest
 
 from lengthwise.errors import UserError
-from lengthwise.serve import for_cpus
+from lengthwise.vllm.serve import for_cpus
 
 
 def test_on_a_cpu_the_model_is_not_compiled_and_one_line_says_so(capsys):

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from lengthwise.errors import UserError
-from lengthwise.slices.stitch import Stitcher
 from lengthwise.vllm.arrivals import check_policy
 from lengthwise.vllm.hints import fit_to_travel
 from lengthwise.vllm.settings import KEY, Settings
+from lengthwise.vllm.slices.stitch import Stitcher
 
 _FACTORIES = ("make_client", "make_async_mp_client")
 _REFUSED = (

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lengthwise.errors import UserError
-from lengthwise.slices.piece import KEY, Slice
-from lengthwise.slices.resume import check_draws, resume, returns, skip_draws
+from lengthwise.vllm.piece import KEY, Slice
+from lengthwise.vllm.slices.resume import check_draws, resume, returns, skip_draws
 
 
 class Request:

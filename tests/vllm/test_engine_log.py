@@ -8,8 +8,8 @@ import pytest
 
 from lengthwise.bench.compare import in_fresh_processes
 from lengthwise.bench.worker import Run
-from lengthwise.engine_log import engine_log
 from lengthwise.errors import UserError
+from lengthwise.vllm.engine_log import engine_log
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 
 from lengthwise.errors import UserError
-from lengthwise.slices.client import AsyncFront, Front, check, refuse
-from lengthwise.slices.piece import Slice
-from lengthwise.slices.stitch import _WHOLE, Stitcher
+from lengthwise.vllm.piece import Slice
+from lengthwise.vllm.slices.client import AsyncFront, Front, check, refuse
+from lengthwise.vllm.slices.stitch import _WHOLE, Stitcher
 
 
 def request(id_):

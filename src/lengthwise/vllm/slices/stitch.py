@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lengthwise.core.slices import slice_end
-from lengthwise.slices.piece import Slice, drop_facts
+from lengthwise.vllm.piece import Slice, drop_facts
 
 logger = logging.getLogger("vllm.lengthwise")
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.core.slices import slice_end
-from lengthwise.slices.piece import KEY, Slice, max_tokens
+from lengthwise.vllm.piece import KEY, Slice, max_tokens
 
 sizes = st.integers(1, 300)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lengthwise.errors import UserError
-from lengthwise.slices.piece import Slice, max_tokens
+from lengthwise.vllm.piece import Slice, max_tokens
 
 
 def resume(request: Any, piece: Slice) -> None:

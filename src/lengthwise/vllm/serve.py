@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.core.checks import check_port
-from lengthwise.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.errors import UserError, reading
 from lengthwise.models.served import check_model
 from lengthwise.policies import make_policy
 from lengthwise.results.terminal import complain
-from lengthwise.slices.client import refuse
+from lengthwise.vllm.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.vllm.settings import KEY, Settings
+from lengthwise.vllm.slices.client import refuse
 
 _COMPILING = {
     "--enforce-eager",

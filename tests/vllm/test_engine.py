@@ -3,8 +3,8 @@
 import psutil
 import pytest
 
-from lengthwise import engine
 from lengthwise.errors import UserError
+from lengthwise.vllm import engine
 
 GIB = 2**30
 

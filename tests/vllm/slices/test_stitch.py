@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lengthwise.slices.piece import KEY, Slice
-from lengthwise.slices.stitch import _WHOLE, Stitcher
+from lengthwise.vllm.piece import KEY, Slice
+from lengthwise.vllm.slices.stitch import _WHOLE, Stitcher
 
 
 def request(id_="a", prompt=10, max_tokens=100, **params):

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from lengthwise.bench.steplog import StepLog, composition
+from lengthwise.vllm.steps import StepLog, composition
 
 
 class Scheduler:
