@@ -14,7 +14,7 @@ from lengthwise.bench.batch_options import add_generate, compare_batches
 from lengthwise.bench.route_options import add_routers, compare_routers, routed
 from lengthwise.core.checks import at_least, folder_for, numbers, rates
 from lengthwise.errors import UserError
-from lengthwise.judge.command import add as add_evaluate
+from lengthwise.evaluate.command import add as add_evaluate
 from lengthwise.ray.command import add_route
 from lengthwise.results.terminal import complain
 from lengthwise.sim.batch_options import REAL, refuse_others
@@ -103,8 +103,8 @@ def _add_too_long(it: argparse.ArgumentParser) -> None:
 
 
 def _collect(args: argparse.Namespace) -> None:
-    from lengthwise.collect import Job, Options
     from lengthwise.models.fingerprint import model_folder
+    from lengthwise.training.collect import Job, Options
     from lengthwise.vllm.engine import preload_libraries
     from lengthwise.workload.prompts import held_out, read_prompts
 
@@ -148,7 +148,7 @@ def _train(args: argparse.Namespace) -> None:
     for folder in args.data:
         read_meta(folder)
     from lengthwise.predictors.base import Fitting
-    from lengthwise.train import Plan, train
+    from lengthwise.training.train import Plan, train
 
     how = Fitting(epochs=args.epochs, backbone=args.backbone, seed=args.seed)
     trained = train(Plan(args.name, args.data, args.arrival, args.model, how))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lengthwise import collect, train
 from lengthwise.bench.compare import compare
 from lengthwise.bench.plan import Plan
 from lengthwise.models.smollm2 import cache_folder, prepare_smollm2
 from lengthwise.predictors.store import BUILTIN, predictors_folder
 from lengthwise.results.terminal import rule, say
+from lengthwise.training import collect, train
 from lengthwise.workload.prompts import held_out, read_prompts
 
 COLLECTED = 48

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lengthwise.batching.figures import FIELDS
+from lengthwise.padded.figures import FIELDS
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ import pytest
 from lengthwise.core.query import Asked
 from lengthwise.errors import UserError
 from lengthwise.online import versions
-from lengthwise.online.child import Child
 from lengthwise.online.client import WINDOW, Client
 from lengthwise.online.messages import Note, Outcome, Scored, Start, Stopped
 from lengthwise.online.options import Learning
+from lengthwise.online.process import Child
 from lengthwise.online.service import BATCH, Service
 
 
@@ -102,7 +102,7 @@ def test_requests_are_scored_and_after_a_crash_or_a_stop_again(client, clock, ca
 
 def test_it_knows_no_vllm_and_ends_with_the_engine(start):
     code = (
-        "import signal, sys, time; from lengthwise.online.child import Child\n"
+        "import signal, sys, time; from lengthwise.online.process import Child\n"
         "from lengthwise.online.messages import Start\n"
         f"child = Child(Start({start.model!r}, {start.probe!r}))\n"
         "while not child.received(): time.sleep(0.02)\n"

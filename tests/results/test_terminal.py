@@ -14,10 +14,10 @@ import lengthwise
 from lengthwise.bench.compare import show
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
-from lengthwise.judge.leaderboard import Board
-from lengthwise.judge.plots import draw
+from lengthwise.evaluate.leaderboard import Board
+from lengthwise.evaluate.plots import draw
 from lengthwise.results.terminal import Table, complain, rule, say
-from lengthwise.sim.fleet_report import FIGURES, draw_fleets
+from lengthwise.studies.fleet_report import FIGURES, draw_fleets
 
 SOURCES = Path(lengthwise.__file__).parent
 

@@ -15,10 +15,10 @@ from lengthwise.policies import make_policy
 from lengthwise.routing import ROUTERS, make_router
 from lengthwise.sim.cluster import Cluster, ClusterOutcome, Death, Layout
 from lengthwise.sim.engine import Simulator
-from lengthwise.sim.fleets import capacity
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
+from lengthwise.studies.fleets import capacity
 from lengthwise.workload import Workload, synthetic, with_arrivals
 
 POLICIES = ["fcfs", "sjf", "trail", "trail-early", "oracle", "trail+bound:50:5"]

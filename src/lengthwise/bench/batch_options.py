@@ -27,14 +27,14 @@ def compare_batches(plan: Plan, args: argparse.Namespace) -> None:
     Raises:
         UserError: for bad options.
     """
-    from lengthwise.batching import Constants
-    from lengthwise.bench import batch_plan
+    from lengthwise.bench import padded_plan as batch_plan
+    from lengthwise.padded import Constants
 
     learn = [Path(folder) for folder in (args.learn or "").split(",") if folder]
     constants = Constants.parse(args.constants)
     given = batch_plan.Plan(plan, args.instances, args.memory, constants, learn, args.slice_time)
     # Loading transformers takes seconds, which bad input need not wait for.
     given.check()
-    from lengthwise.bench.batch_compare import batch_compare
+    from lengthwise.bench.padded import batch_compare
 
     batch_compare(given, args.out)

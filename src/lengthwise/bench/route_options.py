@@ -44,7 +44,7 @@ def compare_routers(plan: Plan, args: argparse.Namespace) -> None:
     Raises:
         UserError: for bad options.
     """
-    from lengthwise.bench import route_compare
+    from lengthwise.bench import routers as route_compare
 
     refuse_others(plan.policies, f"--engine {REAL}, without --routers")
     given = {

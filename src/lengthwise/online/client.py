@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 from lengthwise.core.query import Asked
 from lengthwise.core.text import visible
-from lengthwise.online.child import Child
 from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, ToEngine
+from lengthwise.online.process import Child
 
 logger = logging.getLogger("vllm.lengthwise")
 

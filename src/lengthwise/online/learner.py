@@ -19,10 +19,10 @@ import numpy as np
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online import versions
 from lengthwise.online.drift import PageHinkley, log_error
-from lengthwise.online.experience import answers_of
-from lengthwise.online.judge import Grade, better, grade
+from lengthwise.online.grade import Grade, better, grade
 from lengthwise.online.messages import Counters, Note, Outcome
 from lengthwise.online.options import Learning
+from lengthwise.online.outcomes import answers_of
 from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors import magnus

@@ -21,7 +21,7 @@ class Learning:
         held_back: share of the prompts that is never learned from, only judged on.
         least: fewest requests to learn from.
         judges: fewest held-back requests to judge a new version by.
-        margin: it must be so much better (see :func:`lengthwise.online.judge.better`).
+        margin: it must be so much better (see :func:`lengthwise.online.grade.better`).
         mispredicted: learn only from what was mispredicted (Magnus: by more than 10 tokens
             and more than 10 %).
         epochs: passes over the data; None is the predictor's own number.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lengthwise.errors import UserError
 
 if TYPE_CHECKING:
-    from lengthwise.sim.batch_serving import Batches
+    from lengthwise.studies.padded import Batches
 
 CONTINUOUS, SIMULATED, REAL = "continuous", "batches", "generate"
 """What ``--engine`` calls the simulator's two kinds, and transformers' generate."""
@@ -35,8 +35,8 @@ def batches_of(args: argparse.Namespace) -> Batches:
     Raises:
         UserError: for a bad constant or number.
     """
-    from lengthwise.batching import Constants
-    from lengthwise.sim.batch_serving import Batches
+    from lengthwise.padded import Constants
+    from lengthwise.studies.padded import Batches
 
     if args.cap < 1:
         raise UserError(f"--cap must be at least 1, not {args.cap}")
@@ -52,7 +52,7 @@ def refuse_others(specs: Sequence[str], flag: str = f"--engine {SIMULATED}") -> 
     Raises:
         UserError: for one of them; it names the flag.
     """
-    from lengthwise.batching import SYSTEMS
+    from lengthwise.padded import SYSTEMS
     from lengthwise.policies import POLICIES
 
     for spec in specs:

@@ -92,7 +92,7 @@ def _replay(args: argparse.Namespace, setup: Setup) -> None:
     """What a bench served, once more."""
     if args.until is not None:
         raise UserError("--until goes with a workload: a replay compares what the bench has")
-    from lengthwise.sim import replay
+    from lengthwise.studies import replay
 
     rows = replay.compare(args.replay, args.profile, args.predictor, setup, args.seeds)
     replay.show(rows)
@@ -117,7 +117,7 @@ def _workload(args: argparse.Namespace) -> Workload:
 
 def _sweep(args: argparse.Namespace, setup: Setup) -> None:
     """One engine, or instances that run padded batches."""
-    from lengthwise.sim.sweep import BURST, Plan, show, sweep
+    from lengthwise.studies.sweep import BURST, Plan, show, sweep
 
     plan = Plan(
         _workload(args),
@@ -149,8 +149,8 @@ def _fleets(args: argparse.Namespace, setup: Setup) -> None:
     if args.rates is not None:
         raise UserError("--rates are of one engine: give --loads to --instances")
     from lengthwise.sim.cluster import Layout
-    from lengthwise.sim.fleet_report import draw_fleets, show_fleets
-    from lengthwise.sim.fleets import FleetPlan, fleet_sweep
+    from lengthwise.studies.fleet_report import draw_fleets, show_fleets
+    from lengthwise.studies.fleets import FleetPlan, fleet_sweep
 
     refuse_others(args.policies.split(","))
     counts = numbers("instances", args.instances)
@@ -201,8 +201,8 @@ def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _calibrate(args: argparse.Namespace) -> None:
+    from lengthwise.bench.calibrate import calibrate, check
     from lengthwise.models.fingerprint import model_folder
-    from lengthwise.sim.calibrate import calibrate, check
     from lengthwise.vllm.engine import preload_libraries
 
     file_for(args.out)

@@ -1,0 +1,1 @@
+"""Studies with the simulator: sweeps, fleets, replays of benches, its speed."""

@@ -1,0 +1,158 @@
+"""``lengthwise simulate --instances``: routers by instances by loads by seeds."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lengthwise.core.checks import at_least, positive
+from lengthwise.errors import UserError
+from lengthwise.policies import make_policy
+from lengthwise.routing import make_router
+from lengthwise.sim.cluster import Cluster, Layout
+from lengthwise.sim.engine import Simulator
+from lengthwise.sim.figures import figures, overloaded
+from lengthwise.sim.predictors import check_predictor, make_predictor
+from lengthwise.sim.setup import Setup
+from lengthwise.sim.steps import StepTime, load_profile
+from lengthwise.studies.sweep import DEFAULTS, in_parallel
+from lengthwise.workload import Workload, resample, with_arrivals
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """What to simulate.
+
+    Attributes:
+        policies: ``policy`` or ``policy@predictor``; the predictor is the router's, too.
+        layouts: the instances, and how stale reports are; one run for each.
+        loads: arrival rates as shares of what the instances can serve (:func:`capacity`).
+        requests: how many to resample from the workload.
+        until: also say when so many requests had finished.
+    """
+
+    workload: Workload
+    policies: list[str]
+    routers: list[str]
+    profile: str
+    setup: Setup
+    layouts: list[Layout]
+    loads: list[float] = field(default_factory=lambda: [0.9])
+    cv: float = 1.0
+    requests: int = 10_000
+    seeds: int = 1
+    workers: int = 0
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class FleetCase:
+    """One run of a plan, at so many requests per second."""
+
+    layout: Layout
+    load: float
+    spec: str
+    router: str
+    seed: int
+    rate: float
+
+
+def capacity(workload: Workload, setup: Setup, time: StepTime) -> float:
+    """Requests per second that leave one instance, serving in order, while many wait.
+
+    Measured on a burst, between a tenth and eight tenths of it: memory that large prompts
+    cannot use, evictions and prompts between decodes are in no simple formula.
+    """
+    many = resample(workload, max(2000, 8 * setup.seats), 0)
+    run = Simulator(many, make_policy("fcfs"), make_predictor("none"), time, setup).run()
+    finish = np.sort(run.finish[np.isfinite(run.finish)])
+    if not len(finish):
+        raise UserError(f"{workload.name}: no request fits into the KV memory: give more --blocks")
+    first, last = len(finish) // 10, 8 * len(finish) // 10
+    return float((last - first) / (finish[last] - finish[first]))
+
+
+def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[dict[str, Any]]:
+    """Every case of the plan; results.json and the runs, in the plan's order.
+
+    Raises:
+        UserError: for an unknown policy, router, predictor or profile, before anything runs.
+    """
+    steps = load_profile(plan.profile)
+    for spec in plan.policies:
+        check_predictor(_split(spec)[1], plan.workload, plan.requests)
+    for name in plan.routers:
+        make_router(name)
+    at_least(1, seeds=plan.seeds, requests=plan.requests, until=plan.until)
+    at_least(0, workers=plan.workers)
+    positive(cv=plan.cv)
+    for load in plan.loads:
+        positive(loads=load)
+    one = capacity(plan.workload, plan.setup, steps)
+    cases = [
+        FleetCase(layout, load, spec, router, seed, load * layout.instances * one)
+        for layout in plan.layouts
+        for load in plan.loads
+        for spec in plan.policies
+        for router in plan.routers
+        for seed in range(plan.seeds)
+    ]
+    runs = in_parallel(run_case, plan, cases, plan.workers)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "results.json").write_text(json.dumps({"runs": runs}, indent=1) + "\n")
+    return runs
+
+
+def run_case(plan: FleetPlan, case: FleetCase) -> dict[str, Any]:
+    """Simulate one case; its figures under the names of results.json."""
+    n = case.layout.instances
+    workload = resample(plan.workload, plan.requests, case.seed)
+    workload = with_arrivals(workload, "gamma", case.rate, plan.cv, case.seed)
+    name, predictor = _split(case.spec)
+    start = time.perf_counter()
+    outcome = Cluster(
+        workload,
+        lambda: make_policy(name),
+        make_router(case.router),
+        make_predictor(predictor),
+        load_profile(plan.profile),
+        plan.setup,
+        case.layout,
+        case.seed,
+    ).run()
+    balance = outcome.balance
+    return {
+        "policy": name,
+        "predictor": predictor,
+        "router": case.router,
+        "instances": n,
+        "stale_s": case.layout.stale_s,
+        "engine": "simulator",
+        "model": Path(plan.profile).stem,
+        "rate": case.rate,
+        "load": case.load,
+        "seats": plan.setup.seats,
+        "seed": case.seed,
+        **figures(workload, outcome.total, plan.until),
+        "failed": outcome.failed,
+        "resubmitted": outcome.resubmitted,
+        "predictions": outcome.predictions,
+        "seat_imbalance": balance.seats,
+        "work_imbalance": balance.work,
+        "busy_seats": balance.busy,
+        "overloaded": overloaded(outcome.total, n * plan.setup.seats),
+        "simulated_in_s": time.perf_counter() - start,
+    }
+
+
+def _split(spec: str) -> tuple[str, str]:
+    """Policy and predictor; a policy that predicts nothing leaves it to the router."""
+    name, at, predictor = spec.partition("@")
+    source = make_policy(name).source
+    return name, predictor if at else DEFAULTS["prompt" if source == "none" else source]

@@ -1,0 +1,1 @@
+"""Collecting answers from a served model and training predictors on them."""

@@ -1,0 +1,191 @@
+import json
+import math
+
+import pytest
+
+from lengthwise.cli import main
+from lengthwise.errors import UserError
+from lengthwise.results.runs import interval
+from lengthwise.results.timings import FIELDS
+from lengthwise.sim.setup import Setup
+from lengthwise.studies.sweep import BURST, Plan, split, sweep
+from lengthwise.workload import synthetic
+
+PROFILE = "a100-llama3-8b"
+
+
+def plan(**changed):
+    given = {
+        "workload": synthetic(400, "constant:40", "exp:150", 0),
+        "policies": ["fcfs", "trail@lognormal:0.5", "oracle"],
+        "profile": PROFILE,
+        "setup": Setup(seats=8),
+        "rates": [9.0, 4.0],
+        "seeds": 2,
+        "requests": 300,
+        "workers": 1,
+    }
+    return Plan(**(given | changed))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    out = tmp_path_factory.mktemp("sweep")
+    found = sweep(plan(), out)
+    return found, json.loads((out / "results.json").read_text())
+
+
+def test_every_case_is_there_in_the_plans_order(runs):
+    found, saved = runs
+    cases = [(run["rate"], run["policy"], run["seed"]) for run in found]
+    names = ("fcfs", "trail", "oracle")
+    assert cases == [(r, p, s) for r in (9.0, 4.0) for p in names for s in (0, 1)]
+    assert saved["runs"] == found
+
+
+def test_the_runs_have_the_benchs_fields(runs):
+    for run in runs[0]:
+        assert set(FIELDS) <= set(run)
+        assert run["finished"] == run["requests"] == 300
+        assert run["engine"] == "simulator"
+
+
+def test_knowing_the_lengths_helps_where_requests_queue(runs):
+    latency = {(r["policy"], r["rate"], r["seed"]): r["mean_latency_s"] for r in runs[0]}
+    for rate in (9.0, 4.0):
+        for seed in (0, 1):
+            assert latency["oracle", rate, seed] < latency["trail", rate, seed]
+            assert latency["trail", rate, seed] < latency["fcfs", rate, seed]
+
+
+def test_two_processes_give_the_same_figures(runs):
+    again = sweep(plan(workers=2), None)
+
+    def timeless(all_):
+        return [{k: v for k, v in run.items() if k != "simulated_in_s"} for run in all_]
+
+    assert timeless(again) == timeless(runs[0])
+
+
+def test_a_rate_above_capacity_is_said(runs):
+    assert all(
+        run["overloaded"] for run in runs[0] if (run["policy"], run["rate"]) == ("fcfs", 9.0)
+    )
+    calm = sweep(plan(rates=[0.5], policies=["fcfs"], seeds=1), None)
+    assert not calm[0]["overloaded"]
+
+
+def test_a_policy_has_a_predictor_unless_one_is_named():
+    assert split("trail:0.5@oracle") == ("trail:0.5", "oracle")
+    assert split("sjf") == ("sjf", "lognormal:0.7")
+    assert split("fcfs")[0] == "fcfs"
+
+
+def test_the_interval_is_students():
+    mean, half = interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)
+    assert math.isnan(interval([1.0])[1])
+
+
+@pytest.mark.parametrize(
+    "changed", [{"policies": ["sooner"]}, {"profile": "no"}, {"policies": ["sjf@bert"]}]
+)
+def test_bad_names_are_refused_before_anything_runs(changed):
+    with pytest.raises(UserError):
+        sweep(plan(**changed), None)
+
+
+def trace(path, rows):
+    lines = ["arrival_s,prompt_tokens,output_tokens", *(",".join(map(str, r)) for r in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_the_command_serves_a_trace_and_saves(tmp_path, capsys):
+    rows = [(round(0.1 * i, 1), 20, 5 + i % 50) for i in range(60)]
+    out = tmp_path / "out"
+    status = main(
+        [
+            *("simulate", trace(tmp_path / "t.csv", rows), "--profile", PROFILE),
+            *("--policies", "fcfs,oracle", "--seats", "4", "--workers", "1", "--out", str(out)),
+        ]
+    )
+    assert status == 0
+    saved = json.loads((out / "results.json").read_text())
+    assert [run["finished"] for run in saved["runs"]] == [60, 60]
+    assert saved["runs"][0]["output_tokens"] == sum(row[2] for row in rows)
+    assert "oracle" in capsys.readouterr().out
+
+
+def test_a_burst_is_one_of_the_rates(tmp_path, capsys):
+    """As the bench takes it; and the trace's own times."""
+    rows = [(round(0.1 * i, 1), 20, 5 + i % 50) for i in range(60)]
+    out = tmp_path / "out"
+    status = main(
+        [
+            *("simulate", trace(tmp_path / "t.csv", rows), "--profile", PROFILE, "--seats", "4"),
+            *("--policies", "fcfs,oracle", "--rates", "2,burst,trace", "--workers", "1"),
+            *("--out", str(out)),
+        ]
+    )
+    assert status == 0
+    found = json.loads((out / "results.json").read_text())["runs"]
+    assert [(run["policy"], run["rate"], run["arrivals"]) for run in found] == [
+        (policy, rate, arrivals)
+        for rate, arrivals in ((2.0, "gamma"), (None, "burst"), (None, "trace"))
+        for policy in ("fcfs", "oracle")
+    ]
+    by_arrivals = {run["arrivals"]: run for run in found if run["policy"] == "fcfs"}
+    assert by_arrivals["burst"]["mean_ttft_s"] > by_arrivals["trace"]["mean_ttft_s"]
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("2/s", "burst", "trace"))
+    # Each kind of arrivals has an FCFS of its own to be compared with.
+    assert table.count("1.00x") >= 3
+
+
+def test_a_burst_in_the_list_is_the_burst_alone():
+    alone, both = (
+        sweep(plan(rates=rates, policies=["trail"]), None) for rates in ([BURST], [4.0, BURST])
+    )
+    assert [run["mean_latency_s"] for run in both[2:]] == [run["mean_latency_s"] for run in alone]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(0, 5, 5), (-1, 5, 5)], "line 3"),
+        ([(3, 5, 5), (1, 5, 5)], "line 3"),
+        ([(0, 5, 0)], "line 2"),
+    ],
+)
+def test_a_bad_trace_is_one_line_and_status_2(tmp_path, capsys, rows, said):
+    status = main(["simulate", trace(tmp_path / "t.csv", rows), "--profile", PROFILE])
+    assert status == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate"],
+        ["simulate", "--synthetic", "constant:5"],
+        ["simulate", "--synthetic", "constant:5,exp:9", "--rates", "fast"],
+        ["simulate", "--replay", "nowhere"],
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(arguments, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_too_large_requests_are_counted_in_the_output(tmp_path, capsys):
+    rows = [(0, 5, 5), (0, 5000, 5), (1, 5, 5)]
+    arguments = ["--profile", PROFILE, "--blocks", "50", "--policies", "fcfs", "--workers", "1"]
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["simulate", trace(tmp_path / "t.csv", rows), *arguments, *out]) == 0
+    assert "1 requests are larger" in capsys.readouterr().out
+    (run,) = json.loads((tmp_path / "out/results.json").read_text())["runs"]
+    assert (run["finished"], run["rejected"]) == (2, 1)
