@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 
 SPEC = {"hi": 1, "[unk]": 0}
 

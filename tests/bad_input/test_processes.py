@@ -12,7 +12,7 @@ HEAVY = ("torch", "scipy", "sklearn", "pandas", "transformers", "matplotlib", "v
 
 PROBE = """
 import sys
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 status = main(sys.argv[1:])
 print(*[name for name in {heavy} if name in sys.modules])
 sys.exit(status)

@@ -3,7 +3,7 @@ import pytest
 from lengthwise.answers.arrays import Answers
 from lengthwise.bench.padded_lengths import Learning, Measured, Scored, learning
 from lengthwise.bench.padded_plan import check
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 from lengthwise.core.bins import Bins
 from lengthwise.core.query import Asked
 from lengthwise.core.request import Request

@@ -7,7 +7,7 @@ import pytest
 from lengthwise.bench import plan as plans
 from lengthwise.bench.front import Front
 from lengthwise.bench.routers import Plan, compare_routers
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 from lengthwise.errors import UserError
 from lengthwise.workload.prompts import Prompt
 

@@ -63,7 +63,15 @@ def test_streaming_and_vllm_flags_work(server: tuple[str, Path], model: Path) ->
 def test_port_in_use_is_one_line(
     server: tuple[str, Path], model: Path, port: int, environment: dict[str, str]
 ) -> None:
-    command = [sys.executable, "-m", "lengthwise.cli", "serve", str(model), "--probe", "builtin"]
+    command = [
+        sys.executable,
+        "-m",
+        "lengthwise.cli",
+        "serve",
+        str(model),
+        "--probe",
+        "builtin",
+    ]
     command += ["--port", str(port), "--host", "127.0.0.1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2

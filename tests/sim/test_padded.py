@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.padded import SliceTime

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 from lengthwise.errors import UserError
 from lengthwise.workload import read_workload, resample
 

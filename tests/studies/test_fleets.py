@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 from lengthwise.policies import make_policy
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor

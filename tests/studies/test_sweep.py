@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 from lengthwise.errors import UserError
 from lengthwise.results.runs import interval
 from lengthwise.results.timings import FIELDS

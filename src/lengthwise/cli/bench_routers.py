@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from lengthwise.cli.padded_options import REAL, refuse_others
 from lengthwise.errors import UserError
-from lengthwise.sim.batch_options import REAL, refuse_others
 
 if TYPE_CHECKING:
     from lengthwise.bench.plan import Plan

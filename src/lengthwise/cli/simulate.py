@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lengthwise.cli.padded_options import CONTINUOUS, add_batches, batches_of, refuse_others
 from lengthwise.core.checks import at_least, file_for, folder_for, not_negative, numbers, rates
 from lengthwise.errors import UserError
 from lengthwise.results.terminal import say
-from lengthwise.sim.batch_options import CONTINUOUS, add_batches, batches_of, refuse_others
 
 if TYPE_CHECKING:
     from lengthwise.sim.cluster import Death

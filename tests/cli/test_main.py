@@ -1,7 +1,7 @@
 import pytest
 
 from lengthwise import __version__
-from lengthwise.cli import main
+from lengthwise.cli.main import main
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lengthwise import __version__
-from lengthwise.bench.batch_options import add_generate, compare_batches
-from lengthwise.bench.route_options import add_routers, compare_routers, routed
+from lengthwise.cli.bench_padded import add_generate, compare_batches
+from lengthwise.cli.bench_routers import add_routers, compare_routers, routed
+from lengthwise.cli.evaluate import add as add_evaluate
+from lengthwise.cli.padded_options import REAL, refuse_others
+from lengthwise.cli.route import add_route
+from lengthwise.cli.simulate import add_calibrate, add_simulate
+from lengthwise.cli.theory import add as add_theory
 from lengthwise.core.checks import at_least, folder_for, numbers, rates
 from lengthwise.errors import UserError
-from lengthwise.evaluate.command import add as add_evaluate
-from lengthwise.ray.command import add_route
 from lengthwise.results.terminal import complain
-from lengthwise.sim.batch_options import REAL, refuse_others
-from lengthwise.sim.command import add_calibrate, add_simulate
-from lengthwise.theory.command import add as add_theory
 
 Commands = argparse._SubParsersAction  # the type has no public name
 
@@ -275,7 +275,7 @@ def _demo(args: argparse.Namespace) -> None:
     folder_for(args.out)
     check_vllm()
     preload_libraries()
-    from lengthwise.demo import demo
+    from lengthwise.cli.demo import demo
 
     demo(args.out)
 

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
+from lengthwise.cli import theory as command
 from lengthwise.errors import UserError
-from lengthwise.theory import command
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FIGURES = {"response_against_c.png", "memory_against_c.png", "response_against_load.png"}

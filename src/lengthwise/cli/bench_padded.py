@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lengthwise.sim.batch_options import REAL, add_common
+from lengthwise.cli.padded_options import REAL, add_common
 
 if TYPE_CHECKING:
     from lengthwise.bench.plan import Plan

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 
-from lengthwise import cli
 from lengthwise.answers.arrays import Answers, split
+from lengthwise.cli import evaluate as command
+from lengthwise.cli import main as cli
 from lengthwise.errors import UserError
-from lengthwise.evaluate import command
 from lengthwise.predictors import NAMES, PREDICTORS
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.sim.predictors import make_predictor
