@@ -53,5 +53,5 @@ def test_the_wheel_holds_its_licence(wheel):
 def test_the_wheel_is_a_command_and_a_plugin_of_vllm(wheel):
     (name,) = (each for each in wheel.namelist() if each.endswith("/entry_points.txt"))
     points = wheel.read(name).decode()
-    assert "lengthwise = lengthwise.cli.main:main" in points
+    assert "lengthwise = lengthwise.cli:main" in points
     assert "lengthwise = lengthwise.vllm.plugin:register" in points
