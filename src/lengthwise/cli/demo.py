@@ -22,7 +22,7 @@ def demo(out: Path) -> None:
 
     Model, collected data and trained probe are cached, so a second run starts serving
     at once. The comparison uses the shipped probe, trained by the same commands on all
-    shipped prompts (docs/training.md); none of the served prompts was trained on.
+    shipped prompts (docs/guides/train.md); none of the served prompts was trained on.
     """
     rule("1. the model")
     model = prepare_smollm2()
