@@ -1,0 +1,162 @@
+"""The docs: links resolve, files and modules exist, commands have the options that are named."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lengthwise.cli import main
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "lengthwise"
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`([^`\n]+)`")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+
+FOREIGN = {
+    *("--additional-config", "--scheduler-cls", "--max-num-seqs"),  # vLLM's
+    "--no-deps",  # pip's
+    "--help",
+}
+
+
+@cache
+def options(command: tuple[str, ...]) -> frozenset[str]:
+    """The options of ``lengthwise COMMAND``, by its help."""
+    text = io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(text),
+        contextlib.suppress(SystemExit),
+    ):
+        patch.setenv("COLUMNS", "200")
+        main([*command, "--help"])
+    return frozenset(_OPTION.findall(text.getvalue()))
+
+
+def shell_of(page: Path) -> list[str]:
+    """The page's shell lines, without comments; continued lines are joined."""
+    text = "\n".join(body for kind, body in _FENCED.findall(page.read_text()) if kind == "sh")
+    lines = re.sub(r"\\\n\s*", " ", text).splitlines()
+    return [line.split(" # ")[0].strip() for line in lines]
+
+
+def code_of(page: Path) -> list[str]:
+    """The page's shell lines and code in sentences."""
+    return shell_of(page) + _INLINE.findall(_FENCED.sub("", page.read_text()))
+
+
+def commands_of(page: Path) -> list[tuple[tuple[str, ...], set[str]]]:
+    """Each ``lengthwise`` command that a page names: its leading words, and its options."""
+    found = []
+    for code in code_of(page):
+        bare = re.sub(r"\$\(lengthwise model\)", "MODEL", code)
+        for words, rest in re.findall(r"(?:^|[ \"])lengthwise((?: [a-z]+)+)\b([^\n]*)", bare):
+            found.append((tuple(words.split()), set(_OPTION.findall(rest))))
+    return found
+
+
+def modules_of(page: Path) -> list[tuple[str, set[str]]]:
+    """Each ``python -m lengthwise...`` that a page names, and its options."""
+    found = []
+    for code in code_of(page):
+        for module, rest in re.findall(r"python -m (lengthwise[\w.]*)(.*)", code):
+            found.append((module, set(_OPTION.findall(rest))))
+    return found
+
+
+def options_of_module(module: str) -> set[str]:
+    """The options that a module's own command adds."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None, module
+    assert spec.origin is not None, module
+    return set(re.findall(r'"(--[a-z-]+)"', Path(spec.origin).read_text()))
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that GitHub gives a page's headings."""
+    heads = re.findall(r"^#+ (.*)$", _FENCED.sub("", page.read_text()), re.MULTILINE)
+    texts = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", head).lower() for head in heads]
+    return {re.sub(r"[^\w\- ]", "", text).strip().replace(" ", "-") for text in texts}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_resolve(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", _FENCED.sub("", page.read_text())):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_have_the_options_that_are_named(page: Path) -> None:
+    for words, named in commands_of(page):
+        known = options(words)
+        assert known, words
+        if words[0] != "serve":  # hands every other option on to vLLM
+            assert named <= known, (words, named - known)
+    for module, named in modules_of(page):
+        assert named <= options_of_module(module), module
+
+
+def test_every_option_in_the_docs_is_some_commands() -> None:
+    known = set(FOREIGN)
+    for page in PAGES:
+        known.update(*(options(words) for words, _ in commands_of(page)))
+        known.update(*(options_of_module(module) for module, _ in modules_of(page)))
+    for page in PAGES:
+        named = {option for code in code_of(page) for option in _OPTION.findall(code)}
+        assert named <= known, (page.name, named - known)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = _FENCED.sub("", page.read_text())
+    places = [ROOT, SOURCE]
+    if page.name == "architecture.md":  # its tables name a room's files from the room on
+        places += SOURCE.iterdir()
+    for name in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|toml))`", text):
+        assert any((place / name).exists() for place in places), name
+
+
+def test_docs_that_the_source_names_exist() -> None:
+    for file in SOURCE.rglob("*.py"):
+        for name in re.findall(r"docs/[\w/-]+\.md", file.read_text()):
+            assert (ROOT / name).exists(), (file.name, name)
+
+
+def test_every_page_is_in_an_index() -> None:
+    linked = set()
+    for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "experiments" / "README.md"):
+        for target in re.findall(r"\]\(([^)#\s]+)", index.read_text()):
+            linked.add((index.parent / target).resolve())
+    assert set(PAGES) - linked <= {ROOT / "README.md", ROOT / "docs" / "README.md"}
+
+
+def test_architecture_has_every_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named: set[str] = set()
+    for room, rows in re.findall(r"^### `(\w+)/`[^\n]*\n(.*?)(?=^###|\Z)", text, re.M | re.S):
+        named |= {f"{room}/{name}" for name in re.findall(r"^\| `([\w/]+\.py)` \|", rows, re.M)}
+    modules = {str(path.relative_to(SOURCE)) for path in SOURCE.glob("*/**/*.py")}
+    assert named == {name for name in modules if not name.endswith("__.py")}
+
+
+def test_architecture_has_the_floors_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    floors = [floor.replace(" : ", " · ") for floor in contracts["contracts"][0]["layers"]]
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert "\n".join(["```text", *floors, "```"]) in text
