@@ -165,7 +165,7 @@ def _add_serve(commands: Commands[Any]) -> None:
     it.add_argument("model")
     it.add_argument("--policy", default="trail", help="e.g. trail, trail:0.5, sjf, fcfs")
     it.add_argument("--probe", help="folder of trained predictors; builtin is SmolLM2's")
-    it.add_argument("--slice", type=int, help="most tokens served at a time (docs/guides/slices.md)")
+    it.add_argument("--slice", type=int, help="most tokens served at a time")
     it.add_argument(
         "--scoring", default="auto", help="new prompts on a thread, in a process, or auto"
     )
