@@ -5,7 +5,7 @@ from lengthwise.bench.padded_lengths import Learning, Measured, Scored, learning
 from lengthwise.bench.padded_plan import check
 from lengthwise.cli.main import main
 from lengthwise.core.bins import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.online.scorer import Scorer
@@ -49,7 +49,7 @@ class Failing(Constant):
 def answers(n, seed, factor=2):
     """Answers so many times as long as their prompts."""
     sizes = [5 + (7 * i + seed) % 60 for i in range(n)]
-    asked = [Asked(f"{seed}:{i}", [1] * k, "word " * k, 512) for i, k in enumerate(sizes)]
+    asked = [Query(f"{seed}:{i}", [1] * k, "word " * k, 512) for i, k in enumerate(sizes)]
     rows = [({"output_tokens": factor * k, "censored": False}, {}) for k in sizes]
     return Answers("made", (), 512.0, asked, rows)
 
@@ -62,7 +62,7 @@ def fitted(answers, name):
 def test_a_predictor_that_fails_leaves_the_request_unpredicted():
     known = answers(40, 0)
     scorer = Scorer(fitted(known, "constant"))
-    asked = {"a": Asked("a", [1, 2], "", 512)}
+    asked = {"a": Query("a", [1, 2], "", 512)}
     request = Request("a", 0.0, 0, 2)
     assert Scored(scorer, asked).predict(request) > 1
     scorer.predictor = Failing.restore(BINS, *scorer.predictor.state())

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from lengthwise.core import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online.messages import Outcome
 from lengthwise.predictors.base import Fitting
@@ -47,7 +47,7 @@ def outcomes():
             tokens = int(draw.integers(90, 130) if long else draw.integers(5, 15))
             word = LONG if long != turned else SHORT
             ids = [word, *draw.integers(100, 10_000, size=6).tolist()]
-            asked = Asked(f"{seed}-{i}", ids, "", max_tokens)
+            asked = Query(f"{seed}-{i}", ids, "", max_tokens)
             most = min(tokens, max_tokens)
             found.append(Outcome(asked, most, tokens > max_tokens, predicted))
         return found

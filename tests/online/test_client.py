@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.online import client as module
 from lengthwise.online.client import RESTARTS, WINDOW, Client
 from lengthwise.online.messages import Counters, Note, Outcome, Scored
@@ -47,7 +47,7 @@ def world():
 
 
 def asked(id):
-    return Asked(id, [1, 2, 3], "", 100)
+    return Query(id, [1, 2, 3], "", 100)
 
 
 def test_a_score_comes_back_once(world):

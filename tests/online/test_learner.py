@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.online import learner as module
 from lengthwise.online import versions
@@ -103,7 +103,7 @@ def test_held_back_prompts_are_never_learned_from(served, prompts, share):
     options = Learning(held_back=share, uniform=20, recent=50, least=10, judges=10)
     learner = Learner(Scorer(None), options, served, lambda note: None)
     for i, prompt in enumerate(prompts):
-        learner.add(Outcome(Asked(str(i), [prompt], "", 8), 5, False))
+        learner.add(Outcome(Query(str(i), [prompt], "", 8), 5, False))
     learned = {tuple(each.asked.prompt_ids) for each in learner.reservoir.items()}
     judges = {tuple(each.asked.prompt_ids) for each in learner.judges}
     assert not learned & judges
@@ -194,7 +194,7 @@ def test_after_drift_it_learns_the_new_lengths(learning, right, outcomes):
 
 
 def _request(word):
-    return Asked("", [word, 5, 6], "", 256)
+    return Query("", [word, 5, 6], "", 256)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lengthwise.core import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.online.messages import Outcome
 from lengthwise.online.outcomes import answers_of, most_tokens
 from lengthwise.online.scorer import Scorer
@@ -15,7 +15,7 @@ def scorer(fitted):
 
 
 def outcome(ids, tokens, cut=False, max_tokens=256):
-    return Outcome(Asked("some", ids, "", max_tokens, "app"), tokens, cut)
+    return Outcome(Query("some", ids, "", max_tokens, "app"), tokens, cut)
 
 
 def test_answers_are_what_was_served(scorer):

@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.ngrams import Ngrams
 
@@ -19,7 +19,7 @@ class Brittle(Ngrams):
 
 
 def asked(*ids):
-    return Asked("x", list(ids), "", 256)
+    return Query("x", list(ids), "", 256)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.online import versions
 from lengthwise.online.client import WINDOW, Client
@@ -23,7 +23,7 @@ from lengthwise.online.service import BATCH, Service
 
 
 def asked(id, word=22):
-    return Asked(str(id), [word, 5, 6], "", 256)
+    return Query(str(id), [word, 5, 6], "", 256)
 
 
 def until(found, seconds=600.0):
@@ -85,7 +85,7 @@ def test_requests_are_scored_and_after_a_crash_or_a_stop_again(client, clock, ca
     second = client.child.pid
     os.kill(second, signal.SIGSTOP)
     for i in range(200):
-        client.submit(Asked(str(i), list(range(5000)), "", 256))
+        client.submit(Query(str(i), list(range(5000)), "", 256))
     # More than the pipe can hold for a process that is stuck: yet the call comes back.
     assert client.ready() == []
     assert client.child.unsent > 0

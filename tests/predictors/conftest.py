@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lengthwise.answers.arrays import Answers
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 
 
 def words(text):
@@ -39,7 +39,7 @@ def made_answers():
                 "output_tokens": int(total),
                 "censored": bool(total >= cap),
             }
-            asked.append(Asked(row["id"], ids, text, cap, name))
+            asked.append(Query(row["id"], ids, text, cap, name))
             rows.append((row, arrays))
         return Answers("made-1x4-0", tuple(layers), float(cap), asked, rows)
 

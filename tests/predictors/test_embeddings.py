@@ -5,7 +5,7 @@ from safetensors.torch import save_file
 from sklearn.linear_model import LinearRegression
 
 from lengthwise.core import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import token_embeddings
 from lengthwise.predictors.base import Fitting
@@ -134,7 +134,7 @@ def test_a_model_without_embeddings_is_refused(tmp_path):
 
 
 def test_a_request_is_scored_alike_alone_and_among_others(fitted):
-    asked = [Asked(str(i), [*HEAD, 100 + i, 600 + i], "", 200) for i in range(5)]
+    asked = [Query(str(i), [*HEAD, 100 + i, 600 + i], "", 200) for i in range(5)]
     together = fitted.scores(asked)
     alone = [fitted.scores([each])[0] for each in asked]
     np.testing.assert_allclose(together, alone, rtol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from lengthwise.core import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.predictors import find_predictor
 from lengthwise.predictors.backbone import load_backbone
 from lengthwise.predictors.base import Fitting
@@ -71,7 +71,7 @@ def test_instruction_and_input_are_apart():
 
 
 def test_the_input_has_its_share_of_the_tokens():
-    asked = [Asked("0", [1] * 12, "ab\n\nabcdefgh", 9), Asked("1", [1] * 5, "", 9)]
+    asked = [Query("0", [1] * 12, "ab\n\nabcdefgh", 9), Query("1", [1] * 5, "", 9)]
     assert input_tokens(asked).tolist() == [8, 0]
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from lengthwise.answers.arrays import Answers
 from lengthwise.core import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ngrams import BUCKETS, Ngrams, buckets
 from lengthwise.predictors.scored import Curve
@@ -22,7 +22,7 @@ def predictor():
 
 
 def asked(*prompts):
-    return [Asked(str(i), ids, "", 10_000) for i, ids in enumerate(prompts)]
+    return [Query(str(i), ids, "", 10_000) for i, ids in enumerate(prompts)]
 
 
 def tokens(predictor, *prompts):

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from lengthwise.core import Bins
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.predictors.ngrams import BUCKETS, Ngrams
@@ -136,7 +136,7 @@ def test_the_probe_comes_back_as_it_was(trained, saved, served):
 
 def test_the_prompt_predictor_comes_back_as_it_was(trained, saved, served):
     prompt = load_prompt_predictor(str(saved), served)
-    asked = [Asked("a", [1, 2, 3], "", 80), Asked("b", [500, 4], "", 80)]
+    asked = [Query("a", [1, 2, 3], "", 80), Query("b", [500, 4], "", 80)]
     was = trained.prompt.lengths(asked).probabilities
     np.testing.assert_allclose(prompt.lengths(asked).probabilities, was, atol=0.01)
     assert np.abs(was[0] - was[1]).max() > 0.03

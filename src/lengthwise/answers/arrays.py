@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lengthwise.answers.files import read_meta, read_shards
 from lengthwise.core.bins import Floats
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.models.prompt_text import PromptText
 from lengthwise.workload.prompts import held_out
@@ -87,7 +87,7 @@ class Answers:
     model: str
     layers: tuple[int, ...]
     cap: float
-    asked: list[Asked]
+    asked: list[Query]
     rows: list[Row]
 
     @classmethod
@@ -112,7 +112,7 @@ class Answers:
             )
         cap = int(metas[0]["cap"])
         asked = [
-            Asked(
+            Query(
                 row["id"],
                 row["prompt_ids"],
                 "" if text is None else text(row["prompt_ids"]),

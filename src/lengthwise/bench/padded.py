@@ -14,7 +14,7 @@ from lengthwise.bench import plan as plans
 from lengthwise.bench.padded_lengths import Measured, Scored, learning
 from lengthwise.bench.padded_plan import ENDLESS, NO_TIME, ORACLE, Plan, probe_of, profiled
 from lengthwise.core.checks import folder_for
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.core.request import Request
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
@@ -66,7 +66,7 @@ class _Bench:
         self._plan, self._limits, self._engine = plan, limits, engine
         self._prompts = {each["id"]: each["prompt_ids"] for each in requests}
         cap = plan.base.cap
-        self._asked = {id: Asked(id, ids, "", cap) for id, ids in self._prompts.items()}
+        self._asked = {id: Query(id, ids, "", cap) for id, ids in self._prompts.items()}
         self._measured: Measured | None = None
         self._answers: dict[str, list[int]] = {}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lengthwise.answers.arrays import Answers
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import fingerprint
@@ -38,7 +38,7 @@ class Measured:
 class Scored:
     """A trained predictor of prompts; one that fails leaves requests unpredicted."""
 
-    def __init__(self, scorer: Scorer, asked: Mapping[str, Asked]) -> None:
+    def __init__(self, scorer: Scorer, asked: Mapping[str, Query]) -> None:
         self._scorer, self._asked = scorer, asked
 
     def predict(self, request: Request) -> float | None:
@@ -61,7 +61,7 @@ class Learning(Scored):
     """
 
     def __init__(
-        self, scorer: Scorer, asked: Mapping[str, Asked], known: Answers, model: Path, cap: int
+        self, scorer: Scorer, asked: Mapping[str, Query], known: Answers, model: Path, cap: int
     ) -> None:
         super().__init__(scorer, asked)
         self._known, self._model, self._cap = known, fingerprint(str(model)), cap
@@ -110,7 +110,7 @@ def refuse_to_learn(predictor: LengthPredictor) -> None:
 
 
 def learning(
-    scorer: Scorer, asked: Mapping[str, Asked], folders: list[Path], model: Path, cap: int
+    scorer: Scorer, asked: Mapping[str, Query], folders: list[Path], model: Path, cap: int
 ) -> Learning:
     """Continuous learning on top of folders that ``lengthwise collect`` filled.
 

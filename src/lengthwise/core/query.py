@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """A request as it arrives: all that a predictor may read before its prefill.
 
     Attributes:
@@ -32,6 +28,6 @@ class Asked:
     template: str = ""
 
 
-def limits(asked: Sequence[Asked]) -> NDArray[np.float64]:
+def limits(asked: Sequence[Query]) -> NDArray[np.float64]:
     """Most output tokens of each request, [n]."""
     return np.array([each.max_tokens for each in asked], dtype=np.float64)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.core.text import visible
 from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, ToEngine
 from lengthwise.online.process import Child
@@ -56,10 +56,10 @@ class Client:
     ) -> None:
         self._begin, self._learning, self._timeout = begin, learning, timeout
         self.clock = clock
-        self._waiting: dict[str, Asked] = {}
+        self._waiting: dict[str, Query] = {}
         self._sent: set[str] = set()
         self._said: dict[str, float] = {}
-        self._live: dict[str, Asked] = {}
+        self._live: dict[str, Query] = {}
         self._lost: list[str] = []
         self._counters = Counters()
         self.scored = self.dropped = self.failed = self.unlearned = self.restarts = 0
@@ -72,7 +72,7 @@ class Client:
         """The client of a process that serves this."""
         return cls(lambda: Child(start), start.learning is not None, timeout)
 
-    def submit(self, asked: Asked) -> bool:
+    def submit(self, asked: Query) -> bool:
         """A request arrived; it is scored if there is room: whether there is."""
         if self.child is None:
             return False
@@ -133,7 +133,7 @@ class Client:
         self.child = self._begin()
         self.up, self._heard = False, self.clock()
 
-    def _send(self, asked: Asked) -> None:
+    def _send(self, asked: Query) -> None:
         assert self.child is not None
         if not self._sent:
             # It had nothing to do, so its silence counts from now on.

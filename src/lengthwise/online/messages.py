@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.online.options import Learning
 
 
@@ -35,7 +35,7 @@ class Outcome:
         predicted: total tokens predicted at arrival; None if that came too late.
     """
 
-    asked: Asked
+    asked: Query
     tokens: int
     cut: bool
     predicted: float | None = None
@@ -91,5 +91,5 @@ class Stopped:
     reason: str
 
 
-ToService = Start | Asked | Outcome
+ToService = Start | Query | Outcome
 ToEngine = Scored | Note | Stopped

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.models.prompt_text import PromptText
 from lengthwise.predictors.base import PromptPredictor
 
@@ -41,22 +41,22 @@ class Scorer:
 
     def warm_up(self) -> None:
         """The first call sets up threads and caches; nobody should wait for that."""
-        self.tokens([Asked("", [1, 2], "", 1)])
+        self.tokens([Query("", [1, 2], "", 1)])
         self.error = ""
 
-    def read(self, asked: Sequence[Asked]) -> list[Asked]:
+    def read(self, asked: Sequence[Query]) -> list[Query]:
         """The same requests, with the users' texts if the predictor reads them."""
         if self.text is None:
             return list(asked)
         return [replace(each, text=self.text(each.prompt_ids)) for each in asked]
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """Distributions of total output tokens; raises what the predictor raises."""
         read = self.read(asked)
         with self._one:
             return self.predictor.lengths(read)
 
-    def tokens(self, asked: Sequence[Asked]) -> list[float]:
+    def tokens(self, asked: Sequence[Query]) -> list[float]:
         """Expected output tokens of each, NaN where the predictor fails (``error`` says why)."""
         try:
             found = [float(each) for each in self.lengths(asked).mean()]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.online.learner import Learner
 from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, Stopped, ToEngine
 from lengthwise.online.scorer import Scorer
@@ -45,17 +45,17 @@ class Service:
         counters = self._learner.counters if self._learner else Counters()
         send(Note(f"{self._scorer.predictor.name} scores prompts in its own process", counters))
 
-    def run(self, inbox: queue.SimpleQueue[Asked | Outcome]) -> None:
+    def run(self, inbox: queue.SimpleQueue[Query | Outcome]) -> None:
         """Serve for ever."""
         while True:
             self.turn(inbox)
 
-    def turn(self, inbox: queue.SimpleQueue[Asked | Outcome]) -> None:
+    def turn(self, inbox: queue.SimpleQueue[Query | Outcome]) -> None:
         """Wait for a message, then answer what has piled up, a batch at most."""
-        asked: list[Asked] = []
+        asked: list[Query] = []
         message = inbox.get()
         while True:
-            if isinstance(message, Asked):
+            if isinstance(message, Query):
                 asked.append(message)
             elif self._learner is not None:
                 self._learner.add(message)
@@ -70,7 +70,7 @@ class Service:
         if self._learner is not None and self._learner.due():
             self._learner.begin()
 
-    def _score(self, asked: list[Asked]) -> None:
+    def _score(self, asked: list[Query]) -> None:
         start = time.thread_time()
         self._scorer.error = ""
         tokens = self._scorer.tokens(asked)
@@ -80,7 +80,7 @@ class Service:
 
 def main() -> None:
     """Serve the engine at the other end of the connection until it is gone."""
-    connection: Connection[ToEngine, Start | Asked | Outcome] = Connection(int(sys.argv[1]))
+    connection: Connection[ToEngine, Start | Query | Outcome] = Connection(int(sys.argv[1]))
     _step_back()
     lock = threading.Lock()
 
@@ -91,7 +91,7 @@ def main() -> None:
     try:
         start = connection.recv()
         assert isinstance(start, Start)
-        inbox: queue.SimpleQueue[Asked | Outcome] = queue.SimpleQueue()
+        inbox: queue.SimpleQueue[Query | Outcome] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
         Service(start, send).run(inbox)
     except (EOFError, OSError):
@@ -103,8 +103,8 @@ def main() -> None:
 
 
 def _listen(
-    connection: Connection[ToEngine, Start | Asked | Outcome],
-    inbox: queue.SimpleQueue[Asked | Outcome],
+    connection: Connection[ToEngine, Start | Query | Outcome],
+    inbox: queue.SimpleQueue[Query | Outcome],
 ) -> None:
     """Empties the connection, so that the engine's end never fills up; ends with it."""
     try:

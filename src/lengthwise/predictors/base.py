@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -100,10 +100,10 @@ class PromptPredictor(LengthPredictor):
     reads: ClassVar[Reads] = "text"
 
     @abstractmethod
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """Distributions of total output tokens, one a request."""
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """What to rank by, [n]: smaller is shorter. By default the expected tokens."""
         return self.lengths(asked).mean()
 

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked, limits
+from lengthwise.core.query import Query, limits
 from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor, Reads
 from lengthwise.predictors.histogram import histogram, shares
 from lengthwise.predictors.points import points
@@ -39,7 +39,7 @@ class Constant(PromptPredictor):
         """The histogram."""
         return cls(bins, shares(histogram(bins, fit.tokens)))
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """The same for all, cut at what each may produce."""
         everywhere = np.tile(self.shares, (len(asked), 1))
         return Lengths.of(self.bins, everywhere, limits(asked))
@@ -83,7 +83,7 @@ class PromptLength(Scored):
         curve = Curve.fit(sign * prompts, bins.index(fit.tokens), len(bins))
         return cls(bins, curve, sign)
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """Prompt tokens with the sign, [n]."""
         return self.sign * _prompt_tokens(asked)
 
@@ -114,7 +114,7 @@ class MaxTokens(PromptPredictor):
         """There is nothing to learn."""
         return cls(bins)
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """Surely max_tokens."""
         most = limits(asked)
         return points(most, most)
@@ -129,5 +129,5 @@ class MaxTokens(PromptPredictor):
         return cls(bins)
 
 
-def _prompt_tokens(asked: Sequence[Asked]) -> Floats:
+def _prompt_tokens(asked: Sequence[Query]) -> Floats:
     return np.array([len(each.prompt_ids) for each in asked], dtype=np.float32)

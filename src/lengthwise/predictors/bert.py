@@ -11,7 +11,7 @@ from torch import nn
 
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked, limits
+from lengthwise.core.query import Query, limits
 from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
 from lengthwise.predictors.trail_fit import likelihood_loss
@@ -53,7 +53,7 @@ class Bert(PromptPredictor):
         )
         return cls(bins, reader)
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """The bins' probabilities."""
         shares = self.reader.read(asked).softmax(dim=1).numpy()
         return Lengths.of(self.bins, shares, limits(asked))

@@ -20,7 +20,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from lengthwise.core.bins import Bins, Floats
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import token_embeddings
 from lengthwise.predictors.base import Arrays, Fitting, Reads
@@ -155,7 +155,7 @@ class Embeddings(Scored):
         length = self.length * _length(prompt_ids)
         return weigh(prompt_ids, self.idf, self.weight) + tokens + length + self.intercept
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """Estimated ranks, [n]."""
         return np.array([self.score(each.prompt_ids) for each in asked], dtype=np.float32)
 

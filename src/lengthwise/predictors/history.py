@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked, limits
+from lengthwise.core.query import Query, limits
 from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor, Reads
 from lengthwise.predictors.histogram import histogram, shares
 
@@ -56,7 +56,7 @@ class History(PromptPredictor):
         found = bins.index(tune.tokens)
         return max(candidates, key=lambda one: one._likelihood(tune.asked, found))
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """Each template's histogram."""
         return Lengths.of(self.bins, self._rows(asked), limits(asked))
 
@@ -76,9 +76,9 @@ class History(PromptPredictor):
             raise ValueError(f"{len(templates)} templates need histograms over {len(bins)} bins")
         return cls(bins, overall, templates, shares)
 
-    def _rows(self, asked: Sequence[Asked]) -> Floats:
+    def _rows(self, asked: Sequence[Query]) -> Floats:
         rows = [self._shares.get(each.template, self.overall) for each in asked]
         return np.array(rows, dtype=np.float32).reshape(-1, len(self.bins))
 
-    def _likelihood(self, asked: Sequence[Asked], found: NDArray[np.int64]) -> float:
+    def _likelihood(self, asked: Sequence[Query], found: NDArray[np.int64]) -> float:
         return float(np.log(self._rows(asked)[np.arange(len(found)), found]).sum())

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from lengthwise.core.bins import Bins, Floats
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
@@ -111,7 +111,7 @@ class LTR(Scored):
         curve = Curve.fit(scores, bins.index(tune.tokens), len(bins))
         return cls(bins, curve, reader, variant)
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """Scores or expected buckets, [n]: smaller is shorter (in the paper it is larger)."""
         return _score(self.reader.read(asked))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked, limits
+from lengthwise.core.query import Query, limits
 from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor
 from lengthwise.predictors.forest import Forest
 from lengthwise.predictors.magnus_inputs import Compression, Inputs, Part, input_tokens
@@ -79,13 +79,13 @@ class Magnus(PromptPredictor):
         curve = Curve.fit(unseen, bins.index(fit.tokens), len(bins))
         return cls(bins, inputs, (forest, curve))
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """Estimated tokens of the answers, [n]."""
         if self.model is None:
             return input_tokens(asked)
         return self.model[0].predict(self.inputs(asked)).astype(np.float32)
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """The distributions that follow such estimates; without a forest all mass at them."""
         scores, most = self.scores(asked), limits(asked)
         if self.model is None:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from lengthwise.core.bins import Floats
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.predictors.base import Arrays
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def parts(text: str) -> dict[Part, str]:
     return {"instruction": instruction, "input": rest or instruction}
 
 
-def input_tokens(asked: Sequence[Asked]) -> Floats:
+def input_tokens(asked: Sequence[Query]) -> Floats:
     """Tokens of the user inputs, [n]: the inputs' shares of the prompts, by characters."""
     counts = [
         len(each.prompt_ids) * len(parts(each.text)["input"]) / max(len(each.text), 1)
@@ -77,7 +77,7 @@ class Inputs:
 
         return load_backbone(self.backbone)
 
-    def fit(self, asked: Sequence[Asked], read: Sequence[Part], compression: Compression) -> Floats:
+    def fit(self, asked: Sequence[Query], read: Sequence[Part], compression: Compression) -> Floats:
         """Learn to compress these parts; what the forest reads of the prompts, [n, f]."""
         embedded = self._embed(asked, read)
         self.projections = {
@@ -85,7 +85,7 @@ class Inputs:
         }
         return self._join(asked, embedded)
 
-    def __call__(self, asked: Sequence[Asked]) -> Floats:
+    def __call__(self, asked: Sequence[Query]) -> Floats:
         """What the forest reads, [n, f].
 
         Raises:
@@ -103,7 +103,7 @@ class Inputs:
         named = {part: f"projection.{part}" for part in SIZES}
         return cls(backbone, {part: arrays[name] for part, name in named.items() if name in arrays})
 
-    def _embed(self, asked: Sequence[Asked], read: Sequence[Part]) -> dict[Part, Floats]:
+    def _embed(self, asked: Sequence[Query], read: Sequence[Part]) -> dict[Part, Floats]:
         texts = {part: [parts(each.text)[part] for each in asked] for part in read}
         # An application's requests share their instruction; a prompt of one part is both.
         distinct = {text: row for row, text in enumerate(dict.fromkeys(chain(*texts.values())))}
@@ -112,6 +112,6 @@ class Inputs:
         found = self._encoder.encode(list(distinct))
         return {part: found[[distinct[text] for text in each]] for part, each in texts.items()}
 
-    def _join(self, asked: Sequence[Asked], embedded: Mapping[Part, Floats]) -> Floats:
+    def _join(self, asked: Sequence[Query], embedded: Mapping[Part, Floats]) -> Floats:
         compressed = [found @ self.projections[part] for part, found in embedded.items()]
         return np.column_stack([input_tokens(asked), *compressed]).astype(np.float32)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.predictors.backbone import Backbone, load_backbone
 from lengthwise.predictors.base import Arrays, Fitting
@@ -68,11 +68,11 @@ class Reader(nn.Module):
         outputs: torch.Tensor = self.head(self.backbone(ids)).cpu()
         return outputs
 
-    def ids(self, asked: Sequence[Asked]) -> list[list[int]]:
+    def ids(self, asked: Sequence[Query]) -> list[list[int]]:
         """What it reads of each request."""
         return self.backbone.ids([each.text for each in asked])
 
-    def read(self, asked: Sequence[Asked]) -> torch.Tensor:
+    def read(self, asked: Sequence[Query]) -> torch.Tensor:
         """Outputs for requests, [n, out]."""
         with torch.inference_mode():
             return self.forward(self.ids(asked))

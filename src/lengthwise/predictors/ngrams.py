@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_predict
 
 from lengthwise.core.bins import Bins, Floats
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.predictors.base import Arrays, Fitting, Reads
 from lengthwise.predictors.scored import Curve, Scored, ranks
 
@@ -85,7 +85,7 @@ class Ngrams(Scored):
         """Estimated rank of the prompt's output length, about 0 to 1."""
         return weigh(prompt_ids, self.idf, self.weight) + self.intercept
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """Estimated ranks, [n]."""
         return np.array([self.score(each.prompt_ids) for each in asked], dtype=np.float32)
 

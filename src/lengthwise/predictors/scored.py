@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lengthwise.core.bins import Floats
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.query import Asked, limits
+from lengthwise.core.query import Query, limits
 from lengthwise.predictors.base import Arrays, PromptPredictor
 
 
@@ -78,10 +78,10 @@ class Scored(PromptPredictor):
     curve: Curve
 
     @abstractmethod
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """The model's number for each request, [n]: smaller is shorter."""
 
-    def lengths(self, asked: Sequence[Asked]) -> Lengths:
+    def lengths(self, asked: Sequence[Query]) -> Lengths:
         """The distributions that follow such scores."""
         return Lengths.of(self.bins, self.curve.probabilities(self.scores(asked)), limits(asked))
 

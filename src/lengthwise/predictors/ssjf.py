@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from lengthwise.core.bins import Bins, Floats
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
@@ -85,7 +85,7 @@ class SSJF(Scored):
         curve = Curve.fit(scores, bins.index(tune.tokens), len(bins))
         return cls(bins, curve, reader, values, variant)
 
-    def scores(self, asked: Sequence[Asked]) -> Floats:
+    def scores(self, asked: Sequence[Query]) -> Floats:
         """Predicted tokens, or classes if ``ordinal``: [n]."""
         return _score(self.reader.read(asked), self.values)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.online.scorer import Scorer
 from lengthwise.ray import registry
 from lengthwise.routing import Capacity, Fleet, Report, make_router
@@ -90,7 +90,7 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         request = self._requests[id]
         if not math.isnan(request.get("predicted", math.nan)) or self._scorer is None:
             return float(request.get("predicted", math.nan))
-        asked = Asked(id, request["prompt_ids"], "", request["max_tokens"])
+        asked = Query(id, request["prompt_ids"], "", request["max_tokens"])
         return self._scorer.tokens([asked])[0]
 
     async def choose_replicas(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lengthwise.results import until as reached
 from lengthwise.results.terminal import Table
-
-if TYPE_CHECKING:
-    pass
-
 
 _COLUMNS = {
     "requests_per_s": ("req/s", ".3g"),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from lengthwise.core.policy import Source
-from lengthwise.core.query import Asked
+from lengthwise.core.query import Query
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
@@ -81,7 +81,7 @@ class ThreadPredictor(ArrivalPredictor):
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer, self._failed = scorer, False
-        self._wanted: dict[str, Asked] = {}
+        self._wanted: dict[str, Query] = {}
         self._done: deque[tuple[str, float]] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lengthwise-prompt")
         self._pool.submit(scorer.warm_up)
@@ -192,10 +192,10 @@ class HandedOnPredictor(ArrivalPredictor):
         self._otherwise.close()
 
 
-def asked_of(request: Any, hints: Hints) -> Asked:
+def asked_of(request: Any, hints: Hints) -> Query:
     """A vLLM request as predictors see it; the application is what the client calls it."""
     prompt_ids = list(request.prompt_token_ids)
-    return Asked(request.request_id, prompt_ids, "", max_tokens(request), hints.template)
+    return Query(request.request_id, prompt_ids, "", max_tokens(request), hints.template)
 
 
 def check_policy(settings: Settings) -> None:
