@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from lengthwise.core import Bins
 from lengthwise.core.query import Query
 from lengthwise.models.fingerprint import fingerprint
-from lengthwise.online.messages import Outcome
+from lengthwise.online.messages import Finished
 from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.predictors.store import Trained
@@ -49,7 +49,7 @@ def outcomes():
             ids = [word, *draw.integers(100, 10_000, size=6).tolist()]
             asked = Query(f"{seed}-{i}", ids, "", max_tokens)
             most = min(tokens, max_tokens)
-            found.append(Outcome(asked, most, tokens > max_tokens, predicted))
+            found.append(Finished(asked, most, tokens > max_tokens, predicted))
         return found
 
     return make

@@ -7,7 +7,7 @@ import pytest
 from lengthwise.core.query import Query
 from lengthwise.online import client as module
 from lengthwise.online.client import RESTARTS, WINDOW, Client
-from lengthwise.online.messages import Counters, Note, Outcome, Scored
+from lengthwise.online.messages import Counters, Finished, Note, Scored
 
 
 class Process:
@@ -119,14 +119,14 @@ def test_a_finished_request_is_told_with_what_was_said_of_it(world):
     world.started[0].answers(a=42.0)
     world.client.ready()
     world.client.finished("a", 40, cut=False)
-    assert world.started[0].sent[-1] == Outcome(asked("a"), 40, False, 42.0)
+    assert world.started[0].sent[-1] == Finished(asked("a"), 40, False, 42.0)
 
 
 def test_one_finished_before_its_score_came_has_none(world):
     world.client.submit(asked("a"))
     world.client.ready()
     world.client.finished("a", 40, cut=True)
-    assert world.started[0].sent[-1] == Outcome(asked("a"), 40, True, None)
+    assert world.started[0].sent[-1] == Finished(asked("a"), 40, True, None)
 
 
 def test_without_learning_nobody_hears_of_finished_requests():

@@ -10,7 +10,7 @@ from lengthwise.errors import UserError
 from lengthwise.online import learner as module
 from lengthwise.online import versions
 from lengthwise.online.learner import Learner, mispredicted
-from lengthwise.online.messages import Outcome
+from lengthwise.online.messages import Finished
 from lengthwise.online.options import Learning
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.ngrams import Ngrams
@@ -103,7 +103,7 @@ def test_held_back_prompts_are_never_learned_from(served, prompts, share):
     options = Learning(held_back=share, uniform=20, recent=50, least=10, judges=10)
     learner = Learner(Scorer(None), options, served, lambda note: None)
     for i, prompt in enumerate(prompts):
-        learner.add(Outcome(Query(str(i), [prompt], "", 8), 5, False))
+        learner.add(Finished(Query(str(i), [prompt], "", 8), 5, False))
     learned = {tuple(each.asked.prompt_ids) for each in learner.reservoir.items()}
     judges = {tuple(each.asked.prompt_ids) for each in learner.judges}
     assert not learned & judges

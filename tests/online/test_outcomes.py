@@ -3,7 +3,7 @@ import pytest
 
 from lengthwise.core import Bins
 from lengthwise.core.query import Query
-from lengthwise.online.messages import Outcome
+from lengthwise.online.messages import Finished
 from lengthwise.online.outcomes import answers_of, most_tokens
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.base import Fitting
@@ -15,7 +15,7 @@ def scorer(fitted):
 
 
 def outcome(ids, tokens, cut=False, max_tokens=256):
-    return Outcome(Query("some", ids, "", max_tokens, "app"), tokens, cut)
+    return Finished(Query("some", ids, "", max_tokens, "app"), tokens, cut)
 
 
 def test_answers_are_what_was_served(scorer):

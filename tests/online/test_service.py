@@ -16,7 +16,7 @@ from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.online import versions
 from lengthwise.online.client import WINDOW, Client
-from lengthwise.online.messages import Note, Outcome, Scored, Start, Stopped
+from lengthwise.online.messages import Finished, Note, Scored, Start, Stopped
 from lengthwise.online.options import Learning
 from lengthwise.online.process import Child
 from lengthwise.online.service import BATCH, Service
@@ -161,7 +161,7 @@ def test_it_learns_between_scores_and_saves_what_it_learned(start, outcomes, tmp
     options = Learning(folder=str(tmp_path), every=100, least=50, judges=10)
     serving = Service(Start(start.model, start.probe, options), said.append)
     for each in outcomes(300, turned=True):
-        inbox.put(Outcome(each.asked, each.tokens, each.cut, 1.0))
+        inbox.put(Finished(each.asked, each.tokens, each.cut, 1.0))
         inbox.put(each.asked)
     while not inbox.empty():
         serving.turn(inbox)

@@ -11,7 +11,7 @@ from lengthwise.core.query import Query
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import fingerprint
-from lengthwise.online.messages import Outcome
+from lengthwise.online.messages import Finished
 from lengthwise.online.outcomes import answers_of
 from lengthwise.online.scorer import Scorer
 from lengthwise.predictors.base import Fitting, LengthPredictor
@@ -65,7 +65,7 @@ class Learning(Scored):
     ) -> None:
         super().__init__(scorer, asked)
         self._known, self._model, self._cap = known, fingerprint(str(model)), cap
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[Finished] = []
         self._last = 0.0
         self.rounds = 0
 
@@ -73,7 +73,7 @@ class Learning(Scored):
         """Remember it; grow the forest again if it is time."""
         tokens = request.generated
         asked, cut = self._asked[request.id], tokens >= self._cap
-        self._outcomes.append(Outcome(asked, tokens, cut, request.initial))
+        self._outcomes.append(Finished(asked, tokens, cut, request.initial))
         if now - self._last >= LEARN_S:
             self._last = now
             self._learn()

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from lengthwise.core.query import Query
 from lengthwise.core.text import visible
-from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, ToEngine
+from lengthwise.online.messages import Counters, Finished, Note, Scored, Start, ToEngine
 from lengthwise.online.process import Child
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -108,7 +108,7 @@ class Client:
         if not self.up or self.child.unsent >= BACKLOG:
             self.unlearned += 1
             return
-        self.child.send(Outcome(asked, tokens, cut, predicted))
+        self.child.send(Finished(asked, tokens, cut, predicted))
 
     def forget(self, id: str) -> None:
         """A request is gone: nobody wants its prediction any more."""

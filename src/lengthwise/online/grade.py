@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from lengthwise.core.bins import Floats
-from lengthwise.online.messages import Outcome
+from lengthwise.online.messages import Finished
 from lengthwise.online.scorer import Scorer
 
 _BATCH = 8
@@ -50,7 +50,7 @@ class Grade:
         return f"MAE {self.mae:.1f}, τ {self.tau:.3f}"
 
 
-def grade(scorer: Scorer, outcomes: Sequence[Outcome]) -> Grade:
+def grade(scorer: Scorer, outcomes: Sequence[Finished]) -> Grade:
     """Grade on finished requests."""
     asked = [each.asked for each in outcomes]
     batches = (asked[i : i + _BATCH] for i in range(0, len(asked), _BATCH))

@@ -20,7 +20,7 @@ from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online import versions
 from lengthwise.online.drift import PageHinkley, log_error
 from lengthwise.online.grade import Grade, better, grade
-from lengthwise.online.messages import Counters, Note, Outcome
+from lengthwise.online.messages import Counters, Finished, Note
 from lengthwise.online.options import Learning
 from lengthwise.online.outcomes import answers_of
 from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
@@ -36,7 +36,7 @@ _TUNE = 0.2
 """Share of what is learned from that a predictor chooses by."""
 
 
-def mispredicted(outcome: Outcome) -> bool:
+def mispredicted(outcome: Finished) -> bool:
     """Magnus's rule; what was not predicted at all counts as missed."""
     if outcome.predicted is None:
         return True
@@ -66,8 +66,8 @@ class Learner:
         self._known_as = fingerprint(model)
         self._note, self._clock = note, clock
         self.counters = Counters()
-        self.reservoir: Reservoir[Outcome] = Reservoir(options.uniform, options.recent)
-        self.judges: deque[Outcome] = deque(maxlen=options.recent)
+        self.reservoir: Reservoir[Finished] = Reservoir(options.uniform, options.recent)
+        self.judges: deque[Finished] = deque(maxlen=options.recent)
         self._drift = PageHinkley()
         self._since, self._last = 0, clock()
         self._thread: threading.Thread | None = None
@@ -82,7 +82,7 @@ class Learner:
             self.counters.version, self._scorer.predictor = with_number
             self._say(f"goes on with version {self.counters.version} of {kind}")
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Finished) -> None:
         """A request finished: keep it, to learn from or to judge by, and watch for drift."""
         self._watch(outcome)
         self._since += 1
@@ -117,12 +117,12 @@ class Learner:
         self._thread.start()
         return self._thread
 
-    def _learn_aside(self, outcomes: Sequence[Outcome], judges: Sequence[Outcome]) -> None:
+    def _learn_aside(self, outcomes: Sequence[Finished], judges: Sequence[Finished]) -> None:
         # Linux counts niceness by the thread.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         self.learn(outcomes, judges)
 
-    def learn(self, outcomes: Sequence[Outcome], judges: Sequence[Outcome]) -> None:
+    def learn(self, outcomes: Sequence[Finished], judges: Sequence[Finished]) -> None:
         """Fit to the outcomes; put to use if better on the judges, which it never saw."""
         start = time.perf_counter()
         try:
@@ -144,7 +144,7 @@ class Learner:
             return
         self._put_to_use(new.predictor, found, after, before)
 
-    def _fit(self, outcomes: Sequence[Outcome]) -> PromptPredictor:
+    def _fit(self, outcomes: Sequence[Finished]) -> PromptPredictor:
         """Another one of the same kind."""
         old = self._scorer.predictor
         settings = old.state()[0]
@@ -178,7 +178,7 @@ class Learner:
         self._drift = PageHinkley()
         self._say(f"version {number} put to use: {found}")
 
-    def _watch(self, outcome: Outcome) -> None:
+    def _watch(self, outcome: Finished) -> None:
         """Drift makes everything but the latest requests a thing of the past."""
         if outcome.predicted is None:
             return

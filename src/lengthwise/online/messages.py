@@ -25,7 +25,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Finished:
     """A request that finished, and what had been said of it.
 
     Attributes:
@@ -91,5 +91,5 @@ class Stopped:
     reason: str
 
 
-ToService = Start | Query | Outcome
+ToService = Start | Query | Finished
 ToEngine = Scored | Note | Stopped

@@ -9,7 +9,7 @@ import numpy as np
 
 from lengthwise.answers.arrays import Answers, Row
 from lengthwise.core.bins import Bins
-from lengthwise.online.messages import Outcome
+from lengthwise.online.messages import Finished
 from lengthwise.online.reservoir import prompt_key
 from lengthwise.online.scorer import Scorer
 
@@ -20,7 +20,7 @@ def most_tokens(bins: Bins) -> float:
     return float(bins.edges[-2] if overflow else bins.edges[-1])
 
 
-def answers_of(outcomes: Sequence[Outcome], scorer: Scorer, model: str) -> Answers:
+def answers_of(outcomes: Sequence[Finished], scorer: Scorer, model: str) -> Answers:
     """Answers without hidden states: prompt predictors read none.
 
     Collected answers share one cap, served ones do not. One that was cut below the cap

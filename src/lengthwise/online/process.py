@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from lengthwise.core.query import Query
-from lengthwise.online.messages import Outcome, Start, Stopped, ToEngine, ToService
+from lengthwise.online.messages import Finished, Start, Stopped, ToEngine, ToService
 
 PROGRAM = (sys.executable, "-m", "lengthwise.online.service")
 
@@ -53,7 +53,7 @@ class Child:
         """Of the process; None before there is one."""
         return None if self._process is None else self._process.pid
 
-    def send(self, message: Query | Outcome) -> None:
+    def send(self, message: Query | Finished) -> None:
         """Goes out when there is room in the pipe; the caller bounds how much is under way."""
         self._outbox.put(message)
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 from lengthwise.core.query import Query
 from lengthwise.online.learner import Learner
-from lengthwise.online.messages import Counters, Note, Outcome, Scored, Start, Stopped, ToEngine
+from lengthwise.online.messages import Counters, Finished, Note, Scored, Start, Stopped, ToEngine
 from lengthwise.online.scorer import Scorer
 
 BATCH = 16
@@ -45,12 +45,12 @@ class Service:
         counters = self._learner.counters if self._learner else Counters()
         send(Note(f"{self._scorer.predictor.name} scores prompts in its own process", counters))
 
-    def run(self, inbox: queue.SimpleQueue[Query | Outcome]) -> None:
+    def run(self, inbox: queue.SimpleQueue[Query | Finished]) -> None:
         """Serve for ever."""
         while True:
             self.turn(inbox)
 
-    def turn(self, inbox: queue.SimpleQueue[Query | Outcome]) -> None:
+    def turn(self, inbox: queue.SimpleQueue[Query | Finished]) -> None:
         """Wait for a message, then answer what has piled up, a batch at most."""
         asked: list[Query] = []
         message = inbox.get()
@@ -80,7 +80,7 @@ class Service:
 
 def main() -> None:
     """Serve the engine at the other end of the connection until it is gone."""
-    connection: Connection[ToEngine, Start | Query | Outcome] = Connection(int(sys.argv[1]))
+    connection: Connection[ToEngine, Start | Query | Finished] = Connection(int(sys.argv[1]))
     _step_back()
     lock = threading.Lock()
 
@@ -91,7 +91,7 @@ def main() -> None:
     try:
         start = connection.recv()
         assert isinstance(start, Start)
-        inbox: queue.SimpleQueue[Query | Outcome] = queue.SimpleQueue()
+        inbox: queue.SimpleQueue[Query | Finished] = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
         Service(start, send).run(inbox)
     except (EOFError, OSError):
@@ -103,8 +103,8 @@ def main() -> None:
 
 
 def _listen(
-    connection: Connection[ToEngine, Start | Query | Outcome],
-    inbox: queue.SimpleQueue[Query | Outcome],
+    connection: Connection[ToEngine, Start | Query | Finished],
+    inbox: queue.SimpleQueue[Query | Finished],
 ) -> None:
     """Empties the connection, so that the engine's end never fills up; ends with it."""
     try:
