@@ -14,7 +14,7 @@ from lengthwise.core.query import Query, limits
 from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor, Reads
 from lengthwise.predictors.histogram import histogram, shares
 from lengthwise.predictors.points import points
-from lengthwise.predictors.scored import Curve, Scored
+from lengthwise.predictors.scored import Curve, ScorePredictor
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -56,7 +56,7 @@ class Constant(PromptPredictor):
         return cls(bins, arrays["shares"].astype(np.float32))
 
 
-class PromptLength(Scored):
+class PromptLength(ScorePredictor):
     """The prompt's tokens: a longer question gets a longer answer.
 
     Variant ``signed`` ranks by what the training answers say of that: longer or shorter.

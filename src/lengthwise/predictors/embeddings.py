@@ -25,7 +25,7 @@ from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import token_embeddings
 from lengthwise.predictors.base import Arrays, Fitting, Reads
 from lengthwise.predictors.ngrams import BUCKETS, matrix, weigh
-from lengthwise.predictors.scored import Curve, Scored, ranks
+from lengthwise.predictors.scored import Curve, ScorePredictor, ranks
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -79,7 +79,7 @@ class Reading:
         return [(ids, whole), (opening, np.full(len(opening), 1 / OPENING, np.float32))]
 
 
-class Embeddings(Scored):
+class Embeddings(ScorePredictor):
     """A ridge on tf-idf n-grams and mean token embeddings scores the prompt.
 
     The score estimates the length's rank among the training prompts (0 shortest, 1

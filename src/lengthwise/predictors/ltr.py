@@ -16,7 +16,7 @@ from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
-from lengthwise.predictors.scored import Curve, Scored
+from lengthwise.predictors.scored import Curve, ScorePredictor
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -63,7 +63,7 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
-class LTR(Scored):
+class LTR(ScorePredictor):
     """One linear score on a language model, learned from the order (arXiv 2408.15792).
 
     The ``bucket`` variants are the paper's comparison: they classify the length into

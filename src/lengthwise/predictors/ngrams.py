@@ -19,7 +19,7 @@ from sklearn.model_selection import cross_val_predict
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Query
 from lengthwise.predictors.base import Arrays, Fitting, Reads
-from lengthwise.predictors.scored import Curve, Scored, ranks
+from lengthwise.predictors.scored import Curve, ScorePredictor, ranks
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -39,7 +39,7 @@ def buckets(prompt_ids: list[int], longest: int = 1024) -> NDArray[np.int64]:
     return np.unique(mixed >> np.uint64(64 - 14)).astype(np.int64)
 
 
-class Ngrams(Scored):
+class Ngrams(ScorePredictor):
     """A ridge on tf-idf n-grams scores the prompt; a curve turns the score into bins.
 
     The score estimates the length's rank among the training prompts (0 shortest, 1

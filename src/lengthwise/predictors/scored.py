@@ -72,7 +72,7 @@ class Curve:
         return curve
 
 
-class Scored(PromptPredictor):
+class ScorePredictor(PromptPredictor):
     """A predictor whose model gives one number; a curve makes a distribution of it."""
 
     curve: Curve

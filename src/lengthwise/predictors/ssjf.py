@@ -17,7 +17,7 @@ from lengthwise.core.query import Query
 from lengthwise.errors import UserError
 from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
-from lengthwise.predictors.scored import Curve, Scored
+from lengthwise.predictors.scored import Curve, ScorePredictor
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -38,7 +38,7 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
-class SSJF(Scored):
+class SSJF(ScorePredictor):
     """Two hidden layers of 128 on a pretrained encoder (arXiv 2404.08509).
 
     ``l1`` and ``mse`` regress the length, ``5class`` classifies it, ``ordinal`` regresses
