@@ -9,7 +9,7 @@ from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.evaluate import metrics
 from lengthwise.evaluate.bootstrap import Resamples
-from lengthwise.evaluate.held_out import Court, one_each, pick
+from lengthwise.evaluate.held_out import HeldOut, one_each, pick
 from lengthwise.evaluate.metrics import Said
 from lengthwise.predictors.points import points
 
@@ -166,15 +166,15 @@ def test_buckets_cover_every_age_once():
 
 def test_the_constant_median_is_that_of_the_prompts_learned_from(answers):
     parts = split(answers)
-    court = Court.of(parts.fit, parts.test, 2, 0)
+    judged = HeldOut.of(parts.fit, parts.test, 2, 0)
     at = parts.fit.positions
     left = np.median(at.left[at.grid])
-    held = court.answers.positions
+    held = judged.answers.positions
     expected = np.abs(held.left - left)[held.grid].mean()
-    assert court.constant["remaining"]["mae"][0] == pytest.approx(expected)
-    total = np.abs(court.answers.tokens - np.median(parts.fit.tokens)).mean()
-    assert court.constant["arrival"]["mae"][0] == pytest.approx(total)
-    assert np.isnan(court.constant["arrival"]["tau"][0])
+    assert judged.constant["remaining"]["mae"][0] == pytest.approx(expected)
+    total = np.abs(judged.answers.tokens - np.median(parts.fit.tokens)).mean()
+    assert judged.constant["arrival"]["mae"][0] == pytest.approx(total)
+    assert np.isnan(judged.constant["arrival"]["tau"][0])
 
 
 def test_a_predictor_twice_as_good_is_twice_as_good_in_every_resample(answers):

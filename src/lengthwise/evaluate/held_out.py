@@ -11,7 +11,7 @@ from lengthwise.predictors.base import LengthPredictor
 
 
 @dataclass(frozen=True)
-class Court:
+class HeldOut:
     """Answers to judge on, the same for every predictor.
 
     Attributes:
@@ -25,13 +25,13 @@ class Court:
     constant: dict[str, Table]
 
     @classmethod
-    def of(cls, fit: Answers, answers: Answers, b: int, seed: int) -> Court:
+    def of(cls, fit: Answers, answers: Answers, b: int, seed: int) -> HeldOut:
         """The first answer to each prompt, b resamples; the constant is that of ``fit``."""
         held = one_each(answers)
         resamples = Resamples.of(len(held), b, seed)
         return cls(held, resamples, judge(constant_median(fit, held), held, resamples))
 
-    def hear(self, predictor: LengthPredictor) -> Said:
+    def predictions_for(self, predictor: LengthPredictor) -> Said:
         """What it says of the answers."""
         return Said(*predictor.both(self.answers))
 

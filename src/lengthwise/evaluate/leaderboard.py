@@ -19,7 +19,7 @@ from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.evaluate import cost, latency, report
 from lengthwise.evaluate.fitted import Fitted, digest, file_name, fitted
-from lengthwise.evaluate.held_out import Court
+from lengthwise.evaluate.held_out import HeldOut
 from lengthwise.evaluate.noise import noise_floors
 from lengthwise.evaluate.report import Entry
 from lengthwise.models.prompt_text import PromptText
@@ -115,16 +115,16 @@ def evaluate(plan: Plan) -> Board:
     parts = split(Answers.read(plan.folders, texts.decode))
     plan.out.mkdir(parents=True, exist_ok=True)
     b, seed = plan.resamples, plan.how.seed
-    court = Court.of(parts.fit, parts.test, b, seed)
+    judged = HeldOut.of(parts.fit, parts.test, b, seed)
     shift = _shift(plan, parts.fit, texts) if plan.shift else None
     floors = noise_floors(parts.fit, plan.samples, b, seed)
-    entries, failed = _entries(plan, parts, texts, court, shift)
+    entries, failed = _entries(plan, parts, texts, judged, shift)
     if not entries:
         raise UserError(f"no predictor could be judged: {next(iter(failed.values()))}")
     content = {
-        **_setting(plan, parts, court),
-        "constant_median": report.intervals(court.constant),
-        "predictors": report.described(entries, court.constant),
+        **_setting(plan, parts, judged),
+        "constant_median": report.intervals(judged.constant),
+        "predictors": report.described(entries, judged.constant),
         "failed": failed,
     }
     if shift is not None:
@@ -141,10 +141,10 @@ def evaluate(plan: Plan) -> Board:
         }
     tracks = {name: track_file(plan.out, name) for name in entries}
     once = [name for name in entries if find_predictor(name)[0].reads != "states"]
-    content["latency"] = latency.worth(tracks, once, court.answers, plan.trial)
+    content["latency"] = latency.worth(tracks, once, judged.answers, plan.trial)
     (plan.out / "leaderboard.json").write_text(json.dumps(content, indent=1) + "\n")
     first = {name: entry.first for name, entry in entries.items()}
-    return Board(content, first, court.answers.tokens.astype(np.float32))
+    return Board(content, first, judged.answers.tokens.astype(np.float32))
 
 
 def track_file(out: Path, spec: str) -> Path:
@@ -152,7 +152,7 @@ def track_file(out: Path, spec: str) -> Path:
     return out / "tracks" / f"{file_name(spec)}.jsonl"
 
 
-def _shift(plan: Plan, fit: Answers, texts: Texts) -> Court:
+def _shift(plan: Plan, fit: Answers, texts: Texts) -> HeldOut:
     """The other data's held-out prompts."""
     other = Answers.read(plan.shift, texts.decode)
     if (other.model, other.layers) != (fit.model, fit.layers):
@@ -160,11 +160,11 @@ def _shift(plan: Plan, fit: Answers, texts: Texts) -> Court:
     chosen = np.array([held_out(each.id) for each in other.asked])
     if chosen.sum() < 2:
         raise UserError("--shift has less than two held-out prompts: collect more of them")
-    return Court.of(fit, other.some(chosen), plan.resamples, plan.how.seed)
+    return HeldOut.of(fit, other.some(chosen), plan.resamples, plan.how.seed)
 
 
 def _entries(
-    plan: Plan, parts: Split, texts: Texts, court: Court, shift: Court | None
+    plan: Plan, parts: Split, texts: Texts, judged: HeldOut, shift: HeldOut | None
 ) -> tuple[dict[str, Entry], dict[str, str]]:
     """Each predictor's entry, or why it has none."""
     entries: dict[str, Entry] = {}
@@ -177,8 +177,8 @@ def _entries(
             early = None
             if found.predictor.reads == "states":
                 ranking = _fitted(plan, plan.arrival, parts, texts).predictor
-                early = ranking.first(court.answers).mean()
-            entries[spec] = _entry(found, court, shift, early, track_file(plan.out, spec))
+                early = ranking.first(judged.answers).mean()
+            entries[spec] = _entry(found, judged, shift, early, track_file(plan.out, spec))
         except UserError as error:
             failed[spec] = str(error)
             tqdm.write(visible(f"lengthwise: {spec}: {error}"), file=sys.stderr)
@@ -186,19 +186,19 @@ def _entries(
 
 
 def _entry(
-    found: Fitted, court: Court, shift: Court | None, early: Floats | None, track: Path
+    found: Fitted, judged: HeldOut, shift: HeldOut | None, early: Floats | None, track: Path
 ) -> Entry:
     """What is found of a predictor; ``early`` ranked the requests until it spoke, if not it."""
     predictor = found.predictor
-    said = court.hear(predictor)
+    said = judged.predictions_for(predictor)
     first = said.first.mean()
-    _write_tracks(track, court, first if early is None else early, said.remaining.mean())
+    _write_tracks(track, judged, first if early is None else early, said.remaining.mean())
     milliseconds = {
-        "request": cost.ms_per_request(predictor, court.answers),
-        "token": cost.ms_per_token(predictor, court.answers),
+        "request": cost.ms_per_request(predictor, judged.answers),
+        "token": cost.ms_per_token(predictor, judged.answers),
     }
-    shifted = None if shift is None else shift.judge(shift.hear(predictor))
-    tables = court.judge(said)
+    shifted = None if shift is None else shift.judge(shift.predictions_for(predictor))
+    tables = judged.judge(said)
     return Entry(predictor.reads, found.fit_s, found.layers, first, tables, shifted, milliseconds)
 
 
@@ -208,15 +208,15 @@ def _fitted(plan: Plan, spec: str, parts: Split, texts: Texts) -> Fitted:
     return fitted(spec, parts, plan.out / "predictors", plan.how)
 
 
-def _write_tracks(path: Path, court: Court, first: Floats, remaining: Floats) -> None:
-    at = court.answers.positions
-    rows = [row for row, _ in court.answers.rows]
+def _write_tracks(path: Path, judged: HeldOut, first: Floats, remaining: Floats) -> None:
+    at = judged.answers.positions
+    rows = [row for row, _ in judged.answers.rows]
     tracks = held_out_tracks(rows, first, remaining, at.age, at.request)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(track) + "\n" for track in tracks))
 
 
-def _setting(plan: Plan, parts: Split, court: Court) -> dict[str, Any]:
+def _setting(plan: Plan, parts: Split, judged: HeldOut) -> dict[str, Any]:
     return {
         "data": [folder.name for folder in plan.folders],
         "model": parts.fit.model,
@@ -226,14 +226,14 @@ def _setting(plan: Plan, parts: Split, court: Court) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "arrival": plan.arrival,
         "learned_from": {"fit": len(parts.fit), "tune": len(parts.tune)},
-        **_answers(court),
+        **_answers(judged),
     }
 
 
-def _answers(court: Court) -> dict[str, Any]:
-    censored = float(court.answers.censored.mean())
+def _answers(judged: HeldOut) -> dict[str, Any]:
+    censored = float(judged.answers.censored.mean())
     return {
-        "prompts": len(court.answers),
-        "digest": digest(court.answers),
+        "prompts": len(judged.answers),
+        "digest": digest(judged.answers),
         "censored_share": round(censored, 4),
     }

@@ -11,7 +11,7 @@ from lengthwise.answers.arrays import Answers
 from lengthwise.answers.files import finished_ids, read_meta
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError
-from lengthwise.evaluate.held_out import Court, pick
+from lengthwise.evaluate.held_out import HeldOut, pick
 from lengthwise.evaluate.metrics import Table
 from lengthwise.predictors.oracles import AnotherSeed
 from lengthwise.workload.prompts import held_out
@@ -57,12 +57,12 @@ def noise_floor(
     chosen = [i for i, each in enumerate(sample.asked) if each.id in shared and held_out(each.id)]
     if len(chosen) < 2:
         raise UserError("the folders of --samples share no held-out prompts: collect the same ones")
-    court = Court.of(fit, pick(sample, chosen), b, seed)
+    judged = HeldOut.of(fit, pick(sample, chosen), b, seed)
     bins = Bins.log(20, sample.cap).with_overflow()
     others = [AnotherSeed.read(bins, [folder], sample.model) for folder in folders[1:]]
-    tables = [court.judge(court.hear(other)) for other in others]
+    tables = [judged.judge(judged.predictions_for(other)) for other in others]
     means = {
         stage: {name: np.mean([each[stage][name] for each in tables], axis=0) for name in table}
         for stage, table in tables[0].items()
     }
-    return len(court.answers), means
+    return len(judged.answers), means
