@@ -1,4 +1,4 @@
-"""Names of array types, and what all predictions of tokens have in common."""
+"""Names of array types, and the least that any prediction of tokens is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ Rng = np.random.Generator
 
 
 def floored(predicted: Floats) -> Floats:
-    """At least one token, as an answer has; NaN stays."""
+    """Predicted tokens, at least 1, as every answer has; NaN stays NaN."""
     tokens: Floats = np.maximum(predicted, 1.0)
     return tokens

@@ -1,4 +1,4 @@
-"""Bins over output length, and what a distribution over them predicts."""
+"""Bins over output length, and the mean of a distribution over them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Bins:
 
     @classmethod
     def equal(cls, k: int, top: float) -> Bins:
-        """TRAIL's own: k bins of equal width on [0, top] (arXiv 2410.01035, section 3.2)."""
+        """The paper's: k bins of equal width on [0, top] (arXiv 2410.01035, section 3.2)."""
         return cls.of(np.linspace(0.0, top, k + 1))
 
     @classmethod
@@ -36,7 +36,7 @@ class Bins:
         return cls.of(knee * np.expm1(np.linspace(0.0, np.log1p(top / knee), k + 1)))
 
     def with_overflow(self) -> Bins:
-        """One more bin for whatever is longer, standing for the last bound."""
+        """One more bin for all longer answers; its value is the last bound."""
         top = self.edges[-1]
         return Bins(np.append(self.edges, 2 * top), np.append(self.values, top))
 
@@ -62,7 +62,7 @@ class Bins:
         return np.diff(self.edges)
 
     def index(self, tokens: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.int64]:
-        """The bin of each length in tokens, same shape; the ends take what lies outside."""
+        """The bin of each length in tokens, same shape; lengths outside go to the nearest bin."""
         found = np.searchsorted(self.edges, tokens, side="right") - 1
         return np.clip(found, 0, len(self) - 1)
 

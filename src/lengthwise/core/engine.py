@@ -18,10 +18,10 @@ class Engine(Protocol[R]):
     Attributes:
         seats: most requests in one step.
         slots: most requests that can hold a KV cache at once, paused ones included.
-        running: who sits now; the tail falls first when memory runs out.
-        waiting: who has no KV cache, in the policy's order (:func:`waiting_queue`).
+        running: the requests in seats; the tail is evicted first when memory runs out.
+        waiting: requests without a KV cache, in the policy's order (:func:`waiting_queue`).
         step_blocks: more blocks of KV memory than one step can take.
-        step: how many steps there have been.
+        step: engine steps since the start.
         now: time in seconds, on the clock of the requests' arrivals.
         reserve: blocks that must stay free when a request is admitted.
     """
@@ -34,22 +34,22 @@ class Engine(Protocol[R]):
 
     @property
     def waiting(self) -> RankQueue[R] | Lanes[R]:
-        """The queue of waiting requests."""
+        """Requests without a KV cache, best rank first."""
 
     @property
     def step(self) -> int:
-        """Steps so far."""
+        """Engine steps since the start."""
 
     @property
     def now(self) -> float:
-        """Seconds."""
+        """Seconds, on the clock of the requests' arrivals."""
 
     @property
     def taken_seats(self) -> int:
         """Seats that go to requests the seating does not see."""
 
     def view(self, request: R) -> Request:
-        """What the policy sees of the request, up to date."""
+        """The policy's view of the request, up to date."""
 
     def admissible(self, request: R) -> bool:
         """Whether a waiting request could be admitted now, memory aside."""
@@ -58,7 +58,7 @@ class Engine(Protocol[R]):
         """Free blocks of KV memory."""
 
     def held_blocks(self, request: R) -> int:
-        """Blocks the request holds."""
+        """Blocks of KV memory that the request holds."""
 
     def needed_blocks(self, request: R) -> int:
         """Blocks for all tokens the request has, and one more."""

@@ -12,7 +12,7 @@ R = TypeVar("R", bound=Hashable)
 
 
 class Heads(Generic[R]):
-    """Takes them out of the queue, best first, and puts them back for the engine to admit."""
+    """Takes winners out of the queue, best first, then puts them back for the engine to admit."""
 
     def __init__(self, engine: Engine[R], policy: Policy) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class Heads(Generic[R]):
             return
 
     def seat(self) -> None:
-        """The best one gets a seat and is promised its blocks; look at the next."""
+        """Promise the best waiting request a seat and its blocks, then find the next one."""
         engine = self._engine
         best = engine.waiting.pop()
         self._taken.append(best)
@@ -49,11 +49,11 @@ class Heads(Generic[R]):
         self._look()
 
     def close(self) -> None:
-        """Nobody else is admitted in this step."""
+        """No further request is admitted in this step."""
         self._closed = True
         self._look()
 
     def put_back(self) -> None:
-        """The engine itself admits them, in the same order."""
+        """Return the winners to the queue: the engine admits them in the same order."""
         for request in self._taken:
             self._engine.waiting.push(request)

@@ -1,4 +1,4 @@
-"""A queue for keys that move by themselves: with the clock, or with what others are served."""
+"""A queue for keys that move by themselves: with the clock, or as other requests are served."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T", bound=Hashable)
 class Lanes(Generic[T]):
     """Priority queue by ``(policy.key, seq)``, read at every look; as :class:`RankQueue`.
 
-    Inside a lane the order never moves, so a look compares only the heads of the lanes
-    with anybody in them: O(lanes + log n), however many wait.
+    Inside a lane the order never changes, so a look compares only the first requests of the
+    lanes that are not empty: O(lanes + log n) for n waiting requests.
 
     Args:
-        policy: says lanes, places and keys, and is told who enters and exits.
-        view: what the policy sees of an item.
+        policy: gives lanes, places and keys; is called when an item enters or exits.
+        view: the policy's view of an item.
     """
 
     def __init__(self, policy: Policy, view: Callable[[T], Request]) -> None:
@@ -42,7 +42,7 @@ class Lanes(Generic[T]):
         self._insert(item)
 
     def remove(self, item: T) -> None:
-        """Take an item out that is not to be served; raises KeyError if it is not queued."""
+        """Take an item out without serving it; raises KeyError if it is not queued."""
         lane = self._lane_of.pop(item)
         self._lanes[lane].remove(item)
         if not self._lanes[lane]:

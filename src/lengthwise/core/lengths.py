@@ -1,4 +1,4 @@
-"""What every predictor says: distributions over token counts."""
+"""What every predictor returns: distributions over token counts."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ class Lengths:
         return self.quantile(0.5)
 
     def after(self, generated: NDArray[np.number]) -> Lengths:
-        """What is left of total lengths once so many tokens [n] came without an end.
+        """Distributions of the remaining tokens, given total lengths and generated tokens [n].
 
-        Where everything that was thought possible is over, the end is expected at once.
+        Where more tokens were generated than thought possible, the end is expected at once.
         """
         age = np.asarray(generated, dtype=np.float32)[:, None]
         lower, upper = np.maximum(self.lower - age, 0.0), np.maximum(self.upper - age, 0.0)

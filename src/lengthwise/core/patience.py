@@ -1,4 +1,4 @@
-"""Who has starved: requests that had no token for a policy's threshold of steps or seconds."""
+"""Starved requests: those without a token for a policy's threshold of steps or seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Threshold:
-    """How long a request may go without a token: engine steps, or seconds.
+    """The longest time that a request may go without a token: engine steps, or seconds.
 
     Raises:
         ValueError: if it is not positive, or not a whole number of steps.
@@ -62,7 +62,7 @@ class Patience(Generic[R]):
         heapq.heappush(self._watched, (now + self._threshold, view.seq, request))
 
     def starved(self, now: float, idle: Callable[[R], bool]) -> list[R]:
-        """Those whose time is up by now and who are still idle; each is told once."""
+        """Requests past the threshold by now and still idle; each is returned once."""
         found = []
         while self._watched and self._watched[0][0] <= now:
             due, _, request = heapq.heappop(self._watched)
@@ -73,5 +73,5 @@ class Patience(Generic[R]):
 
     @property
     def next(self) -> float:
-        """The step or second at which somebody may have starved; infinite for nobody."""
+        """The next step or second at which a request may have starved; infinite for none."""
         return self._watched[0][0] if self._watched else math.inf

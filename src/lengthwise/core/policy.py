@@ -19,12 +19,12 @@ UNPREDICTED = 0.0
 
 AWAITED = 1e12
 """Rank of a request whose prediction is on its way: after the predicted, in order of arrival.
-Were it before them, whoever is scored last would take the seats in a burst."""
+Were it before them, the requests scored last would take the seats in a burst."""
 
 Source = Literal["none", "prompt", "probe", "oracle"]
 
 Key = tuple[float, ...]
-"""What queues and seats compare: a rank, and before it what wrappers look at first."""
+"""What queues and seats compare: the rank, and before it the numbers of wrappers."""
 
 FIRST: Key = (COMMITTED,)
 LAST: Key = (math.inf,)
@@ -36,28 +36,28 @@ def unpredicted(request: Request) -> float:
 
 
 def behind(key: Key, margin: float) -> Key:
-    """The key of a request that is worse by so many tokens."""
+    """The key of a request that is worse by ``margin`` tokens."""
     return (*key[:-1], key[-1] + margin)
 
 
 class Listener:
-    """What engines tell a timed policy; others do not listen."""
+    """The events that engines report to a timed policy; other policies ignore them."""
 
     def observe(self, now: float, running: Iterable[Request]) -> None:
-        """Before keys are read: the time in seconds, and who has a seat, up to date."""
+        """Called before keys are read, with the time in seconds and the requests in seats."""
 
     def enters(self, request: Request) -> None:
-        """It waits now: it arrived, lost its memory, or was put back."""
+        """The request waits now: it arrived, was evicted, or was put back."""
 
     def exits(self, request: Request) -> None:
-        """It was taken from the head of the queue, for a seat."""
+        """The request was taken from the head of the queue, for a seat."""
 
     def leave(self, request: Request) -> None:
-        """It is gone, finished or aborted; ``generated`` is final."""
+        """The request has finished or was aborted; ``generated`` is final."""
 
 
 class Policy(Listener, ABC):
-    """Says who goes first and who may be interrupted; knows no engine and no length.
+    """Orders requests and says which may be preempted; knows no engine and no true length.
 
     Attributes:
         name: what the command line calls it.
@@ -71,10 +71,10 @@ class Policy(Listener, ABC):
         threshold: time without a token after which a request has starved and is promoted.
         quantum: tokens for which it then goes first.
         timed: whether keys of waiting requests move by themselves, with the clock or with
-            what others are served. Engines then keep them in :class:`Lanes`.
+            other requests' service. Engines then keep them in :class:`Lanes`.
         steady: whether a running request's key can only improve but for new predictions.
         slice: most tokens served at a time, after which a request goes back to the pool and
-            is ranked anew (:mod:`lengthwise.vllm.slices`); infinite for to its end.
+            is ranked anew (:mod:`lengthwise.vllm.slices`); infinite: no slices.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Policy(Listener, ABC):
         """The request's rank now; the smaller goes first, ties go by arrival."""
 
     def key(self, request: Request) -> Key:
-        """What it is compared by now; the last number is in the unit of margins."""
+        """What the request is compared by now; the last number is in tokens, as margins are."""
         return (self.rank(request),)
 
     def lane(self, request: Request) -> Hashable:
@@ -100,7 +100,7 @@ class Policy(Listener, ABC):
         return None
 
     def place(self, request: Request) -> Key:
-        """What orders its lane, ties by arrival; must not move by itself."""
+        """The request's order inside its lane, ties by arrival; must not move by itself."""
         return self.key(request)
 
     def preemptible(self, request: Request) -> bool:

@@ -18,7 +18,7 @@ class Query:
         prompt_ids: token ids of the whole prompt, chat template included.
         text: what the user wrote, without the template.
         max_tokens: most output tokens it may produce.
-        template: the application it comes from, if the client says so.
+        template: the application it comes from, if the client names one; else empty.
     """
 
     id: str

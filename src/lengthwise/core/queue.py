@@ -14,8 +14,8 @@ _Entry = tuple[Any, int, int]
 class RankQueue(Generic[T]):
     """Priority queue by ``(rank, seq)``; push, pop, remove and update in O(log n).
 
-    A changed or removed item leaves a dead entry in the heap, dropped when it comes
-    to the top; the heap is rebuilt when most of it is dead, so memory stays O(n).
+    A changed or removed item leaves a dead entry in the heap, which is dropped when it
+    reaches the top; the heap is rebuilt when most of it is dead, so memory stays O(n).
     A NaN rank counts as ``unknown`` (order of arrival, before the ranked).
 
     Args:

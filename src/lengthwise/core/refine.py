@@ -10,13 +10,13 @@ from lengthwise.core.bins import Bins, Floats
 
 
 class Refiner:
-    """Combines each new prediction with what was known before (TRAIL, appendix A).
+    """Combines each new prediction with the earlier ones (TRAIL, appendix A).
 
     The prior moves down with every generated token: a share 1/w_i of bin i's mass goes
     to the bin below, w_i its width in tokens; the lowest bin keeps its own. The new
     prediction then multiplies it. Corrections of the paper's rule are settings: a
     classifier's output already contains the class prior, which would count again at
-    every step (``prior`` divides it out); and neighbouring tokens say nearly the same
+    every step (``prior`` divides it out); and neighbouring tokens predict nearly the same
     (``alpha`` below 1 tempers them, or ``keep`` averages instead of multiplying).
 
     Args:
@@ -24,8 +24,8 @@ class Refiner:
         alpha: power of the new evidence in (0, 1]; 1 is the paper's.
         prior: class frequencies [k] to divide by, or None (the paper's).
         keep: if given, the posterior is the weighted geometric mean of belief and
-            evidence, and the belief keeps this weight for each token in between: what
-            100 alike predictions say then counts once. 0 takes the newest alone.
+            evidence, and the belief keeps this weight for each token in between: 100
+            similar predictions then count once. 0 takes the newest alone.
     """
 
     def __init__(

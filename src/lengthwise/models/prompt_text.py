@@ -58,6 +58,6 @@ class PromptText:
 
 
 def _common(one: str, other: str) -> str:
-    """How both begin."""
+    """The longest text with which both begin."""
     same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return "".join(first for first, _ in same)

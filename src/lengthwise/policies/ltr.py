@@ -9,10 +9,10 @@ from lengthwise.core.request import Request
 
 
 class LTR(Policy):
-    """Everybody by the first prediction, which never changes; the prompt's alone.
+    """Ranks each request by the first prediction of its prompt, which never changes.
 
-    Who is not among the best pauses with its KV cache, and loses it to memory pressure
-    only, the worst first: static ranks cannot cross, so any number may be paused. The
+    A request that is not among the best pauses and keeps its KV cache; memory pressure
+    evicts the worst first. Static ranks cannot cross, so any number may be paused. The
     paper's starvation prevention is ``ltr+bound``.
     """
 

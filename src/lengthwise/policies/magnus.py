@@ -11,7 +11,7 @@ from lengthwise.core.request import Request
 from lengthwise.policies.response_ratio import ResponseRatio
 
 _CHOSEN = 1.0
-"""Rank of the group whose turn it is; the others follow, by their ratios."""
+"""Rank of the group whose turn it is; other groups follow, by their ratios."""
 
 
 @dataclass(eq=False)
@@ -31,7 +31,7 @@ class Magnus(ResponseRatio):
     first member's, its serving time the longest predicted answer in tokens.
 
     Args:
-        width: a band's longest answers over its shortest.
+        width: ratio of a band's longest to its shortest predicted answers.
 
     Raises:
         ValueError: if it is not above 1.
@@ -61,7 +61,7 @@ class Magnus(ResponseRatio):
         return ()
 
     def exits(self, request: Request) -> None:
-        """The first that is taken closes its group: the others of it follow."""
+        """The first admitted request closes its group; the group's other requests follow."""
         if request.started or request.promoted or request.initial is None:
             return
         self._chosen = group = self._group(request.id, request.initial)
@@ -72,7 +72,7 @@ class Magnus(ResponseRatio):
         self._group_of.pop(request.id, None)
 
     def _group(self, id: str, tokens: float) -> _Group:
-        """The request's group; who has none joins the open one of its band."""
+        """The request's group; a request without one joins the open group of its band."""
         if id not in self._group_of:
             band = math.floor(math.log(max(tokens, 1.0), self._width))
             group = self._open.setdefault(band, _Group(band, 1.0))

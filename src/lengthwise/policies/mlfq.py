@@ -1,4 +1,4 @@
-"""MLFQ with skip-join, as in FastServe (arXiv 2305.05920): knows no lengths."""
+"""MLFQ with skip-join, as in FastServe (arXiv 2305.05920): uses no lengths."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MLFQ(Policy):
         return self._level(request)[1] - request.generated + 1
 
     def _level(self, request: Request) -> tuple[int, int]:
-        """Its level, and the tokens it may have there."""
+        """The request's level, and the tokens that it may have there."""
         served = max(request.prompt_tokens, request.generated)
         level, quantum = 0, float(self.base)
         while quantum < served:

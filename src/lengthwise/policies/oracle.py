@@ -7,7 +7,7 @@ from lengthwise.policies.sprpt import SPRPT
 
 
 class Oracle(SPRPT):
-    """SPRPT whose predictions come from the oracle predictor, and from nowhere else."""
+    """SPRPT that takes its predictions from the oracle predictor only."""
 
     name = "oracle"
     source: Source = "oracle"

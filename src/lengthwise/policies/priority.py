@@ -10,10 +10,10 @@ from lengthwise.policies.wrapper import Wrapper
 
 
 class Prioritised(Wrapper):
-    """The lower of vLLM's ``priority`` field goes first; 0 where the client says nothing.
+    """The lower value of vLLM's ``priority`` field goes first; 0 where the client sends none.
 
-    A class waits for all before it: ``+bound`` after this one keeps it from starving.
-    Whoever must run to completion still does.
+    A class waits for all classes before it; ``+bound`` after this wrapper keeps it from
+    starving. Committed requests still run to their end.
     """
 
     name = "priority"

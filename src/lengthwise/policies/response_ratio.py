@@ -1,4 +1,4 @@
-"""What policies by response ratio share: waiting counts by the clock, nobody is interrupted."""
+"""What policies by response ratio share: waiting is measured in seconds, none preempts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lengthwise.core.policy import COMMITTED, Policy, Source, unpredicted
 from lengthwise.core.request import Request
 
 _MOMENT = 1e-6
-"""Seconds that everybody has waited at least: the shortest of those that just came is first."""
+"""Least wait in seconds: of requests that have just arrived, the shortest goes first."""
 
 
 class ResponseRatio(Policy):
-    """Who has started runs on, who is not predicted has its place, the others have ratios."""
+    """Started requests run to their end; predicted ones rank by ratio; others by arrival."""
 
     source: Source = "prompt"
     preemptive = False
@@ -24,11 +24,11 @@ class ResponseRatio(Policy):
 
     @abstractmethod
     def waiting_rank(self, request: Request, predicted: float) -> float:
-        """Rank of a request that waits, from its predicted tokens."""
+        """Rank of a waiting request, from its predicted output tokens."""
 
     @abstractmethod
     def waiting_lane(self, request: Request, predicted: float) -> Hashable:
-        """Its lane."""
+        """Requests of one lane never overtake each other; see :meth:`Policy.lane`."""
 
     def observe(self, now: float, running: Iterable[Request]) -> None:
         self._now = now

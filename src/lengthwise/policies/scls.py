@@ -1,4 +1,4 @@
-"""SCLS's pool over continuous batching: slices for everybody, no prediction at all."""
+"""SCLS over continuous batching: every request is served in slices, without prediction."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from lengthwise.core.policy import Policy, Source
 from lengthwise.core.request import Request
 
 _ROUND = 1e9
-"""Between two rounds' ranks: more tokens than any context has."""
+"""Difference between two rounds' ranks: more tokens than any context has."""
 
 
 class SCLS(Policy):
     """Slices of equal length in rounds: least served first, then the shortest context.
 
-    A round serves everybody a slice in the order of context length, as SCLS sorts its pool
-    (arXiv 2406.13511); who has had fewer slices belongs to an earlier round.
+    A round serves every request one slice, in the order of context length, as SCLS sorts its
+    pool (arXiv 2406.13511). A request with fewer slices so far belongs to an earlier round.
 
     Args:
         most: SCLS's S in tokens.

@@ -7,7 +7,7 @@ from lengthwise.core.request import Request
 
 
 class SJF(Policy):
-    """Waiting requests by predicted output length; whoever started runs to the end."""
+    """Waiting requests by predicted output tokens; a started request runs to its end."""
 
     name = "sjf"
     source: Source = "prompt"

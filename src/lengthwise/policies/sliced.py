@@ -10,9 +10,9 @@ from lengthwise.policies.wrapper import Wrapper
 
 
 class Sliced(Wrapper):
-    """A request is served ``most`` tokens at a time and ranked anew with what it has then.
+    """Serves a request at most ``most`` tokens at a time, then ranks it anew.
 
-    Nobody loses a seat within a slice: its end is the only point of preemption.
+    No request loses its seat within a slice: its end is the only point of preemption.
 
     Args:
         policy: what orders the requests that wait for a slice.
@@ -31,7 +31,7 @@ class Sliced(Wrapper):
             raise ValueError("it serves in slices already")
         super().__init__(policy)
         self.preemptive = False
-        # Whom nobody can displace need not be looked at again.
+        # A request that no other can displace need not be looked at again.
         self.steady = True
         self.slice = most
 

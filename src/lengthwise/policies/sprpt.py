@@ -7,7 +7,7 @@ from lengthwise.core.request import Request
 
 
 class SPRPT(Policy):
-    """Everybody by predicted remaining tokens, at any time (Mitzenmacher 2019)."""
+    """Every request by its predicted remaining tokens, at any time (Mitzenmacher 2019)."""
 
     name = "sprpt"
     source: Source = "probe"

@@ -12,8 +12,8 @@ class SSJF(SJF):
     """SJF in which a request gets ahead by ``rate`` tokens for each second it waits.
 
     Args:
-        rate: tokens a second, from 0 (SJF) up. Who comes this many tokens per second later
-            than another must be so much shorter to overtake it, so nobody starves.
+        rate: tokens a second, from 0 (SJF) up. To overtake a request that arrived t seconds
+            earlier, one must be predicted ``rate * t`` tokens shorter, so none starves.
 
     Raises:
         ValueError: if the rate is negative or not finite.

@@ -7,14 +7,14 @@ from lengthwise.core.request import Request
 
 
 class Trail(Policy):
-    """A running request may be interrupted only while its age is below C·r.
+    """The fewest predicted remaining tokens first; preempts a request only below age C·r.
 
-    From then on it runs to completion, and if memory runs out nevertheless and it is
-    evicted, it comes back before everything else (arXiv 2410.01035, section 3.3).
+    r is the request's first predicted length, its age the tokens generated. From C·r on it
+    runs to its end, and if memory evicts it, it returns first (arXiv 2410.01035, section 3.3).
 
     Args:
-        c: TRAIL's C in [0, 1]. 1 interrupts until the prediction is used up, 0 never
-            interrupts (non-preemptive shortest predicted job first).
+        c: TRAIL's C in [0, 1]. 1 preempts until the prediction is used up, 0 never
+            (non-preemptive shortest predicted job first).
 
     Raises:
         ValueError: if ``c`` is outside [0, 1].

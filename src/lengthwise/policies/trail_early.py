@@ -10,7 +10,7 @@ from lengthwise.policies.trail import Trail
 
 
 class TrailEarly(Trail):
-    """A request the probe has not seen goes first; after its prefill it competes.
+    """A request that the probe has not seen goes first; after its prefill it competes.
 
     The alternative to ranking arrivals by their prompt: one step in a seat buys a
     prediction from hidden states. Its KV cache is kept while memory lasts.

@@ -1,4 +1,4 @@
-"""The shape of what stands after a +: a policy around another."""
+"""The shape of wrappers, written after a ``+``: a policy around another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lengthwise.core.request import Request
 
 
 class Wrapper(Policy):
-    """A policy around another, which decides whatever this one leaves alone."""
+    """A policy around another; the inner one decides all that the wrapper does not override."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy

@@ -1,4 +1,4 @@
-"""The front of several instances: predicts once, dispatches, corrects, resubmits."""
+"""What stands before several instances: predicts once, dispatches, corrects, sends again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lengthwise.routing.router import Router
 
 @dataclass(frozen=True)
 class Sent:
-    """A request that goes to an instance now."""
+    """A request, and the instance that it goes to now."""
 
     id: str
     key: Key
 
 
 class Fleet:
-    """Who is where, as far as the front knows.
+    """Which instance holds which request, as far as the front knows.
 
     A request is predicted when it first comes and never again: a requeue or resubmission
     finds the prediction by the request's id.
@@ -61,7 +61,7 @@ class Fleet:
         return self._known[id]
 
     def route(self, now: float) -> list[Sent]:
-        """Dispatch whoever waits; nobody while no instance is alive."""
+        """Dispatch all waiting requests; none while no instance is alive."""
         alive = list(self.instances.values())
         if not alive or not self.waiting:
             return []
@@ -83,12 +83,12 @@ class Fleet:
         return None if instance is None else instance.key
 
     def streams(self, id: str, generated: int, now: float) -> None:
-        """So many tokens of a request were seen passing."""
+        """The front has seen ``generated`` tokens of a request pass."""
         if id in self._where:
             self._where[id].streams(id, generated, now)
 
     def finished(self, id: str, tokens: int, now: float) -> None:
-        """A request was seen to end, having produced so many tokens (0: it failed)."""
+        """A request was seen to end after ``tokens`` output tokens (0: it failed)."""
         instance = self._where.pop(id, None)
         predicted = self._known.pop(id, math.nan)
         if instance is not None:
@@ -111,7 +111,7 @@ class Fleet:
             instance.end(id, now)
 
     def died(self, key: Key) -> list[str]:
-        """An instance is gone and gets nothing more; ids of what was on its way to it."""
+        """An instance is gone and gets nothing more; returns the ids of its requests."""
         instance = self.instances.pop(key, None)
         if instance is None:
             return []

@@ -1,4 +1,4 @@
-"""What finished requests teach a router: how wrong predictions are, and what is left of one."""
+"""What finished requests teach a router: how wrong predictions are, and the remaining tokens."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 _ROOT2 = math.sqrt(2.0)
 _PRIOR_WEIGHT = 20.0
 _HALF_LIFE = 2000.0
-"""Requests after which what was learned of one counts half."""
+"""Requests after which the weight of an earlier one has halved."""
 
 
 class Hindsight:
-    """Learns from requests that ended what a prediction stands for: a line through logarithms.
+    """Learns from finished requests what a prediction stands for: a line through logarithms.
 
-    Total tokens are thought log-normal around it. A slope below 1 takes noisy predictions
-    back towards the mean: of the longest predicted, many were only thought so.
+    Total tokens are log-normal around it. A slope below 1 pulls noisy predictions towards
+    the mean: many of the longest predictions are errors.
 
     Args:
         spread: standard deviation of log(tokens / predicted) before anything was learned.
-        typical: tokens of an answer that nobody predicted, likewise.
+        typical: tokens of an answer without a prediction, likewise.
     """
 
     def __init__(self, spread: float = 0.6, typical: float = 200.0) -> None:
@@ -40,7 +40,7 @@ class Hindsight:
         return self._xy / self._xx
 
     def learn(self, predicted: float, tokens: float) -> None:
-        """A request that was predicted so (NaN: not at all) ended after so many tokens."""
+        """A request predicted ``predicted`` tokens (NaN: unknown) ended after ``tokens``."""
         self._counted += 1.0
         self._typical += (max(tokens, 1.0) - self._typical) / min(self._counted, _HALF_LIFE)
         if not predicted > 0.0:

@@ -1,4 +1,4 @@
-"""One instance as a router believes it to be: what it holds, and how long that will take."""
+"""One instance as a router believes it to be: the requests it holds, and their seconds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SLACK = 0.05
 """Seconds that clocks and messages may differ by."""
 
 _STALE_S = 1.0
-"""Seconds for which what is left runs down by the clock before it is computed anew."""
+"""Seconds for which remaining work runs down by the clock before it is computed anew."""
 
 _SMOOTHING = 0.2
-"""What one more report counts for in the pace: one second may hold many prompts, or none."""
+"""Weight of one report in the pace: one second may hold many prompts, or none."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Capacity:
         prefill_s: seconds by which a prompt token delays a step.
         decode_s, context_s: seconds by which one more request in it, and one more token in
             the KV cache, lengthen each step.
-        pace: seconds between two tokens of a request in a seat, until reports tell.
+        pace: seconds between two tokens of a request in a seat, until the first report.
         ranked: whether its policy serves shorter requests first.
     """
 
@@ -43,7 +43,7 @@ class Capacity:
     ranked: bool = False
 
     def share(self, context: float) -> float:
-        """The share of the instance that a request of so many tokens takes: seat or memory."""
+        """The share of the instance that ``context`` tokens take: seat or memory."""
         return max(1.0 / self.seats, min(context / self.memory, 1.0))
 
 
@@ -55,11 +55,11 @@ class Flight:
         id: the request's own; the same after a resubmission.
         prompt_tokens: length of the prompt.
         predicted: output tokens as predicted once at arrival; NaN is unknown.
-        expected: the mean of what that has come to stand for.
+        expected: expected output tokens, after correction by finished requests.
         dispatched: when it was sent to its instance, in seconds.
         generated: tokens it had at the time ``seen``.
         streaming: whether a token of it was seen.
-        told: tokens still to come at ``seen`` as its instance itself predicts; NaN if it does not.
+        reported: remaining tokens at ``seen``, as the instance predicts them; NaN: it does not.
         most: tokens at which it ends in any case, its ``max_tokens``.
         left: expected tokens to come at the time ``at``; NaN if that is not known any more.
     """
@@ -72,7 +72,7 @@ class Flight:
     generated: float = 0.0
     seen: float = 0.0
     streaming: bool = False
-    told: float = math.nan
+    reported: float = math.nan
     most: float = math.inf
     left: float = math.nan
     at: float = 0.0
@@ -80,12 +80,12 @@ class Flight:
 
 @dataclass(frozen=True)
 class Report:
-    """What an instance says of itself, perhaps long ago.
+    """A load report of an instance, perhaps an old one.
 
     Attributes:
-        at: when it was true, in seconds.
+        at: the time at which it was true, in seconds.
         held: generated tokens of each request it held then, by id.
-        left: tokens still to come as it predicts them, of those that it predicts.
+        left: predicted remaining tokens by id, of the requests that it predicts.
         pace: seconds between two tokens of a request in a seat; NaN if idle.
     """
 
@@ -119,19 +119,19 @@ class Instance:
 
     @property
     def in_flight(self) -> int:
-        """Requests it holds: those sent from here, and those of others that it reported."""
+        """Requests it holds: those sent from here, and those of other routers that it reported."""
         return len(self.flights) + self.foreign
 
     def dispatch(self, flight: Flight) -> None:
-        """A request is sent to it."""
+        """Count a request that is sent to it."""
         self.flights[flight.id] = flight
         self._fresh = False
 
     def streams(self, id: str, generated: int, now: float) -> None:
-        """So many tokens of a request were seen."""
+        """``generated`` tokens of a request were seen."""
         flight = self.flights.get(id)
         if flight is not None:
-            flight.told -= generated - flight.generated
+            flight.reported -= generated - flight.generated
             flight.generated, flight.seen, flight.streaming = generated, now, True
             flight.left = math.nan
             self._fresh = False
@@ -146,11 +146,11 @@ class Instance:
     def report(self, report: Report) -> list[Flight]:
         """Correct what is believed by what was true at the report's time.
 
-        What was sent since then stays; what was seen to end since then is not counted again.
-        Returns what ended unseen: sent before the report, and not in it.
+        Requests sent since then stay; requests seen to end since then are not counted again.
+        Returns the requests that ended unseen: sent before the report, and not in it.
         """
         self._fresh = False
-        self._hear(report.pace)
+        self._learn_pace(report.pace)
         self.foreign = len(report.held.keys() - self.flights.keys() - self._ended.keys())
         self._ended = {id: at for id, at in self._ended.items() if at >= report.at - 1.0}
         gone = []
@@ -162,14 +162,14 @@ class Instance:
                 gone.append(self.flights.pop(flight.id))
         return gone
 
-    def _hear(self, pace: float) -> None:
+    def _learn_pace(self, pace: float) -> None:
         """Average tokens a second, not seconds a token: a second of prompts has few steps.
 
         Idle (NaN), it may be as fast as it ever was.
         """
         self._fastest = min(self._fastest, pace if pace > 0.0 else math.inf)
-        heard = pace if pace > 0.0 else min(self._fastest, self.pace)
-        self.pace = 1.0 / (1.0 / self.pace + _SMOOTHING * (1.0 / heard - 1.0 / self.pace))
+        latest = pace if pace > 0.0 else min(self._fastest, self.pace)
+        self.pace = 1.0 / (1.0 / self.pace + _SMOOTHING * (1.0 / latest - 1.0 / self.pace))
 
     def _learn(self, flight: Flight, generated: int, report: Report) -> None:
         if report.at >= flight.seen and generated >= flight.generated:
@@ -178,10 +178,10 @@ class Instance:
             flight.left = math.nan
         # Tokens seen as they stream may be ahead of the report, or still on their way.
         since = flight.generated - generated
-        flight.told = report.left.get(flight.id, math.nan) - since
+        flight.reported = report.left.get(flight.id, math.nan) - since
 
     def work(self, now: float) -> float:
-        """Predicted seconds until all that it holds would be done, were it always full."""
+        """Predicted seconds until all requests it holds are done, if its seats stay full."""
         return self._by_now(self._look(now).work, now)
 
     def wait(self, now: float, flight: Flight) -> float:
@@ -189,10 +189,10 @@ class Instance:
         return self._by_now(self._look(now).wait(self._share(flight, flight.expected)), now)
 
     def queue(self, now: float, flight: Flight) -> float:
-        """Predicted seconds of waiting that a request adds, its own and others'.
+        """Predicted seconds of waiting that a request adds, its own and that of other requests.
 
-        Where shorter ones go first it waits only for what those have left, and each longer one
-        waits for it; but nobody if there is room.
+        Where shorter requests go first it waits only for their remaining tokens, and each longer
+        request waits for it. With room for it, no request waits.
         """
         wait = self.wait(now, flight)
         if not self.capacity.ranked:
@@ -201,15 +201,15 @@ class Instance:
         return min(wait, self.beside(now, flight.expected) * self.pace * share)
 
     def taken(self, now: float) -> float:
-        """The share of its seats or memory that all it holds would take; above 1 if some wait."""
+        """The share of its seats or memory that all its requests take; above 1 if some wait."""
         return self._look(now).taken
 
     def beside(self, now: float, size: float) -> float:
-        """Tokens that all it holds would decode beside a request of so many: Σ min of both."""
+        """Tokens that its requests decode beside one of ``size``: Σ min(remaining, size)."""
         return self._look(now).beside(size)
 
     def left(self, flight: Flight, now: float) -> float:
-        """Expected tokens to come of a request in flight."""
+        """Expected remaining tokens of a request in flight."""
         if math.isnan(flight.left) or now - flight.at > _STALE_S:
             flight.left, flight.at = self._expect(flight, now), now
         passed = (now - flight.at) / self.pace if flight.streaming else 0.0
@@ -218,20 +218,20 @@ class Instance:
     def _expect(self, flight: Flight, now: float) -> float:
         passed = max(now - flight.seen, 0.0) / self.pace if flight.streaming else 0.0
         generated = flight.generated + passed
-        left = flight.told - passed
+        left = flight.reported - passed
         if math.isnan(left):
             left = self._left(flight.predicted, generated)
         return max(min(left, flight.most - generated), 1.0)
 
     def _by_now(self, tokens: float, now: float) -> float:
-        """Seconds that are left of so many tokens since the last look, prompts before them."""
+        """Seconds left of ``tokens`` and the prompts before them, counted from the last look."""
         return max(tokens * self.pace + self._prefill - (now - self._at), 0.0)
 
     def _share(self, flight: Flight, left: float) -> float:
         return self.capacity.share(flight.prompt_tokens + flight.generated + 0.5 * left)
 
     def _look(self, now: float) -> Outlook:
-        """The outlook, made anew after a change; in between times run down by the clock."""
+        """The outlook, computed anew after a change; in between, times run down by the clock."""
         if self._fresh and now - self._at < _STALE_S:
             return self._outlook
         self._at, self._fresh = now, True

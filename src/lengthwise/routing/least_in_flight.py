@@ -9,7 +9,7 @@ from lengthwise.routing.router import Router
 
 
 class LeastInFlight(Router):
-    """Fewest requests; among equals, in turn."""
+    """The instance with the fewest requests; among equals, in turn."""
 
     name = "least-in-flight"
 

@@ -9,7 +9,7 @@ from lengthwise.routing.router import Router
 
 
 class MaxMin(Router):
-    """Gathers requests for a moment, then longest first to the least predicted work.
+    """Gathers requests, then sends the longest first to the least predicted work.
 
     Args:
         collect: seconds to gather. SCLS waits for seconds, with slices on static batches;

@@ -1,4 +1,4 @@
-"""What an instance holds, laid out in time: how long until there is room, and who is slowed."""
+"""What an instance holds, laid out in time: when there is room, and which requests slow down."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Held:
     """A request that an instance holds.
 
     Attributes:
-        left: expected tokens to come.
+        left: expected remaining tokens.
         share: of the instance's seats or memory that it takes.
     """
 
@@ -28,12 +28,12 @@ class Outlook:
     """Times are counted in tokens of a request in a seat.
 
     Attributes:
-        taken: share of seats or memory that all would take; above 1 where some wait.
-        work: tokens to come, each by its request's share.
+        taken: share of seats or memory that all requests take; above 1 where some wait.
+        work: remaining tokens, each weighted by its request's share.
 
     Args:
-        seated: those that have begun, in any order.
-        queued: those that wait, in the order in which they will be served.
+        seated: requests that have begun, in any order.
+        queued: waiting requests, in the order in which they will be served.
     """
 
     def __init__(self, seated: Sequence[Held], queued: Sequence[Held]) -> None:
@@ -45,17 +45,17 @@ class Outlook:
         self._times, self._free = _room(seated, queued)
 
     def wait(self, share: float) -> float:
-        """Tokens until there is room for one more that takes such a share."""
+        """Tokens until there is room for one more request that takes ``share``."""
         return self._times[min(bisect_left(self._free, share - _EPS), len(self._times) - 1)]
 
     def beside(self, size: float) -> float:
-        """Tokens that all here decode beside one more of so many: Σ min(left of each, size)."""
+        """Tokens that all requests decode beside one of ``size``: Σ min(left of each, size)."""
         shorter = bisect_left(self._lefts, size)
         return self._sums[shorter] + size * (len(self._lefts) - shorter)
 
 
 def _room(seated: Sequence[Held], queued: Sequence[Held]) -> tuple[list[float], list[float]]:
-    """From when on how much is free, after all that wait have been let in."""
+    """Times, and the share free from each on, after all waiting requests were admitted."""
     free, now = 1.0 - sum(each.share for each in seated), 0.0
     ends = [(each.left, each.share) for each in seated]
     heapq.heapify(ends)

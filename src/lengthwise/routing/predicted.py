@@ -1,4 +1,4 @@
-"""Least predicted time: where a request adds least to everybody's time, its own included."""
+"""Least predicted time: where a request adds least to all requests' time, its own included."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from lengthwise.routing.instance import Flight, Instance
 from lengthwise.routing.router import Router
 
 _QUEUE = 5.0
-"""What a second of waiting counts for. Whoever comes later waits, too: 1 / (1 - load), at 0.8."""
+"""Weight of a second of waiting: later requests wait as well, 1 / (1 - load) at 0.8."""
 
 _OWN = 2.0
-"""What a second of its own decoding counts for: long answers are the tail."""
+"""Weight of a second of its own decoding: long answers are the tail."""
 
 _CROWDING = 3.0
-"""How much more a second in a full instance counts: the next one finds no seat or memory."""
+"""Extra weight of a second in a full instance, where the next request finds no room."""
 
 _LOOK_AT = 32
-"""Most instances that are compared: more find hardly better ones (power of d choices)."""
+"""Most instances compared: more would hardly find a better one (power of d choices)."""
 
 
 class Predicted(Router):
-    """Sums what a request would wait and take there, and by what it would slow the others.
+    """Adds a request's wait and service on an instance to the delay of the requests there.
 
     Args:
         seed: of the draws where there are too many instances to compare.

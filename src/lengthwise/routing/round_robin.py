@@ -9,7 +9,7 @@ from lengthwise.routing.router import Router
 
 
 class RoundRobin(Router):
-    """Knows nothing of requests or loads."""
+    """Ignores requests and loads."""
 
     name = "round-robin"
 

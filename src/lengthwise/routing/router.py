@@ -10,7 +10,7 @@ from lengthwise.routing.instance import Flight, Instance
 
 
 class Router(ABC):
-    """Says which instance serves a request; sees predictions, never a true length.
+    """Chooses the instance of a request; sees predictions, never a true length.
 
     Attributes:
         name: what the command line calls it.
@@ -27,5 +27,5 @@ class Router(ABC):
         """One of the instances (all alive, at least one) for the request."""
 
     def order(self, flights: Sequence[Flight]) -> Sequence[Flight]:
-        """The order in which gathered requests are dispatched; by default of arrival."""
+        """The order in which gathered requests are dispatched; by default that of arrival."""
         return flights

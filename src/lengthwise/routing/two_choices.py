@@ -10,7 +10,7 @@ from lengthwise.routing.router import Router
 
 
 class TwoChoices(Router):
-    """The one with fewer requests of two drawn at random.
+    """Of two instances drawn at random, the one with fewer requests.
 
     Args:
         seed: of the draws.

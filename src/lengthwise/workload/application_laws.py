@@ -1,4 +1,4 @@
-"""Magnus's six applications as length laws: ours, for the paper's data is not public."""
+"""Magnus's six applications as length laws of our own: the paper's data is not public."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def texts() -> list[str]:
 
 
 def _text(sentences: list[str], words: float, rng: random.Random) -> str:
-    """Different sentences in any order, until there are so many words."""
+    """Different sentences in random order, until there are ``words`` words."""
     # random() gives the same numbers in every Python; shuffle need not.
     shuffled = sorted(sentences, key=lambda sentence: rng.random())
     taken: list[str] = []

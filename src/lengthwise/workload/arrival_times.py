@@ -1,4 +1,4 @@
-"""When requests arrive: all at once, at random, or as a trace says."""
+"""When requests arrive: all at once, at random, or at a trace's times."""
 
 from __future__ import annotations
 

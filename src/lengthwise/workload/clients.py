@@ -1,4 +1,4 @@
-"""What a client says of a request beside its prompt: whose it is, and how urgent."""
+"""A request's tenant and priority, as its client sends them beside the prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TENANT_HINT = "lengthwise_tenant"
-"""Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): whose request it is."""
+"""Key in a request's ``extra_args`` (over HTTP: ``vllm_xargs``): the request's tenant."""
 
 LONGEST_NAME = 128
 """Characters of a name that are kept: schedulers hold it for as long as it may matter."""
@@ -17,7 +17,7 @@ WHOLE = range(-(2**63), 2**63)
 
 
 def client_of(record: Mapping[str, Any]) -> tuple[str | None, int]:
-    """A record's ``tenant`` and ``priority``; None and 0 where it does not say.
+    """A record's ``tenant`` and ``priority``; None and 0 where they are missing.
 
     Raises:
         ValueError: if the tenant is not a name, or the priority not a whole number.

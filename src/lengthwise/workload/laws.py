@@ -1,7 +1,7 @@
 """Requests drawn from a workload's lengths, from a fit to them, or from a law.
 
 All of them come as a burst: ``with_arrivals`` spreads them over time. Lengths, arrivals and
-predictions draw from streams of their own, so that one seed for all does not tie them.
+predictions draw from separate streams, so that one seed for all does not correlate them.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Layout:
     Attributes:
         format: the name to choose it by; a format may have several layouts.
         columns: what the first record must have; the rest is not read.
-        rows: makes what reads the records of one file; its argument tells whether to
-            keep what is usually left out.
+        rows: returns the reader of one file's records; its argument: keep the records that
+            are usually left out.
     """
 
     format: str
@@ -143,6 +143,6 @@ LAYOUTS = (
     Layout("plain", ("t_ms", *_PLAIN), _columns(*_PLAIN, "t_ms", 1000.0)),
     Layout("plain", _PLAIN, _columns(*_PLAIN)),
 )
-"""Most particular first: the first that fits is taken."""
+"""Most specific first: the first that fits is taken."""
 
 FORMATS = tuple(dict.fromkeys(known.format for known in LAYOUTS))

@@ -24,7 +24,7 @@ class Prompt:
     """A prompt and where it stands in its file (``name:line``, its id everywhere).
 
     Attributes:
-        tenant: whose request it is, if the file says so.
+        tenant: the customer it belongs to, if the file has one.
         priority: its class; the lower goes first.
     """
 
@@ -66,7 +66,7 @@ def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
 
 
 def held_out(prompt_id: str) -> bool:
-    """Whether a prompt belongs to the 25 % never trained on: by its id, always the same."""
+    """Whether a prompt belongs to the 25 % never trained on; depends on its id only."""
     return hashlib.sha256(prompt_id.encode()).digest()[0] < 64
 
 

@@ -33,7 +33,7 @@ def read_workload(source: str | Path, everything: bool = False) -> Workload:
     - ``plain``: ``prompt_tokens, output_tokens`` and perhaps ``arrival_s`` or ``t_ms``.
 
     A column ``id`` names the requests, if all have one. Columns ``tenant`` and ``priority``
-    (a whole number, the lower first) say whose they are and how urgent; empty is nobody's, 0.
+    (a whole number, the lower goes first) may be empty: no tenant, and 0.
 
     Times count from the first record. A file without times gives a burst: see
     ``with_arrivals``. ``everything`` keeps the ShareGPT and Alpaca records that are

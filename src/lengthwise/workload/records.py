@@ -66,7 +66,7 @@ def number(record: Record, name: str) -> float:
     """A finite number of a record.
 
     Raises:
-        ValueError: if it is missing or not one; says so.
+        ValueError: if it is missing or not one; the message names it.
     """
     field = record.get(name)
     if field is None or field == "":
@@ -84,7 +84,7 @@ def tokens(record: Record, name: str) -> int:
     """A whole number of tokens of a record; it may be 0 or negative.
 
     Raises:
-        ValueError: if it is missing or not one; says so.
+        ValueError: if it is missing or not one; the message names it.
     """
     value = number(record, name)
     if not value.is_integer() or abs(value) > _MOST:

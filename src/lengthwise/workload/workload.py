@@ -33,7 +33,7 @@ class Workload:
         name: where the requests come from.
         dropped: records of the source left out on purpose (failed requests and the like).
         id: the requests' own ids, n of them, or none.
-        tenant: whose requests they are, n names (None: nobody's), or none.
+        tenant: the requests' tenants, n names (None: no tenant), or none.
         priority: [n] the clients' classes, the lower first; left out, 0.
 
     Raises:
@@ -132,7 +132,7 @@ class Workload:
 def first_bad(
     arrival: Seconds, prompt: Tokens, output: Tokens, prefix: Tokens
 ) -> tuple[int, str] | None:
-    """Index of the first record that is no request, and what is wrong with it."""
+    """Index of the first record that is no valid request, and its fault."""
     earlier = np.zeros(len(arrival), dtype=bool)
     earlier[1:] = arrival[1:] < arrival[:-1]
     rules = (
