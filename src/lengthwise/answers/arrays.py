@@ -28,7 +28,7 @@ class Positions:
     Attributes:
         request: [rows] which request a row belongs to.
         age: [rows] tokens generated.
-        left: [rows] tokens still to come (for a censored answer: at least so many).
+        left: [rows] remaining tokens (of a censored answer: a lower bound).
         limit: [rows] tokens until the cap.
         censored: [rows] whether the answer hit the cap.
         current, mean, first: [rows, L, d] states, prompt means, states at the prompt's end.
@@ -74,14 +74,14 @@ class Positions:
 
 @dataclass(frozen=True)
 class Answers:
-    """What was asked, and how long the answers were.
+    """Prompts, the lengths of their answers, and hidden states along them.
 
     Attributes:
         model: fingerprint of the served model.
-        layers: whose states were kept.
+        layers: the layers whose states were kept.
         cap: most tokens of an answer.
         asked: n requests.
-        rows: n times what was collected.
+        rows: n pairs of arrays, as collected.
     """
 
     model: str
@@ -128,7 +128,7 @@ class Answers:
 
     @cached_property
     def tokens(self) -> NDArray[np.int64]:
-        """[n] output tokens; a censored answer has at least so many."""
+        """[n] output tokens; of a censored answer a lower bound."""
         return np.array([row["output_tokens"] for row, _ in self.rows])
 
     @cached_property

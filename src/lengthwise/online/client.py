@@ -18,31 +18,31 @@ logger = logging.getLogger("vllm.lengthwise")
 FAILED = "lengthwise: the predictor failed (%s): such requests keep the order of arrival"
 
 WAITING = 8192
-"""Requests that may wait for a prediction; further ones do without."""
+"""Most requests that wait for a prediction; further ones get none."""
 
 WINDOW = 64
-"""Requests sent and not answered yet; those behind them can still be taken back."""
+"""Most requests sent and not answered yet; those behind them can still be taken back."""
 
 BACKLOG = 1024
-"""Finished requests not sent yet; further ones are not learned from."""
+"""Most finished requests not sent yet; further ones are not learned from."""
 
 START_S = 300.0
-"""Time for the process to import and load everything, on a machine that is busy."""
+"""Seconds for the process to import and load everything, on a busy machine."""
 
 RESTARTS = 3
-"""After that many new starts there are no predictions any more."""
+"""Restarts, after which there are no predictions any more."""
 
 
 class Client:
-    """Sends prompts to the prediction process and hands out what comes back.
+    """Sends prompts to the prediction process and hands out its predictions.
 
     If the process crashes, or is silent for longer than ``timeout`` seconds while it has
     something to do, it is started again, ``RESTARTS`` times in all. Meanwhile, and after
     that, requests go without a prediction. Each of this is one line in the log.
 
     Args:
-        begin: starts a process and says what it serves.
-        learning: whether finished requests are of interest.
+        begin: starts a process with what it serves.
+        learning: whether finished requests are sent, to learn from.
         timeout: seconds.
         clock: seconds, by which silence counts.
     """
@@ -73,7 +73,7 @@ class Client:
         return cls(lambda: Child(start), start.learning is not None, timeout)
 
     def submit(self, asked: Query) -> bool:
-        """A request arrived; it is scored if there is room: whether there is."""
+        """Send an arrived request for scoring; False if there is no room."""
         if self.child is None:
             return False
         if len(self._waiting) >= WAITING:
@@ -85,13 +85,13 @@ class Client:
     def ready(self) -> list[tuple[str, float]]:
         """Request ids and expected output tokens since the last call; never a gone request's.
 
-        NaN says that there will be none.
+        NaN: there will be none.
         """
         found: list[tuple[str, float]] = []
         if self.child is None:
             return found
         for message in self.child.received():
-            found += self._hear(message)
+            found += self._handle(message)
         self._watch()
         found += [(id, math.nan) for id in self._lost]
         self._lost.clear()
@@ -100,7 +100,7 @@ class Client:
         return found
 
     def finished(self, id: str, tokens: int, cut: bool) -> None:
-        """A request ended by itself (not ``cut``) or at a limit, after so many tokens."""
+        """A request ended after ``tokens``: by itself, or ``cut`` at a limit."""
         asked, predicted = self._live.get(id), self._said.get(id)
         self.forget(id)
         if asked is None or self.child is None or not self._learning:
@@ -111,7 +111,7 @@ class Client:
         self.child.send(Finished(asked, tokens, cut, predicted))
 
     def forget(self, id: str) -> None:
-        """A request is gone: nobody wants its prediction any more."""
+        """A request is gone: its prediction is not needed any more."""
         self._waiting.pop(id, None)
         self._live.pop(id, None)
         self._said.pop(id, None)
@@ -141,7 +141,7 @@ class Client:
         self._sent.add(asked.id)
         self.child.send(asked)
 
-    def _hear(self, message: ToEngine) -> list[tuple[str, float]]:
+    def _handle(self, message: ToEngine) -> list[tuple[str, float]]:
         self._heard = self.clock()
         self.up = True
         if isinstance(message, Scored):

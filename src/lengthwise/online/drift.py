@@ -6,12 +6,12 @@ import math
 
 
 def log_error(predicted: float, tokens: int) -> float:
-    """How many times too long or too short a prediction was, as a logarithm: at least 0."""
+    """|log(1 + predicted) - log(1 + tokens)|: a prediction's error as a logarithm, at least 0."""
     return abs(math.log1p(max(predicted, 0.0)) - math.log1p(tokens))
 
 
 class PageHinkley:
-    """Tells when the mean of a sequence has risen (Page 1954; Gama et al. 2014, section 3.2).
+    """Detects a risen mean of a sequence (Page 1954; Gama et al. 2014, section 3.2).
 
     Sums how far the values lie above their mean so far, less a tolerance, in standard
     deviations; drift is when the sum has risen by ``threshold`` above its minimum. It begins
@@ -24,7 +24,7 @@ class PageHinkley:
     Args:
         tolerance: rise of the mean to be ignored, in standard deviations.
         threshold: in standard deviations; higher is later, with fewer false alarms.
-        warm_up: values to know mean and deviation by before anything is said.
+        warm_up: values to estimate mean and deviation from, before any alarm.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class PageHinkley:
         self.reset()
 
     def reset(self) -> None:
-        """Begin again: what counts as usual is learned anew."""
+        """Begin again: the usual mean and deviation are learned anew."""
         self.count, self.mean, self._squares = 0, 0.0, 0.0
         self._sum = self._lowest = 0.0
 

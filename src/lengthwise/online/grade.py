@@ -14,12 +14,12 @@ from lengthwise.online.messages import Finished
 from lengthwise.online.scorer import Scorer
 
 _BATCH = 8
-"""Judged at once: requests that arrive meanwhile want to be scored in between."""
+"""Requests judged at once; in between, arriving requests are scored."""
 
 _SURE = 1.0
-"""Standard errors that a gain must be above 0: of equals one in six looks so much better.
+"""Standard errors by which a gain must exceed 0: of equals, one in six does by chance.
 
-Two would refuse most of what is 10 % better on 50 requests, for fear of a harmless swap.
+Two would refuse most versions that are 10 % better on 50 requests, to avoid a harmless swap.
 """
 
 

@@ -29,15 +29,15 @@ from lengthwise.predictors import magnus
 from lengthwise.predictors.base import Fitting, PromptPredictor
 
 NICENESS = 10
-"""Of the learning thread: of a core that others use too, this leaves about a tenth. Scoring
-has none of it: whoever waits for a score waits in the order of arrival."""
+"""Niceness of the learning thread: of a core that other programs use too, it gets about a
+tenth. Scoring has none: unscored requests wait in the order of arrival."""
 
 _TUNE = 0.2
-"""Share of what is learned from that a predictor chooses by."""
+"""Share of the requests learned from that a predictor chooses by."""
 
 
 def mispredicted(outcome: Finished) -> bool:
-    """Magnus's rule; what was not predicted at all counts as missed."""
+    """Magnus's rule; a request without a prediction counts as missed."""
     if outcome.predicted is None:
         return True
     return bool(magnus.mispredicted(np.array(outcome.predicted), np.array(outcome.tokens)))
@@ -47,10 +47,10 @@ class Learner:
     """Collects finished requests, makes versions, and puts the better ones to use.
 
     Args:
-        scorer: whose predictor is replaced.
+        scorer: its predictor is replaced.
         options: how to learn.
         model: the served model, a folder or hub name.
-        note: hears of every decision, perhaps on another thread.
+        note: called with every decision, perhaps on another thread.
         clock: seconds.
     """
 
@@ -94,7 +94,7 @@ class Learner:
             self.reservoir.add(outcome)
 
     def due(self) -> bool:
-        """Whether a new version is to be made: there is news enough, and none in the making."""
+        """Whether to make a version: enough finished since the last, and none in the making."""
         options = self._options
         if self._thread is not None and self._thread.is_alive():
             return False
@@ -104,9 +104,9 @@ class Learner:
         return enough and (often or late)
 
     def begin(self) -> threading.Thread:
-        """Make a version on a thread of its own, from what is there now.
+        """Make a version on a thread of its own, from the requests kept by now.
 
-        Judges are used once: a version is judged on what finished since the one before.
+        Judges are used once: a version is judged on requests finished since the last one.
         """
         learned, judges = self.reservoir.items(), list(self.judges)
         self.judges.clear()
@@ -145,7 +145,7 @@ class Learner:
         self._put_to_use(new.predictor, found, after, before)
 
     def _fit(self, outcomes: Sequence[Finished]) -> PromptPredictor:
-        """Another one of the same kind."""
+        """A predictor of the same kind, fitted to these answers."""
         old = self._scorer.predictor
         settings = old.state()[0]
         how = Fitting(
@@ -174,12 +174,12 @@ class Learner:
         self._scorer.predictor = predictor
         self.counters.version = number
         self.counters.swaps += 1
-        # Errors are others from here on: what was usual before says nothing of them.
+        # Errors differ from here on: those of the version before are no measure of them.
         self._drift = PageHinkley()
         self._say(f"version {number} put to use: {found}")
 
     def _watch(self, outcome: Finished) -> None:
-        """Drift makes everything but the latest requests a thing of the past."""
+        """On drift, forget all but the latest requests."""
         if outcome.predicted is None:
             return
         if self._drift.add(log_error(outcome.predicted, outcome.tokens)):

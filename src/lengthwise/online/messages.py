@@ -1,4 +1,4 @@
-"""What the engine and its prediction process say to each other."""
+"""The messages between the engine and its prediction process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lengthwise.online.options import Learning
 
 @dataclass(frozen=True)
 class Start:
-    """What the process serves, said first.
+    """What the process serves; the first message.
 
     Attributes:
         model: the served model, a folder or hub name.
@@ -26,12 +26,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Finished:
-    """A request that finished, and what had been said of it.
+    """A finished request, and its prediction.
 
     Attributes:
         asked: the request.
-        tokens: that it generated.
-        cut: whether it was cut at a limit: the answer has at least so many tokens.
+        tokens: output tokens.
+        cut: whether it was cut at a limit, so that ``tokens`` is a lower bound.
         predicted: total tokens predicted at arrival; None if that came too late.
     """
 
@@ -66,7 +66,7 @@ class Scored:
 
     Attributes:
         tokens: NaN where the predictor failed.
-        seconds: of processor and waiting that the process spent on them.
+        seconds: time that the process spent on them, waiting included.
         error: why it failed, if it did.
     """
 
@@ -78,7 +78,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Note:
-    """A line for the engine's log, and where learning stands."""
+    """A line for the engine's log, and the counters of learning."""
 
     line: str
     counters: Counters = field(default_factory=Counters)
@@ -86,7 +86,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The process cannot go on: why."""
+    """The process cannot go on, and the reason."""
 
     reason: str
 

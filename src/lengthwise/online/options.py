@@ -15,14 +15,15 @@ class Learning:
 
     Attributes:
         folder: where versions are kept, so that a restart goes on with the newest.
-        every: a new version is made once so many requests finished since the last,
-        seconds: or, if any did, once so much time passed (Magnus, arXiv 2406.04785: 180).
+        every: finished requests after which a new version is made,
+        seconds: or, if any request finished, seconds after which it is made (Magnus, arXiv
+            2406.04785: 180).
         uniform, recent: most requests to learn from: a uniform sample, and the latest.
         held_back: share of the prompts that is never learned from, only judged on.
         least: fewest requests to learn from.
         judges: fewest held-back requests to judge a new version by.
-        margin: it must be so much better (see :func:`lengthwise.online.grade.better`).
-        mispredicted: learn only from what was mispredicted (Magnus: by more than 10 tokens
+        margin: share by which it must be better (:func:`lengthwise.online.grade.better`).
+        mispredicted: learn only from mispredicted requests (Magnus: by more than 10 tokens
             and more than 10 %).
         epochs: passes over the data; None is the predictor's own number.
     """

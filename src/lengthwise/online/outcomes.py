@@ -23,8 +23,8 @@ def most_tokens(bins: Bins) -> float:
 def answers_of(outcomes: Sequence[Finished], scorer: Scorer, model: str) -> Answers:
     """Answers without hidden states: prompt predictors read none.
 
-    Collected answers share one cap, served ones do not. One that was cut below the cap
-    of the predictor's bins counts as the length expected of an answer that got so far
+    Collected answers share one cap, served ones do not. An answer cut below the cap of the
+    predictor's bins counts as the length expected of an answer that is longer than that
     (Buckley and James 1979); without that, lengths would be learned from max_tokens.
     """
     cap = most_tokens(scorer.predictor.bins)

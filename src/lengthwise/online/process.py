@@ -33,7 +33,7 @@ class Child:
     """The process, and two threads that talk to it.
 
     Args:
-        start: said first.
+        start: the first message.
         program: the command; it is given the number of the connection's file.
     """
 
@@ -50,11 +50,11 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Of the process; None before there is one."""
+        """The process's id; None before there is one."""
         return None if self._process is None else self._process.pid
 
     def send(self, message: Query | Finished) -> None:
-        """Goes out when there is room in the pipe; the caller bounds how much is under way."""
+        """Queue a message for the pipe; the caller limits the number under way."""
         self._outbox.put(message)
 
     @property
@@ -63,7 +63,7 @@ class Child:
         return self._outbox.qsize()
 
     def received(self) -> list[ToEngine]:
-        """What came since the last call."""
+        """Messages received since the last call."""
         return [self._inbox.popleft() for _ in range(len(self._inbox))]
 
     def kill(self) -> None:
@@ -101,7 +101,7 @@ class Child:
             [*self._program, str(file)],
             pass_fds=[file],
             stdin=subprocess.DEVNULL,
-            # Whoever started the engine may read its standard output.
+            # The program that started the engine may read its standard output.
             stdout=subprocess.DEVNULL,
             env={**os.environ, **_ENVIRONMENT},
             # Ctrl-C is the engine's to handle.
@@ -109,7 +109,7 @@ class Child:
         )
 
     def _read(self, ours: Connection[Any, Any]) -> str:
-        """Until it is gone; why, if it said so."""
+        """Read until the process is gone; the reason it gave, or an empty text."""
         reason = ""
         try:
             while True:

@@ -18,7 +18,7 @@ def prompt_key(prompt_ids: Sequence[int]) -> str:
 
 
 def in_share(key: str, share: float, salt: str) -> bool:
-    """Whether a prompt belongs to a share of all prompts; shares of other salts are others."""
+    """Whether a prompt belongs to a share of all prompts; other salts give other shares."""
     digest = hashlib.sha256(f"{salt}:{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2.0**64
 
@@ -39,7 +39,7 @@ class Reservoir(Generic[T]):
         self._random = np.random.default_rng(seed)
 
     def add(self, item: T) -> None:
-        """One more; it may push out others."""
+        """Add one; it may replace another in the sample."""
         entry = (self.seen, item)
         self.seen += 1
         self._recent.append(entry)

@@ -40,7 +40,7 @@ class Scorer:
         return cls(predictor, PromptText.load(model) if predictor.reads == "text" else None)
 
     def warm_up(self) -> None:
-        """The first call sets up threads and caches; nobody should wait for that."""
+        """Make the first call, which sets up threads and caches, before a request waits for it."""
         self.tokens([Query("", [1, 2], "", 1)])
         self.error = ""
 
@@ -57,7 +57,7 @@ class Scorer:
             return self.predictor.lengths(read)
 
     def tokens(self, asked: Sequence[Query]) -> list[float]:
-        """Expected output tokens of each, NaN where the predictor fails (``error`` says why)."""
+        """Expected output tokens, [n]; NaN where the predictor fails (reason in ``error``)."""
         try:
             found = [float(each) for each in self.lengths(asked).mean()]
         except Exception as error:

@@ -1,4 +1,4 @@
-"""The prediction process: ``python -m lengthwise.online.service FD``; see ``child.py``.
+"""The prediction process: ``python -m lengthwise.online.service FD``; see ``process.py``.
 
 Scores prompts in the batches that have piled up, and learns on a thread beside it.
 """
@@ -28,7 +28,7 @@ class Service:
 
     Args:
         start: what to serve.
-        send: takes what is to be said; called from two threads.
+        send: sends a message to the engine; called from two threads.
 
     Raises:
         UserError: if the predictor cannot be loaded.
@@ -51,7 +51,7 @@ class Service:
             self.turn(inbox)
 
     def turn(self, inbox: queue.SimpleQueue[Query | Finished]) -> None:
-        """Wait for a message, then answer what has piled up, a batch at most."""
+        """Wait for a message, then answer all that have arrived, a batch at most."""
         asked: list[Query] = []
         message = inbox.get()
         while True:
@@ -113,7 +113,7 @@ def _listen(
             assert not isinstance(message, Start)
             inbox.put(message)
     except (EOFError, OSError):
-        # The engine is gone; whatever is being computed here is for nobody.
+        # The engine is gone; nothing waits for what is being computed here.
         os._exit(0)
 
 

@@ -27,7 +27,7 @@ def numbers(folder: Path) -> list[int]:
 def save(
     folder: Path, number: int, predictor: PromptPredictor, model: str, report: dict[str, Any]
 ) -> None:
-    """Write a version beside, then rename it: what is there is complete.
+    """Write a version beside, then rename it: a folder that exists is complete.
 
     Each is a folder of trained predictors, which ``--probe`` takes as well. ``model`` is the
     served model's fingerprint.

@@ -15,7 +15,7 @@ from lengthwise.padded.slice_time import SliceTime
 
 
 def context(request: Request) -> int:
-    """Tokens that a batch must read before the request's next one."""
+    """Tokens that a batch must read before the request's next token: prompt and answer so far."""
     return request.prompt_tokens + request.generated
 
 
@@ -24,8 +24,8 @@ class Batch:
     """Requests that are padded to one length and run together until the batch returns.
 
     Attributes:
-        slice: most tokens they run for; None is until the last of them is done.
-        closed: nobody joins it any more.
+        slice: most tokens they run for; None: until the last of them is done.
+        closed: no request joins it any more.
         estimate: seconds it should take; NaN if its system does not estimate.
     """
 
@@ -56,7 +56,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the instances are, as a system knows them.
+    """What a system knows of the instances.
 
     Attributes:
         instances: how many.
@@ -96,8 +96,8 @@ class Constants:
         gamma: SCLS's Γ, least seconds between two rounds.
         share: SCLS's λ, the interval as a share of the least load.
         zeta: SCLS's ζ, the share of the memory that it plans with.
-        theta: the share of the memory that Magnus plans with: what is predicted too short
-            needs the rest, and a batch that outgrows it is lost.
+        theta: the share of the memory that Magnus plans with: requests predicted too short
+            need the rest, and a batch that outgrows it is lost.
         phi: Magnus's Φ, wasted memory accesses below which a request may join a batch.
         summed: 1 for the sum of a batch's wasted accesses instead of the maximum.
         neighbours, refresh: Magnus's serving-time estimate: k, and seconds between its fits.
@@ -136,7 +136,7 @@ class Constants:
 
     @classmethod
     def parse(cls, text: str) -> Constants:
-        """From ``slice=64,gamma=0.5``; what is not named keeps its value.
+        """Constants from ``slice=64,gamma=0.5``; all others keep their values.
 
         Raises:
             UserError: for an unknown name or what is not a number.
@@ -153,10 +153,10 @@ class Constants:
 
 @dataclass(frozen=True)
 class Ran:
-    """What an instance made of a batch.
+    """How a batch ran on an instance.
 
     Attributes:
-        seconds: that it took.
+        seconds: duration of the batch.
         steps: tokens that it ran each member for.
         tokens: [n] of these, valid ones: until the member's end. Out of memory: none.
         finished: [n] whether the member is done.
@@ -173,7 +173,7 @@ class Ran:
 
 
 class System(ABC):
-    """Says which requests run together, when and where; sees no true length.
+    """Decides which requests run together, when and where; sees no true length.
 
     Attributes:
         name: what the command line calls it.
@@ -185,7 +185,7 @@ class System(ABC):
 
     @abstractmethod
     def add(self, request: Request, now: float) -> None:
-        """A request arrived, or returns unfinished from a slice."""
+        """A request arrived, or came back unfinished from a slice."""
 
     @abstractmethod
     def assign(self, now: float, idle: Sequence[int]) -> list[tuple[int, Batch]]:
@@ -193,12 +193,12 @@ class System(ABC):
 
     @abstractmethod
     def split(self, instance: int, batch: Batch) -> None:
-        """A batch of several ran out of memory there: its halves are to be served."""
+        """A batch of several requests ran out of memory: its halves are to be served."""
 
     @abstractmethod
     def ran(self, instance: int, batch: Batch, ran: Ran) -> None:
-        """A batch returned; its members' tokens are counted by now, none is added again yet."""
+        """A batch returned: its members' tokens are counted, unfinished members not added yet."""
 
     def wake(self, now: float) -> float:
-        """When it wants to assign again though nothing happened; infinite for never."""
+        """The next second at which it assigns although nothing happened; infinite: never."""
         return math.inf

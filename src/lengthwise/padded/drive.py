@@ -15,7 +15,7 @@ from lengthwise.errors import UserError
 from lengthwise.padded.base import Batch, Ran, System
 
 Pending = Callable[[], Ran]
-"""A batch that runs; asked for its result, it waits for that."""
+"""A running batch; a call waits for its result."""
 
 
 class Engine(Protocol):
@@ -26,13 +26,13 @@ class Engine(Protocol):
 
 
 class Lengths(Protocol):
-    """Predicts lengths for the system, and may learn from what came of them."""
+    """Predicts lengths for the system, and may learn from finished requests."""
 
     def predict(self, request: Request) -> float | None:
         """Expected output tokens of a request that arrives; None is unknown."""
 
     def finished(self, request: Request, now: float) -> None:
-        """It ended with the tokens it has by now."""
+        """The request has ended; ``generated`` is its length."""
 
 
 class NoLengths:
@@ -50,7 +50,7 @@ class Served:
     """A batch that ran.
 
     Attributes:
-        start, end: seconds.
+        start, end: seconds on the engine's clock.
         size, length, padding: requests, tokens each was padded to, pad tokens of all inputs.
         begun: context tokens that an earlier slice had computed already.
         slice: most tokens it might have run for, or None.
@@ -69,7 +69,7 @@ class Served:
 
 @dataclass
 class Life:
-    """A request from outside: when its first tokens came back and when its last; slices."""
+    """A request's times in seconds (first tokens back, last tokens back), and its slices."""
 
     request: Request
     first: float = math.nan
@@ -79,10 +79,10 @@ class Life:
 
 @dataclass
 class Log:
-    """All that a run did.
+    """A run's requests and batches.
 
     Attributes:
-        planning_s, predicting_s: real seconds that systems and predictors computed.
+        planning_s, predicting_s: real seconds that systems and predictors took.
     """
 
     lives: list[Life]
@@ -109,7 +109,7 @@ def serve(
 ) -> Log:
     """Serve requests, in order of arrival, to their ends; times on the engine's own clock.
 
-    The clock goes from event to event: a batch takes the seconds its engine says, waiting
+    The clock goes from event to event: a batch takes the seconds that its engine gives, waiting
     takes none. ``progress`` is called for each request that is done.
 
     Raises:
@@ -143,7 +143,7 @@ class _Run:
         self._left = len(requests)
 
     def to_the_end(self) -> Log:
-        """Event by event."""
+        """Run until no request is left, event by event."""
         while self._left:
             self._deliver()
             self._start()
@@ -152,7 +152,7 @@ class _Run:
         return self._log
 
     def _deliver(self) -> None:
-        """Requests that have arrived by now."""
+        """Hand arrived requests to the system."""
         while self._coming and self._coming[-1].arrival <= self._now:
             request = self._coming.pop()
             if self._system.source != "none":
@@ -162,7 +162,7 @@ class _Run:
                 self._system.add(request, self._now)
 
     def _start(self) -> None:
-        """Batches for whoever is idle; a system may plan though nobody is."""
+        """Start batches on idle instances; a system may plan although none is idle."""
         with self._log.timed("planning_s"):
             assigned = self._system.assign(self._now, tuple(self._idle))
         for instance, batch in assigned:
@@ -171,7 +171,7 @@ class _Run:
             self._pending.append((self._now, instance, batch, pending))
 
     def _resolve(self) -> None:
-        """Learn when the batches end that were started just now; they run at once."""
+        """Get the ends of the batches that were just started; they run at the same time."""
         for start, instance, batch, pending in self._pending:
             begun = sum(
                 request.prompt_tokens + request.generated

@@ -13,18 +13,18 @@ from lengthwise.policies.fcfs import FCFS
 
 
 class Fixed(System):
-    """A fixed number at a time, in a policy's order; among equals in that in which they queued.
+    """Batches of a fixed size, in a policy's order; equal requests in the order they queued.
 
-    An idle instance takes what waits, up to ``size``; it does not wait for more.
+    An idle instance takes up to ``size`` waiting requests; it does not wait for more.
 
     Args:
         name: what the command line calls it.
         size: requests in a batch.
         queues: 1 is a queue that the instances share; with as many as instances, requests
             go to these in turn as they come.
-        slice: most tokens a batch runs for; whoever is not done then queues again.
-        policy: who goes first; its keys must not move while a request waits. Left out, whoever
-            came first.
+        slice: most tokens a batch runs for; unfinished requests then queue again.
+        policy: the order; its keys must not move while a request waits. By default, the order
+            of arrival.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class Generator:
     def generate(
         self, contexts: Sequence[list[int]], limits: Sequence[int], endless: bool = False
     ) -> tuple[Answers, list[float]]:
-        """What follows each context: [n] rows of one length, and when each token came.
+        """Tokens after each context, [n] rows of one length, and the time of each token.
 
         ``endless`` rows ignore the end of an answer, for profiles.
 
@@ -164,7 +164,7 @@ def load_here(model: Path, memory: float) -> None:
 
 
 def _end_with_the_bench() -> None:
-    """A killed bench does not tell its processes, and they would wait for work for ever."""
+    """End this process when its parent is gone: it would wait for work for ever."""
     bench = multiprocessing.parent_process()
     if bench is not None:
         bench.join()

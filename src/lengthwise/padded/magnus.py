@@ -16,7 +16,7 @@ from lengthwise.padded.wma import Waste
 
 @dataclass(eq=False)
 class Waiting:
-    """A batch that waits, and what is predicted of it."""
+    """A waiting batch, and its predicted length and waste."""
 
     batch: Batch
     waste: Waste
@@ -24,12 +24,12 @@ class Waiting:
 
     @property
     def features(self) -> Features:
-        """What its serving time is estimated by."""
+        """What its serving time is estimated from: size, length and generation length."""
         return self.waste.size, self.waste.length, self.waste.generation
 
 
 Order = Callable[[list[Waiting], float], int]
-"""Which of the waiting batches goes next, at a time."""
+"""Chooses the next of the waiting batches, at a time in seconds."""
 
 
 def oldest(waiting: list[Waiting], now: float) -> int:
@@ -110,7 +110,7 @@ class Magnus(System):
         return found
 
     def ran(self, instance: int, batch: Batch, ran: Ran) -> None:
-        """Its time is learned from, under the lengths that it had in truth."""
+        """Learn the batch's time, with the true lengths of its members."""
         waste = self._running.pop(batch)
         if not ran.out_of_memory:
             self._time.saw((waste.size, waste.length, ran.steps), ran.seconds)

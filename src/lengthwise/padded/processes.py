@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class Instances:
-    """Runs batches of requests whose token ids it keeps; a context manager.
+    """Runs batches on a process an instance, and keeps the token ids; a context manager.
 
-    Their seconds are CPU seconds of the instance's process, which has one thread: what it
-    would take with a core of its own, however busy the machine is.
+    Seconds are CPU seconds of the instance's process, which has one thread: its time on a
+    core of its own, however busy the machine is.
 
     Args:
         model: folder of the model.
@@ -63,7 +63,7 @@ class Instances:
         self._answers = {id: [] for id in prompts}
 
     def answer(self, request: Request) -> list[int]:
-        """Token ids that a request has got so far."""
+        """Token ids generated for a request so far."""
         return self._answers[request.id]
 
     def start(self, instance: int, batch: Batch) -> Pending:
@@ -96,7 +96,7 @@ class Instances:
 
 
 def _alive(ask: Callable[[], T]) -> T:
-    """What a process answers.
+    """A process's answer; raises if the process is gone.
 
     Raises:
         UserError: if it has died.

@@ -12,7 +12,7 @@ from lengthwise.padded.base import Batch, Constants, Limits, Ran, System
 from lengthwise.padded.groups import group
 
 Placement = Callable[[list[Batch], list[float]], list[int]]
-"""An instance for each batch, from the instances' loads in seconds."""
+"""Chooses an instance for each batch, from the instances' loads in seconds."""
 
 Interval = Callable[[list[float]], float]
 """Seconds until the next round, from the instances' loads in seconds."""
@@ -40,7 +40,7 @@ def max_min(batches: list[Batch], loads: list[float]) -> list[int]:
 
 @dataclass(frozen=True)
 class Adaptive:
-    """max(λ · least load, Γ): nobody runs dry, and nobody plans more often than needed."""
+    """max(λ · least load, Γ): no instance runs dry, and no round comes sooner than needed."""
 
     share: float
     gamma: float
@@ -50,7 +50,7 @@ class Adaptive:
 
 
 class SCLS(System):
-    """Rounds: all that waits is batched, and the batches are queued at instances.
+    """Rounds: all waiting requests are batched, and the batches queue at instances.
 
     Nothing is predicted: a slice bounds what a batch can cost.
 

@@ -24,8 +24,8 @@ _KEPT = 4096
 class ServingTime:
     """k-nearest-neighbour regression on the batches that have run.
 
-    Each feature counts by its standard deviation. Until ``neighbours`` batches have run, the
-    engine's profile speaks.
+    Each feature is divided by its standard deviation. Until ``neighbours`` batches have run,
+    the engine's profile is used.
 
     Args:
         profile: seconds of a batch, fitted before serving.
@@ -40,11 +40,11 @@ class ServingTime:
         self._fitted_at = -math.inf
 
     def saw(self, batch: Features, seconds: float) -> None:
-        """A batch ran so long."""
+        """Learn from a batch: its features and its seconds."""
         self._seen.append((batch, seconds))
 
     def __call__(self, batches: Sequence[Features], now: float) -> list[float]:
-        """Seconds that each should take."""
+        """Estimated seconds of each batch."""
         if now - self._fitted_at >= self._refresh and len(self._seen) >= self._neighbours:
             self._fit(now)
         if self._model is None:

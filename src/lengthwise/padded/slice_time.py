@@ -25,10 +25,10 @@ class BatchTime(Protocol):
     """Seconds of a padded batch: ``size`` requests, each ``length`` tokens long."""
 
     def prefill(self, size: int, length: int) -> float:
-        """Until each has its first token."""
+        """Seconds until each request has its first token."""
 
     def decode(self, size: int, length: int, steps: int) -> float:
-        """So many further tokens for each."""
+        """Seconds of ``steps`` further tokens of each request."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +83,20 @@ class SliceTime:
 
     @classmethod
     def profiled(cls, time: BatchTime, memory: int, longest: int) -> SliceTime:
-        """Fitted to what an engine's time is on a grid of batches that its memory holds."""
+        """Fitted to an engine's times on a grid of batches that its memory holds."""
         grid = list(_grid(memory, longest))
         prefills = np.array([(n, length, time.prefill(n, length)) for n, length in grid])
         decodes = np.array([(n, length + 1, time.decode(n, length, 1)) for n, length in grid])
         return cls.fit(prefills, decodes, "a profile of the simulated engine")
 
     def save(self, path: Path) -> None:
-        """As JSON."""
+        """Write it as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"kind": "slices", **asdict(self)}, indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> SliceTime:
-        """From JSON.
+        """Read the JSON that :meth:`save` wrote.
 
         Raises:
             UserError: if it cannot be read.
@@ -127,7 +127,7 @@ def _fit(rows: Rows) -> tuple[Four, float]:
 
 
 def _grid(memory: int, longest: int) -> Iterator[tuple[int, int]]:
-    """Sizes and lengths in powers of two, as far as they fit; at least six of them."""
+    """Pairs of size and length in powers of two that fit the memory; at least six."""
     sizes = [2**i for i in range(memory.bit_length())]
     lengths = [max(longest >> i, 1) for i in range(6)]
     for size, length in product(sizes, lengths):

@@ -10,7 +10,7 @@ from lengthwise.policies import ssjf
 
 
 class SSJF(Fixed):
-    """Vanilla fixed batches in SSJF's order: shortest predicted first, less what it has aged.
+    """Vanilla fixed batches, shortest predicted first, less ``ageing`` for each second waited.
 
     Nothing else differs from ``vanilla``: size, memory, and no waiting for partial batches.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 
 def accesses(length: float, generation: float) -> float:
-    """Token reads of a request that generates so many after a prompt of that length.
+    """Token reads of a request with a prompt of L tokens and G generated ones.
 
-    Of its own tokens before each but the first step: G·L + G(G-1)/2.
+    It reads its own tokens before each step but the first: G·L + G(G-1)/2.
     """
     return generation * length + generation * (generation - 1) / 2
 

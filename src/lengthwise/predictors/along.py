@@ -27,7 +27,7 @@ def features(probe: Probe, data: Positions, number: int) -> torch.Tensor:
 
 
 def probabilities(probe: Probe, data: Positions, number: int) -> Floats:
-    """What the probe says at each position alone, [rows, k]; ``number`` is its layer's."""
+    """The probe's bins at each position alone, [rows, k]; ``number`` is its layer's."""
     probe.eval()
     with torch.inference_mode():
         raw: Floats = probe(features(probe, data, number)).softmax(dim=1).numpy()

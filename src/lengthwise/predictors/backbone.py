@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         self._most = min(known, getattr(body.config, "max_position_embeddings", known))
 
     def ids(self, texts: Sequence[str], longest: int = 512) -> list[list[int]]:
-        """Token ids of each text's beginning; never none."""
+        """Token ids of each text's beginning; at least one a text."""
         if not texts:
             return []
         most = min(longest, self._most)
@@ -88,7 +88,7 @@ def load_backbone(name: str | None, pretrained: bool = True) -> Backbone:
     """The backbone of that Hugging Face name or folder; None is the wheel's.
 
     Without ``pretrained`` it has that architecture and tokenizer and random weights: for
-    those who bring their own.
+    callers that load their own.
 
     Raises:
         UserError: if it is not on this machine, cannot be read, or is of no use here.

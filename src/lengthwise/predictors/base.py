@@ -45,7 +45,7 @@ class LengthPredictor(ABC):
 
     Attributes:
         name: what the command line calls it.
-        reads: the best thing it reads.
+        reads: the most informative input it needs.
         variants: kinds of it, the first by default.
         bins: [k] the bins it predicts.
     """
@@ -66,12 +66,13 @@ class LengthPredictor(ABC):
 
     @abstractmethod
     def first(self, answers: Answers) -> Lengths:
-        """Its first word on each answer: distributions of total output tokens, n."""
+        """Its first prediction for each answer: distributions of total output tokens, [n]."""
 
     def both(self, answers: Answers) -> tuple[Lengths, Lengths]:
-        """First words and remaining tokens, [n] and [rows], for the price of one.
+        """First predictions [n] and remaining tokens [rows], computed together.
 
-        By default what is left is what it said first, given that the answer has not ended.
+        By default the remaining tokens are the first prediction, given that the answer has not
+        ended yet.
         """
         first, at = self.first(answers), answers.positions
         return first, first.rows(at.request).after(at.age)
@@ -95,7 +96,7 @@ class LengthPredictor(ABC):
 
 
 class PromptPredictor(LengthPredictor):
-    """Reads the prompt only: it speaks when a request arrives, and once."""
+    """Reads the prompt only: it predicts once, when a request arrives."""
 
     reads: ClassVar[Reads] = "text"
 
@@ -108,5 +109,5 @@ class PromptPredictor(LengthPredictor):
         return self.lengths(asked).mean()
 
     def first(self, answers: Answers) -> Lengths:
-        """What it says of the prompts."""
+        """Predictions from the prompts, [n]."""
         return self.lengths(answers.asked)

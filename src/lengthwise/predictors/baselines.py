@@ -40,7 +40,7 @@ class Constant(PromptPredictor):
         return cls(bins, shares(histogram(bins, fit.tokens)))
 
     def lengths(self, asked: Sequence[Query]) -> Lengths:
-        """The same for all, cut at what each may produce."""
+        """The histogram for each request, cut at its max_tokens."""
         everywhere = np.tile(self.shares, (len(asked), 1))
         return Lengths.of(self.bins, everywhere, limits(asked))
 
@@ -59,7 +59,7 @@ class Constant(PromptPredictor):
 class PromptLength(ScorePredictor):
     """The prompt's tokens: a longer question gets a longer answer.
 
-    Variant ``signed`` ranks by what the training answers say of that: longer or shorter.
+    Variant ``signed`` takes the direction, longer or shorter, from the training answers.
 
     Args:
         bins: [k] of total output tokens.
@@ -101,7 +101,7 @@ class PromptLength(ScorePredictor):
 
 
 class MaxTokens(PromptPredictor):
-    """What the client allows at most, as Ray Serve's router reckons: all mass at max_tokens."""
+    """All mass at the client's max_tokens, which Ray Serve's router assumes."""
 
     name: ClassVar[str] = "max-tokens"
     reads: ClassVar[Reads] = "nothing"
@@ -115,7 +115,7 @@ class MaxTokens(PromptPredictor):
         return cls(bins)
 
     def lengths(self, asked: Sequence[Query]) -> Lengths:
-        """Surely max_tokens."""
+        """All mass at max_tokens, [n]."""
         most = limits(asked)
         return points(most, most)
 

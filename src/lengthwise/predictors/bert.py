@@ -25,7 +25,7 @@ RECIPE = Recipe(epochs=6, batch=32, rate=1e-4)
 class Bert(PromptPredictor):
     """A linear layer on a pretrained encoder classifies the length (arXiv 2410.01035).
 
-    An answer cut at the cap counts as "at least so many".
+    An answer cut at the cap counts as at least that long.
 
     Args:
         bins: [k] of total output tokens.

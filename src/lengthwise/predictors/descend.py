@@ -1,4 +1,4 @@
-"""Gradient descent that keeps what did best on prompts it does not learn from."""
+"""Gradient descent that keeps the epoch that did best on prompts it does not learn from."""
 
 from __future__ import annotations
 

@@ -37,10 +37,10 @@ SHARE = 0.5
 """Length of the embeddings' part of the features, beside a tf-idf vector of length 1."""
 
 OPENING = 5
-"""Tokens that say what is to be done: "Write a story about ..."."""
+"""Tokens of a prompt's opening, which holds the task: "Write a story about ..."."""
 
 LONGEST = 1024
-"""Tokens that are read of a prompt."""
+"""Most tokens read of a prompt."""
 
 
 @dataclass(frozen=True)

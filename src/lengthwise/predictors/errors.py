@@ -33,14 +33,14 @@ def arrays(given: Any, *names: str) -> list[Floats]:
 class ErrorModel:
     """How wrong a refining probe is, by age (tokens generated so far).
 
-    At age a the predicted remaining tokens of a request with x to come are
+    At age a the predicted remaining tokens of a request with x remaining are
     ``exp(bias + slope·log x + spread·z)``, at least 1. z is standard normal at every age
     and an AR(1) process along the request: from one token to the next it keeps the
     share ``rho``. Slope 1 and bias 0 make the error a factor around 1; a slope below 1
     is a probe that leans to the mean.
 
-    What it was fitted to lay ``every`` tokens apart: errors are drawn so often, and in
-    between the prediction counts down, for real ones move little from a token to the next.
+    It was fitted to predictions ``every`` tokens apart: errors are drawn at that distance,
+    and in between the prediction counts down, as real ones move little in a token.
 
     Attributes:
         ages: the first age of each of k buckets, increasing from 0.
@@ -117,7 +117,7 @@ def fit_error_model(
 
     In each bucket of ages: a line through the logarithms, the spread around it, and rho
     from how consecutive predictions of a request correlate, over the tokens between them.
-    Leave out requests cut at max_tokens: what they had to come is not known.
+    Leave out requests cut at max_tokens: their remaining tokens are not known.
 
     Raises:
         ValueError: if the arrays differ in length, are empty, not sorted or not finite.

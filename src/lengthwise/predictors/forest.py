@@ -1,4 +1,4 @@
-"""A random forest as arrays: what scikit-learn grew, saved and asked without it."""
+"""A random forest as arrays: grown by scikit-learn, saved and evaluated without it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Forest:
     def fit(
         cls, features: NDArray[np.float32], targets: NDArray[np.number], seed: int, **options: Any
     ) -> tuple[Forest, Doubles]:
-        """A forest of features [n, f] → targets [n], and what it says out of the bag, [n].
+        """A forest of features [n, f] → targets [n], and its predictions out of the bag, [n].
 
         Out of the bag means by the trees that have not seen the row. Options are
         scikit-learn's.

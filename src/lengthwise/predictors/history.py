@@ -1,4 +1,4 @@
-"""Output length from the application alone: what its earlier answers were like."""
+"""Output length from the application alone: the lengths of its earlier answers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
 
 PULLS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-"""How many answers of its own make a template count as much as all the others, to choose from."""
+"""Candidates: answers at which a template weighs as much as the overall histogram."""
 
 
 class History(PromptPredictor):
     """A histogram for each template, shrunk towards the overall one.
 
-    Few answers say little of a template, so its histogram starts as everybody's and
-    becomes its own as they come. An unknown template is everybody's.
+    Few answers are little evidence, so a template's histogram starts as the overall one and
+    becomes its own as answers come. An unknown template has the overall one.
 
     Args:
         bins: [k] of total output tokens.
@@ -57,7 +57,7 @@ class History(PromptPredictor):
         return max(candidates, key=lambda one: one._likelihood(tune.asked, found))
 
     def lengths(self, asked: Sequence[Query]) -> Lengths:
-        """Each template's histogram."""
+        """The histogram of each request's template, [n]."""
         return Lengths.of(self.bins, self._rows(asked), limits(asked))
 
     def state(self) -> tuple[dict[str, Any], Arrays]:

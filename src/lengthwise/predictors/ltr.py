@@ -25,10 +25,10 @@ RECIPE = Recipe(epochs=5, batch=32, rate=2e-4)
 """The paper has a rate of 2e-5, on ten times as many prompts; 1e-4 is worse here."""
 
 BUCKET = 10
-"""Tokens that make no difference to a ranking."""
+"""Tokens to a bucket; lengths in one bucket count as equal."""
 
 MARGIN = 1.0
-"""By which a longer answer's score shall exceed a shorter one's."""
+"""Margin by which a longer answer's score shall exceed a shorter one's."""
 
 
 def list_mle(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -67,7 +67,7 @@ class LTR(ScorePredictor):
     """One linear score on a language model, learned from the order (arXiv 2408.15792).
 
     The ``bucket`` variants are the paper's comparison: they classify the length into
-    buckets of so many tokens; the score is the expected bucket.
+    buckets of that many tokens; the score is the expected bucket.
 
     Args:
         bins: [k] of total output tokens.

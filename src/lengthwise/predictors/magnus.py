@@ -42,7 +42,7 @@ VARIANTS: dict[str, Options | None] = {
 }
 """The whole, and the paper's ablations; ``input-length`` has no forest.
 
-Principal components tell more than group means: 0.42 against 0.32 in Kendall's τ on the
+Principal components predict better than group means: 0.42 against 0.32 in Kendall's τ on the
 prompts to choose by.
 """
 
@@ -50,8 +50,8 @@ prompts to choose by.
 class Magnus(PromptPredictor):
     """Length and compressed embeddings → random forest → tokens (arXiv 2406.04785).
 
-    The forest's mean is what ranks; a curve makes a distribution of it. Magnus knows which
-    application asks: its instruction stands before the first blank line of our prompts, the
+    The forest's mean ranks requests; a curve makes a distribution of it. Magnus knows the
+    application: its instruction stands before the first blank line of our prompts, the
     user's input after it; a prompt without one is both. An answer cut at the cap counts with
     the cap.
 
@@ -70,7 +70,7 @@ class Magnus(PromptPredictor):
 
     @classmethod
     def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
-        """A forest; the curve from what those trees say that have not seen the prompt."""
+        """Fit a forest, and the curve from its predictions out of the bag."""
         inputs, options = Inputs(how.backbone, {}), VARIANTS[how.variant]
         if options is None:
             return cls(bins, inputs, None)
@@ -125,7 +125,7 @@ def mispredicted(
 def relearn(
     predictor: Magnus, known: Answers, finished: Answers, how: Fitting
 ) -> tuple[Magnus, Answers]:
-    """Magnus's continuous learning: what was mispredicted of the finished joins the known.
+    """Magnus's continuous learning: adds mispredicted finished requests and fits again.
 
     Returns the forest grown again and what it learned from; both as they were if nothing
     was missed. The paper does so every 180 s.

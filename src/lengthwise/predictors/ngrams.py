@@ -106,7 +106,7 @@ class Ngrams(ScorePredictor):
 
 
 def weigh(prompt_ids: list[int], idf: Floats, weight: Floats) -> float:
-    """A ridge's word on the tf-idf n-grams of a prompt, its intercept aside."""
+    """A ridge's output for the tf-idf n-grams of a prompt, without its intercept."""
     found = buckets(prompt_ids)
     shares = idf[found]
     norm = float(np.sqrt(np.square(shares).sum())) or 1.0

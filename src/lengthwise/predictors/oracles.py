@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 class _Knowing(LengthPredictor):
-    """Guesses each answer's total from the truth, once, and is sure of it."""
+    """Predicts each answer's total tokens from the true length, once, as a single number."""
 
     reads: ClassVar[Reads] = "truth"
 
     @abstractmethod
     def totals(self, answers: Answers) -> NDArray[np.floating]:
-        """The tokens it expects of each answer, [n]."""
+        """Expected output tokens of each answer, [n]."""
 
     def first(self, answers: Answers) -> Lengths:
-        """All mass at what it expects."""
+        """All mass at the expected tokens, [n]."""
         return points(self.totals(answers), limits(answers.asked))
 
     def state(self) -> NoReturn:
@@ -72,14 +72,14 @@ class Oracle(_Knowing):
         return cls(bins)
 
     def totals(self, answers: Answers) -> NDArray[np.floating]:
-        """The truth."""
+        """True output tokens, [n]."""
         return answers.tokens.astype(np.float32)
 
 
 class NoisyOracle(_Knowing):
     """The true length times a log-normal factor with median 1; the variant is sigma.
 
-    A prompt has the same factor whenever it is asked about.
+    A prompt always has the same factor.
 
     Args:
         bins: unused, but every predictor has some.
@@ -99,7 +99,7 @@ class NoisyOracle(_Knowing):
         return cls(bins, float(how.variant or cls.variants[0]), how.seed)
 
     def totals(self, answers: Answers) -> NDArray[np.floating]:
-        """The truth times the prompts' factors, at least 1."""
+        """True output tokens times the prompts' factors, at least 1, [n]."""
         normal = np.array([self._normal(each.id) for each in answers.asked])
         noisy: NDArray[np.float64] = np.maximum(answers.tokens * np.exp(self.sigma * normal), 1.0)
         return noisy
@@ -109,7 +109,7 @@ class NoisyOracle(_Knowing):
 
 
 class AnotherSeed(_Knowing):
-    """The length that the same prompt got in another sampled run: the most a prompt tells.
+    """The length of another sampled answer to the same prompt: the most a prompt predicts.
 
     Args:
         bins: unused, but every predictor has some.
@@ -147,7 +147,7 @@ class AnotherSeed(_Knowing):
         raise UserError(f"{cls.name} needs a second run: collect the same prompts with --seed 1")
 
     def totals(self, answers: Answers) -> NDArray[np.floating]:
-        """What the other run has.
+        """Output tokens of the other run, [n].
 
         Raises:
             UserError: if it has no such prompt.

@@ -22,14 +22,14 @@ class Probe(nn.Module):
     token's output, the prompt's outlook, and the numbers of generated and prompt tokens.
 
     The outlook is one number: a linear map of the output at the prompt's last token,
-    fitted to the rank of the whole answer's length. What the prompt promises would
-    fade from the current token's state; all d numbers of it would be learned by heart.
+    fitted to the rank of the whole answer's length. Without it the prompt's information
+    would fade from the current token's state; all d numbers would be learned by heart.
 
     Args:
         layer: decoder layer it reads, 1 the first.
         width: d, the model's hidden size.
         bins: the k bins of remaining tokens.
-        inputs: what it sees.
+        inputs: kind of its inputs, ``full`` or ``paper``.
         outlook: the linear map, [d]; zeros until trained.
         refinement: how its output is refined: arguments of :class:`Refiner`.
         head: ``softmax``, or ``hazard``: each output is the chance that the answer ends in
@@ -81,7 +81,7 @@ class Probe(nn.Module):
         logits: torch.Tensor = self.mlp((features - self.shift) / self.scale)
         if self.head == "softmax":
             return logits
-        # log P(bin i) = log h_i + Σ_{j<i} log(1 - h_j); who gets to the last bin ends there.
+        # log P(bin i) = log h_i + Σ_{j<i} log(1 - h_j); an answer in the last bin ends there.
         ends = nn.functional.logsigmoid(logits[:, :-1])
         goes_on = nn.functional.logsigmoid(-logits[:, :-1]).cumsum(dim=1)
         none = torch.zeros_like(logits[:, :1])

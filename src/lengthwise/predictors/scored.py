@@ -82,7 +82,7 @@ class ScorePredictor(PromptPredictor):
         """The model's number for each request, [n]: smaller is shorter."""
 
     def lengths(self, asked: Sequence[Query]) -> Lengths:
-        """The distributions that follow such scores."""
+        """Distributions over the bins from the scores, [n]."""
         return Lengths.of(self.bins, self.curve.probabilities(self.scores(asked)), limits(asked))
 
 

@@ -28,7 +28,7 @@ RECIPE = Recipe(epochs=6, batch=16, rate=1e-4, frozen_after=3)
 HIDDEN = 128
 
 PERCENTILES = (25, 50, 75, 99)
-"""Of the training lengths: where a class ends."""
+"""Quantiles of the training lengths at which classes end."""
 
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "l1": functional.l1_loss,
@@ -50,7 +50,7 @@ class SSJF(ScorePredictor):
         reader: with one output, or one for each class.
         values: [out] what an output of 1, or a class, adds to the score: tokens, or for
             ``ordinal`` classes.
-        variant: what it learned.
+        variant: its target, one of the class's ``variants``.
     """
 
     name: ClassVar[str] = "ssjf"

@@ -36,15 +36,15 @@ def predictors_folder(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Trained:
-    """A served model's predictors, and what training measured of them.
+    """A served model's predictors, and their measured errors.
 
     Attributes:
         model: fingerprint of the served model.
-        probe: TRAIL's, or none: then there is nothing but the prompt to go by.
-        prompt: what ranks requests until their prefill.
+        probe: TRAIL's, or None: then requests are ranked by their prompts only.
+        prompt: ranks requests until their prefill is done.
         report: figures on held-out prompts.
-        errors, confusion: how the two err there, for the simulator to err likewise.
-        held_out: what they said of each held-out request.
+        errors, confusion: error models of the two, for the simulator.
+        held_out: their predictions for each held-out request.
     """
 
     model: str

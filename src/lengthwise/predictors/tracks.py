@@ -1,4 +1,4 @@
-"""What was predicted for one request, at arrival and while it ran."""
+"""One request's predictions, at arrival and while it ran."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Track:
-    """What was predicted for one request.
+    """One request's predictions.
 
     Attributes:
         arrival: total output tokens as predicted from the prompt; NaN if nothing was.
         ages: [m] tokens generated at each later prediction, increasing.
-        remaining: [m] the remaining tokens predicted then.
+        remaining: [m] the predicted remaining tokens at those ages.
     """
 
     arrival: float

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Trail(LengthPredictor):
     """Hidden states → probe → bins of remaining tokens → Bayesian refinement.
 
-    Its first word comes right after the prefill (arXiv 2410.01035). Variants are the
+    It predicts first right after the prefill (arXiv 2410.01035). Variants are the
     ablations: each changes one thing of ours, except ``paper``, which is the paper's own.
 
     Args:

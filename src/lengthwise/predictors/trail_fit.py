@@ -1,4 +1,4 @@
-"""Training the probe: layer, loss, censoring, refinement, and what each is worth."""
+"""Training the probe: layer, loss, censoring, refinement; the ablations as variants."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Options:
         noise: standard deviation of the noise on normalised states: neighbouring rows are
             alike, and would be learned by heart.
         dropout: of the hidden layer.
-        censoring: whether an answer cut at the cap counts as "at least so many".
+        censoring: whether an answer cut at the cap counts as at least that long.
         refinement: how refinement is chosen.
-        prefill: how often the row at the prompt's end counts.
+        prefill: weight of the row at the prompt's end.
     """
 
     epochs: int = 16
@@ -187,7 +187,7 @@ def _fit(
         if options.likelihood == np.inf:
             return likelihood
         # The mean is what schedules: being 100 tokens off costs more than the next bin.
-        # With values cut at the limit, a censored row only asks for "at least so many".
+        # With values cut at the limit, a censored row only asks for at least that many tokens.
         mean = (logits.softmax(dim=1) * torch.minimum(values, limit[at])).sum(dim=1)
         off: torch.Tensor = ((mean - left[at]).abs() / scale).mean()
         return off + options.likelihood * likelihood

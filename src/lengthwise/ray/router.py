@@ -171,9 +171,9 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
             "dispatched": dict(self._dispatched),
             "in_flight": loads,
             "told": {
-                flight.id: flight.generated + flight.told
+                flight.id: flight.generated + flight.reported
                 for flight in flights
-                if not math.isnan(flight.told)
+                if not math.isnan(flight.reported)
             },
         }
 

@@ -26,7 +26,7 @@ class Means(NamedTuple):
 
     Attributes:
         response: time from arrival to completion, in units of work (the server's speed is 1).
-        preemptions: interruptions of a job.
+        preemptions: times a job is preempted.
         memory: sum of the ages of all jobs in the system, in units of work; what the KV
             cache holds for their outputs.
     """

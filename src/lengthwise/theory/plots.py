@@ -14,7 +14,7 @@ from lengthwise.theory.mg1 import FCFS, LimitedSPRPT, Means
 from lengthwise.theory.single_server import Estimate, Measured
 
 SIZE = (6.0, 4.0)
-"""Of a figure, in inches."""
+"""Width and height of a figure, in inches."""
 
 CURVE = 13
 """Points on a curve."""
@@ -22,7 +22,7 @@ CURVE = 13
 
 @dataclass(frozen=True)
 class Point:
-    """One load and one C: what theory says and, if simulated, what was measured."""
+    """One load and one C: the closed form and, if simulated, the measured means."""
 
     load: float
     c: float

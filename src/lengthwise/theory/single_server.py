@@ -51,7 +51,7 @@ class Trace:
 
     Attributes:
         finished: time of completion.
-        preemptions: how often it was interrupted.
+        preemptions: times it was preempted.
         held: twice the integral of its age over its time in the system.
     """
 
@@ -95,7 +95,7 @@ def serve(
     """Serve these jobs on one server that does a token in a tick.
 
     Args:
-        policy: who goes first and who may be interrupted.
+        policy: orders jobs and says which may be preempted.
         arrivals: ticks, not decreasing; a completion comes before an arrival at its tick.
         sizes: tokens, at least 1.
         predictions: tokens.
@@ -126,7 +126,7 @@ class _Server:
         self.trace = Trace([0] * n, [0] * n, [0] * n)
 
     def admit(self, request: Request, now: int) -> None:
-        """Take in a new request; it interrupts the running one if policy and rank say so."""
+        """Admit a new request; it preempts the running one if policy and rank allow."""
         if self.running is None:
             self._start(request, now)
             return
@@ -138,7 +138,7 @@ class _Server:
             self.waiting.push(request)
 
     def finish_until(self, now: int | None) -> None:
-        """Complete whatever is due by then; None means everything."""
+        """Complete all jobs that are due by that tick; None: all jobs."""
         while (request := self.running) is not None:
             due = self.since + self.sizes[request.seq] - request.generated
             if now is not None and due > now:

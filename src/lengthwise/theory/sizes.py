@@ -13,7 +13,7 @@ NEGLIGIBLE = 1e-10
 
 
 class SizeLaw(Protocol):
-    """What is used of a frozen continuous distribution of scipy.stats."""
+    """The methods used of a frozen continuous distribution of scipy.stats."""
 
     def pdf(self, x: Floats | float) -> Any: ...
     def ppf(self, q: float) -> Any: ...
