@@ -112,6 +112,13 @@ def test_commands_have_the_options_that_are_named(page: Path) -> None:
         assert named <= options_of_module(module), module
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_runs(page: Path) -> None:
+    for kind, body in _FENCED.findall(page.read_text()):
+        if kind == "python":
+            exec(compile(body, page.name, "exec"), {"__name__": "example"})
+
+
 def test_every_option_in_the_docs_is_some_commands() -> None:
     known = set(FOREIGN)
     for page in PAGES:
