@@ -7,6 +7,7 @@ from lengthwise.core.lanes import Lanes, waiting_queue
 from lengthwise.core.policy import Policy
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.request import Request
+from lengthwise.policies import Bounded, Trail, make_policy
 
 
 class Drifting(Policy):
@@ -106,8 +107,19 @@ def test_an_empty_queue_has_no_first():
         Lanes(Drifting(), lambda it: it).pop()
 
 
-def test_only_policies_whose_keys_move_need_lanes():
-    still = Drifting()
-    still.timed = False
-    assert isinstance(waiting_queue(still, lambda it: it), RankQueue)
-    assert isinstance(waiting_queue(Drifting(), lambda it: it), Lanes)
+def test_only_policies_that_listen_need_lanes():
+    for name in ("fcfs", "trail", "mlfq", "ltr+bound", "sjf+slice:64", "trail+priority"):
+        assert isinstance(waiting_queue(make_policy(name), lambda it: it), RankQueue)
+    for name in ("hrrn", "hrrn+bound", "fcfs+fair", "fcfs+fair+priority", "magnus+slice:64"):
+        assert isinstance(waiting_queue(make_policy(name), lambda it: it), Lanes)
+
+
+@pytest.mark.parametrize("event", ["observe", "enters", "exits", "leave"])
+def test_a_policy_listens_if_it_or_what_it_wraps_does_anything_when_told(event):
+    silent = make_policy("trail")
+    listening = type("Listening", (Trail,), {event: lambda self, *told: None})()
+    assert not silent.listens
+    assert not Bounded(silent).listens
+    assert listening.listens
+    assert Bounded(listening).listens
+    assert type("Own", (Bounded,), {event: lambda self, *told: None})(silent).listens

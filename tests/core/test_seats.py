@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengthwise.core.lanes import waiting_queue
-from lengthwise.core.policy import LAST
+from lengthwise.core.policy import LAST, Key
 from lengthwise.core.request import Request
 from lengthwise.core.seats import LOOK_EVERY, UNLIMITED, Seats
-from lengthwise.policies import make_policy
+from lengthwise.policies import Trail, make_policy
 
 SEATS = 3
 BLOCK = 8
@@ -36,12 +36,19 @@ class SmallEngine:
     seats, slots = SEATS, UNLIMITED
     taken_seats, reserve, step_blocks = 0, 0, SEATS + 8
 
-    def __init__(self, blocks: int, policy: Any, pause: bool = True, margin: float = 0.0) -> None:
+    def __init__(
+        self,
+        blocks: int,
+        policy: Any,
+        pause: bool = True,
+        margin: float = 0.0,
+        look_every: int | None = LOOK_EVERY,
+    ) -> None:
         self.blocks = blocks
         self.views: dict[str, Request] = {}
         self.running: list[Job] = []
         self.waiting = waiting_queue(policy, self.view)
-        self.seating: Seats[Job] = Seats(self, policy, pause, margin)
+        self.seating: Seats[Job] = Seats(self, policy, pause, margin, look_every=look_every)
         self.step_count = 0
         self.evicted = 0
         self.victims_beside_paused = 0
@@ -113,19 +120,22 @@ class SmallEngine:
         for job in self.running:
             job.tokens += 1
             job.generated += 1
-        self.seating.rejoin()
         for job in list(self.running):
             if job.generated >= LENGTH:
                 self.finish(job)
-        self.seating.leave()
 
     def lacks(self, job: Job) -> int:
         return self.needed_blocks(job) - job.blocks
 
     def finish(self, job: Job) -> None:
         """Finished or aborted: out of the list and freed."""
-        self.running.remove(job)
+        if job in self.running:
+            self.running.remove(job)
         self.seating.gone(job)
+
+    def look(self, news: bool = False) -> None:
+        self.seating.unsettled |= news
+        self.seating.step()
 
 
 arrivals = st.lists(
@@ -145,9 +155,7 @@ def play(engine: SmallEngine, plan: list[Any]) -> Any:
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
             before = {job.id for job in engine.running}
-            engine.seating.observe()
-            engine.seating.promote()
-            engine.seating.arrange()
+            engine.look(news=True)
             yield before
             engine.serve()
 
@@ -199,7 +207,7 @@ def test_scarce_memory_is_never_overdrawn_and_nobody_is_lost(
         finished = {i for i, view in engine.views.items() if view.started and i not in known}
         assert len(known) + len(finished) == len(engine.views)
     for _ in range(LENGTH * len(plan) + LENGTH):
-        engine.seating.arrange()
+        engine.look(news=True)
         engine.serve()
     assert not engine.running
     assert not engine.waiting
@@ -215,9 +223,7 @@ def test_an_aborted_request_leaves_no_trace(plan: Any, data: Any) -> None:
         assert not aborted & (ids(engine.seating.paused) | ids(engine.running))
         if engine.running:
             gone = data.draw(st.sampled_from([*engine.running, *engine.seating.paused]))
-            engine.seating.rejoin()
             engine.finish(gone)
-            engine.seating.leave()
             aborted.add(gone.id)
 
 
@@ -227,7 +233,7 @@ def test_a_request_that_cannot_be_admitted_now_blocks_nobody() -> None:
     for i in range(1, 5):
         engine.arrive(i, 100.0 + i, 4)
     for _ in range(3):
-        engine.seating.arrange()
+        engine.look(news=True)
         engine.serve()
     assert ids(engine.running) == {"r1", "r2", "r3"}
     assert ids(engine.waiting) == {"blocked0", "r4"}
@@ -242,7 +248,7 @@ def test_looking_now_and_then_leaves_no_seat_empty(plan: Any) -> None:
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
             free = len(engine.running) < SEATS
-            engine.seating.look(news=False)
+            engine.look()
             if free:
                 admitted = min(SEATS - len(engine.running), len(engine.waiting))
                 outside = len(engine.waiting) + len(engine.seating.paused)
@@ -260,7 +266,7 @@ def test_looking_now_and_then_lets_nobody_fall_beside_a_paused_one(plan: Any, bl
     for i, (gap, predicted, prompt) in enumerate([*plan, (LENGTH * (len(plan) + 1), None, 1)]):
         engine.arrive(i, predicted, prompt)
         for _ in range(gap):
-            engine.seating.look(news=False)
+            engine.look()
             engine.serve()
     assert not engine.victims_beside_paused
 
@@ -270,13 +276,13 @@ def test_a_better_request_is_seated_at_once_if_it_is_news_else_at_the_next_look(
         engine = SmallEngine(10_000, make_policy("trail"))
         for i in range(SEATS):
             engine.arrive(i, 300.0, 4)
-        engine.seating.look(news=True)
+        engine.look(news=True)
         engine.serve()
-        engine.seating.look(news=False)
+        engine.look()
         engine.serve()
         engine.arrive(9, 5.0, 4)
         for step in range(1, 10):
-            engine.seating.look(news=news)
+            engine.look(news)
             engine.serve()
             if "r9" in ids(engine.running):
                 return step
@@ -290,13 +296,13 @@ def test_who_is_paused_for_the_threshold_gets_a_seat_back_for_its_quantum() -> N
     engine = SmallEngine(10_000, make_policy("sprpt+bound:6:3"))
     engine.arrive(0, 400.0, 4)
     for _ in range(2):
-        engine.seating.look(news=engine.seating.promote())
+        engine.look()
         engine.serve()
     for i in range(1, 2 * SEATS + 1):
         engine.arrive(i, 100.0, 4)
     seated = []
     for _ in range(20):
-        engine.seating.look(news=engine.seating.promote() or not seated)
+        engine.look(news=not seated)
         seated.append("r0" in ids(engine.running))
         engine.serve()
     assert seated[:6] == [False] * 6
@@ -306,14 +312,74 @@ def test_who_is_paused_for_the_threshold_gets_a_seat_back_for_its_quantum() -> N
     assert not all(seated[first:])
 
 
+class Watched(Trail):
+    """Notes its events, and counts how often it is asked for a key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.told: list[tuple[str, Any]] = []
+
+    def key(self, request: Request) -> Key:
+        self.asked += 1
+        return super().key(request)
+
+    def observe(self, now: float, running: Iterable[Request]) -> None:
+        self.told.append(("observe", [view.id for view in running]))
+
+    def enters(self, request: Request) -> None:
+        self.told.append(("enters", request.id))
+
+    def exits(self, request: Request) -> None:
+        self.told.append(("exits", request.id))
+
+    def leave(self, request: Request) -> None:
+        self.told.append(("leave", request.id))
+
+
 def test_the_next_look_is_announced() -> None:
     """Predictions are asked for in the step before: they must be there in time."""
-    engine = SmallEngine(10_000, make_policy("trail"))
+    policy = Watched()
+    engine = SmallEngine(10_000, policy)
     for i in range(SEATS + 2):
         engine.arrive(i, 300.0 + i, 4)
+    looks = 0
     for _ in range(3 * LOOK_EVERY):
-        announced = engine.seating.looks_next
-        engine.seating.worst = untouched = (math.nan,)
-        engine.seating.look(news=False)
-        assert announced <= (engine.seating.worst is not untouched)
+        announced, before = engine.seating.looks_next, policy.asked
+        engine.look()
+        assert announced <= (policy.asked > before)
+        looks += policy.asked > before
         engine.serve()
+    assert looks < 3 * LOOK_EVERY
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrivals, st.integers(14, 40))
+def test_a_policy_that_is_not_timed_is_told_everything(plan: Any, blocks: int) -> None:
+    policy = Watched()
+    engine = SmallEngine(blocks, policy)
+    for before in play(engine, [*plan, (LENGTH * (len(plan) + 1), None, 1)]):
+        seated = [told for event, told in policy.told if event == "observe"][-1]
+        assert set(seated) == before
+    for name in engine.views:
+        events = [event for event, told in policy.told if told == name]
+        assert events == ["enters", "exits"] * (len(events) // 2) + ["leave"]
+
+
+def test_an_engine_that_says_what_is_new_is_not_looked_at_otherwise() -> None:
+    policy = Watched()
+    engine = SmallEngine(10_000, policy, look_every=None)
+    for i in range(SEATS):
+        engine.arrive(i, 300.0, 4)
+    engine.look()
+    engine.serve()
+    engine.arrive(9, 5.0, 4)
+    before = policy.asked
+    for _ in range(3 * LOOK_EVERY):
+        engine.look()
+        engine.serve()
+    assert policy.asked == before
+    engine.look(news=True)
+    engine.serve()
+    assert "r9" in ids(engine.running)
+    assert len(engine.seating.paused) == 1

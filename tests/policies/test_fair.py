@@ -25,9 +25,9 @@ class Watched(Simulator):
 
     def _end(self, done):
         super()._end(done)
-        served, waiting = Counter(), {job.view.tenant for job in self.waiting}
+        served, waiting = Counter(), {job.view.tenant for job in self.engine.waiting}
         for job in self.seen:
-            view = self.view(job)
+            view = self.engine.view(job)
             served[view.tenant] += view.prompt_tokens * view.started + 2 * view.generated
         if {"a", "b"} <= waiting:
             self.gaps.append(served["a"] - served["b"])

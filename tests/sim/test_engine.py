@@ -16,6 +16,7 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import Linear
+from lengthwise.sim.stretch import Doing
 from lengthwise.workload import Workload, synthetic, with_arrivals
 
 MEAN = 400
@@ -81,12 +82,15 @@ def test_several_seats_are_mmk() -> None:
 class StepByStep(Simulator):
     """Never skips ahead, and asks the seating before every step, as the plug-in does."""
 
-    def _stretch(self) -> int:
-        return 1
+    def _begin(self) -> Doing:
+        doing = super()._begin()
+        if not doing.sampling and doing.steps > 1:
+            return Doing(1, self.engine.clock.decoding(1), [], doing.stop)
+        return doing
 
-    def _seat(self) -> None:
-        self._unsettled = True
-        super()._seat()
+    def _end(self, done: Doing) -> None:
+        super()._end(done)
+        self.engine.seating.unsettled = True
 
 
 requests = st.lists(
@@ -162,7 +166,7 @@ def test_scarce_memory_loses_no_request_and_no_block(
     )
     outcome = simulator.run()
     assert np.isfinite(outcome.finish).sum() + outcome.rejected == len(workload)
-    assert simulator.free_blocks() == blocks
+    assert simulator.engine.free_blocks() == blocks
     done = np.isfinite(outcome.finish)
     assert (outcome.first[done] <= outcome.finish[done]).all()
     assert (outcome.first[done] > workload.arrival[done]).all()

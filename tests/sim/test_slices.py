@@ -91,4 +91,4 @@ def test_everybody_is_served_to_the_end_and_memory_comes_back(
     assert (~fits).sum() == outcome.rejected
     assert (outcome.finish[fits] >= outcome.first[fits]).all()
     assert (outcome.finish - workload.arrival)[fits].min() >= workload.output[fits].min() - 1
-    assert simulator.free_blocks() == setup.blocks
+    assert simulator.engine.free_blocks() == setup.blocks

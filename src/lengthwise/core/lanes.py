@@ -1,4 +1,4 @@
-"""A queue for keys that move by themselves: with the clock, or as other requests are served."""
+"""A queue that tells the policy who waits, and lets keys move by themselves."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Lanes(Generic[T]):
 
 
 def waiting_queue(policy: Policy, view: Callable[[T], Request]) -> RankQueue[T] | Lanes[T]:
-    """The queue that suits the policy: one heap, or lanes if keys move by themselves."""
-    if policy.timed:
+    """The queue that suits the policy: one heap, or lanes if keys move or the policy listens."""
+    if policy.listens:
         return Lanes(policy, view)
     return RankQueue(lambda item: policy.key(view(item)), lambda item: view(item).seq)

@@ -41,10 +41,15 @@ def behind(key: Key, margin: float) -> Key:
 
 
 class Listener:
-    """The events that engines report to a timed policy; other policies ignore them."""
+    """The events that engines tell a policy, vLLM and the simulator alike.
+
+    Between two steps requests leave, then enter; then comes ``observe``, and with the next
+    step's decisions they exit the queue for a seat, or enter it again. The simulator skips
+    steps in which nobody comes, goes or could be preempted, and their ``observe`` with them.
+    """
 
     def observe(self, now: float, running: Iterable[Request]) -> None:
-        """Called before keys are read, with the time in seconds and the requests in seats."""
+        """Before keys are read: the time in seconds, and the seated requests, up to date."""
 
     def enters(self, request: Request) -> None:
         """The request waits now: it arrived, was evicted, or was put back."""
@@ -54,6 +59,14 @@ class Listener:
 
     def leave(self, request: Request) -> None:
         """The request has finished or was aborted; ``generated`` is final."""
+
+
+_EVENTS = ("observe", "enters", "exits", "leave")
+
+
+def hears(kind: type, silent: type = Listener) -> bool:
+    """Whether a class does more when it is told an event than another does."""
+    return any(getattr(kind, event) is not getattr(silent, event) for event in _EVENTS)
 
 
 class Policy(Listener, ABC):
@@ -86,6 +99,11 @@ class Policy(Listener, ABC):
     timed: bool = False
     steady: bool = True
     slice: float = math.inf
+
+    @property
+    def listens(self) -> bool:
+        """Whether engines tell it events: it is timed, or does something when told."""
+        return self.timed or hears(type(self))
 
     @abstractmethod
     def rank(self, request: Request) -> float:

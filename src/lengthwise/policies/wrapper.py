@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from lengthwise.core.policy import Key, Policy
+from lengthwise.core.policy import Key, Policy, hears
 from lengthwise.core.request import Request
 
 
@@ -19,6 +19,10 @@ class Wrapper(Policy):
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
         self.slice = policy.slice
+
+    @property
+    def listens(self) -> bool:
+        return self.timed or hears(type(self), Wrapper) or self._policy.listens
 
     def rank(self, request: Request) -> float:
         return self._policy.rank(request)

@@ -16,8 +16,9 @@ from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.results.balance import Balance
 from lengthwise.routing import Capacity, Fleet, Report, Router
-from lengthwise.sim.engine import Simulator, refines
+from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import Predictor
+from lengthwise.sim.refining import refines
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import StepTime
 from lengthwise.sim.traffic import Traffic
@@ -217,11 +218,13 @@ class Cluster:
             self._later(now, lambda then: self._tell(begun, finished, now, then))
 
     def _tell(self, begun: list[int], finished: list[int], seen: float, now: float) -> None:
-        done = np.isfinite(self._traffic.finish)
+        finish = self._traffic.finish
         for i in begun:
             self._fleet.streams(str(i), 1, seen)
         for i in finished:
-            self._fleet.finished(str(i), self._traffic.output[i] if done[i] else 0, now)
+            self._fleet.finished(
+                str(i), self._traffic.output[i] if finish[i] == finish[i] else 0, now
+            )
 
     # Instances.
 

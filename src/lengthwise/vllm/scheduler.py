@@ -64,9 +64,9 @@ class Scheduler(StockScheduler):
         self._arrived = 0
         self._ignored = Ignored()
         self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view))
-        engine = VllmEngine(self, self._views)
+        self._engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(
-            engine,
+            self._engine,
             self._policy,
             settings.pause,
             settings.margin,
@@ -132,35 +132,45 @@ class Scheduler(StockScheduler):
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""
+        self._arrange()
+        output = super().schedule(*args, **kwargs)
+        self._ask_for_predictions(output)
+        self._engine.rejoin(self._seats.paused)
+        self._started(output.scheduled_new_reqs)
+        return output
+
+    def _arrange(self) -> None:
+        """Read the predictions that are ready, then give the seats to the best ranks."""
         start = time.perf_counter()
-        ready = self._arrivals.ready()
-        for request_id, tokens in ready:
+        for request_id, tokens in self._arrivals.ready():
             self._predict(request_id, tokens)
-        self._seats.leave()
-        self._seats.observe()
-        news = self._seats.promote() or bool(ready)
-        if self._policy.preemptive:
-            before = self._seats.pauses
-            self._seats.look(news)
-            COSTS.pauses += self._seats.pauses - before
+            self._seats.unsettled = True
+        self._engine.part(self._seats.paused)
+        before = self._seats.pauses
+        self._seats.step()
+        COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
         COSTS.ranking_s += spent
         COSTS.schedule_s += spent
-        output = super().schedule(*args, **kwargs)
+
+    def _ask_for_predictions(self, output: Any) -> None:
+        """Let the worker predict only where ranks decide something, and before they are read.
+
+        Requests that are new are predicted at once: TRAIL's r is the probe's first word.
+        """
         if self._bins is not None:
-            # With a seat for everybody ranks decide nothing: the worker need not predict.
-            # Else it does before ranks are read, and for who is new: TRAIL's r is its first word.
             due = self._seats.looks_next or bool(output.scheduled_new_reqs)
             setattr(output, WANTED, due and self._seats.contested)
-        self._seats.rejoin()
-        for new in output.scheduled_new_reqs:
+
+    def _started(self, new_requests: list[Any]) -> None:
+        """Requests have a seat for the first time, or for another slice."""
+        for new in new_requests:
             view = self._views[new.req_id]
             if view.generated:
                 COSTS.slices += 1
                 computed = self.requests[new.req_id].num_tokens - new.num_computed_tokens
                 COSTS.recomputed_tokens += computed - 1
             view.started = True
-        return output
 
     def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
         """Take the probe's predictions, then let vLLM take the tokens."""

@@ -36,6 +36,15 @@ class VllmEngine:
     def running(self, requests: list[Any]) -> None:
         self._scheduler.running = requests
 
+    def part(self, paused: list[Any]) -> None:
+        """Before a step: the paused go out of ``running``, from its tail."""
+        if paused:
+            del self._scheduler.running[-len(paused) :]
+
+    def rejoin(self, paused: list[Any]) -> None:
+        """After it: vLLM finds all that hold memory in ``running``, the paused at the tail."""
+        self._scheduler.running.extend(paused)
+
     @property
     def waiting(self) -> RankQueue[Any] | Lanes[Any]:
         """What vLLM's waiting queue is made of."""

@@ -1,0 +1,171 @@
+"""One look at the seats: requests move between the queue, the seats and the pause by rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from operator import itemgetter
+from typing import Generic, TypeVar
+
+from lengthwise.core.engine import Engine
+from lengthwise.core.heads import Heads
+from lengthwise.core.paused import Paused
+from lengthwise.core.policy import FIRST, LAST, Key, Policy, behind
+
+R = TypeVar("R", bound=Hashable)
+
+_key = itemgetter(0)
+"""The key of a pair of key and request."""
+
+
+class Exchange(Generic[R]):
+    """Gives the seats of ``engine.running`` to the best ranks.
+
+    Args:
+        pause: whether a request that loses its seat keeps its KV cache.
+        margin: how much better a rank must be to take a seat.
+        most_paused: requests that may be paused before no waiting one takes a seat.
+        on_pause: told of each request that is paused.
+
+    Attributes:
+        paused: requests that keep a KV cache without a seat.
+        pauses: how often a request was paused.
+        worst: no seated key is worse; winners that still wait are not counted.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[R],
+        policy: Policy,
+        pause: bool,
+        margin: float,
+        most_paused: float,
+        on_pause: Callable[[R], None],
+    ) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._pausing = pause
+        self._margin = margin
+        self._most_paused = most_paused
+        self._on_pause = on_pause
+        self.paused: Paused[R] = Paused()
+        self.pauses = 0
+        self.worst = LAST
+
+    def arrange(self) -> None:
+        """Give the seats to the best ranks; leaves only their holders in ``running``.
+
+        Waiting requests that win a seat stay in ``waiting``, first: the engine admits them.
+        """
+        engine = self._engine
+        self.worst = LAST
+        if not self.paused.requests and not engine.waiting and engine.free_blocks() > engine.seats:
+            return
+        key, view = self._policy.key, engine.view
+        active = [(key(view(request)), request) for request in engine.running]
+        heads = Heads(engine, self._policy)
+        self.worst = max(map(_key, active), default=FIRST)
+        if not self._settled(active, heads):
+            self._fill(active, heads)
+            active.sort(key=_key)
+            self._swap(active, heads)
+            engine.running = [request for _, request in active]
+            self._make_room(heads.promised)
+            self.worst = max(map(_key, active), default=FIRST)
+        heads.put_back()
+
+    def fill(self) -> None:
+        """Give away free seats only: enough where no rank has changed since the last look."""
+        engine = self._engine
+        active = [(FIRST, request) for request in engine.running]
+        heads = Heads(engine, self._policy)
+        self._fill(active, heads)
+        engine.running = [request for _, request in active]
+        self._make_room(heads.promised)
+        self.worst = max(self.worst, max(map(_key, active), default=FIRST))
+        heads.put_back()
+
+    def _settled(self, active: list[tuple[Key, R]], heads: Heads[R]) -> bool:
+        """Whether nobody moves: no seat free, nobody outside better, memory for the step."""
+        engine = self._engine
+        if len(active) + heads.seated < engine.seats or engine.free_blocks() < engine.step_blocks:
+            return False
+        return behind(self._best_outside(heads), self._margin) >= self.worst
+
+    def _best_outside(self, heads: Heads[R]) -> Key:
+        """The best key that may take a seat from someone now."""
+        room = len(self.paused.requests) < self._most_paused
+        return min(heads.key if heads.may_preempt and room else LAST, self.paused.first)
+
+    def _fill(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
+        """Free seats go to the best of the paused and the waiting."""
+        while len(active) + heads.seated < self._engine.seats:
+            if heads.best is not None and heads.key < self.paused.first:
+                if self._fits(heads, self.paused.pairs()):
+                    heads.seat()
+                else:
+                    # Memory, not seats, is short: smaller keys wait for it.
+                    heads.close()
+            elif self.paused.requests:
+                active.append(self.paused.take())
+            else:
+                return
+
+    def _swap(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
+        """Better ranks outside take the seats of worse ones that may be interrupted."""
+        worst = len(active) - 1
+        while worst >= 0:
+            outside = self._best_outside(heads)
+            victim = active[worst]
+            if behind(outside, self._margin) >= victim[0]:
+                break
+            if not self._policy.preemptible(self._engine.view(victim[1])):
+                worst -= 1
+                continue
+            if outside == self.paused.first:
+                active.append(self.paused.take())
+            elif self._fits(heads, [*self.paused.pairs(), victim]):
+                heads.seat()
+            else:
+                heads.close()
+                continue
+            del active[worst]
+            worst -= 1
+            self._stand_up(victim, heads)
+        active.sort(key=_key)
+
+    def _stand_up(self, pair: tuple[Key, R], heads: Heads[R]) -> None:
+        """Pause a request, or discard its KV cache where it cannot be paused."""
+        engine = self._engine
+        engine.view(pair[1]).preemptions += 1
+        standing = len(engine.running) + len(self.paused.requests) + heads.seated
+        if not self._pausing or standing > engine.slots:
+            engine.evict(pair[1])
+            return
+        self.pauses += 1
+        self.paused.add(*pair)
+        self._on_pause(pair[1])
+
+    def _fits(self, heads: Heads[R], outside: list[tuple[Key, R]]) -> bool:
+        """Whether the best waiting request's blocks are free or held by worse ranks."""
+        engine = self._engine
+        assert heads.best is not None
+        needed = heads.promised + engine.needed_blocks(heads.best) + engine.reserve
+        free = engine.free_blocks()
+        return needed <= free or needed <= free + sum(
+            engine.held_blocks(request) for key, request in outside if key > heads.key
+        )
+
+    def _make_room(self, promised: int) -> None:
+        """Evict the worst paused requests until this step's blocks are free.
+
+        The engine's own victims are the tail of ``running``, where the paused now are not.
+        """
+        engine = self._engine
+        if not self.paused.requests or engine.free_blocks() >= promised + engine.step_blocks:
+            return
+        growth = sum(
+            max(engine.needed_blocks(request) - engine.held_blocks(request), 0)
+            for request in engine.running
+        )
+        while self.paused.requests and engine.free_blocks() < promised + growth:
+            engine.evict(self.paused.take_worst())

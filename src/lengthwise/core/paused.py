@@ -1,0 +1,64 @@
+"""The requests that lost their seat and kept their KV cache."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable
+from operator import itemgetter
+from typing import Generic, TypeVar
+
+from lengthwise.core.policy import LAST, Key
+
+R = TypeVar("R", bound=Hashable)
+
+
+class Paused(Generic[R]):
+    """Paused requests, best key first.
+
+    A paused request generates nothing, so its key is the one with which it lost its seat;
+    only a timed policy moves it (:meth:`rank_anew`).
+
+    Attributes:
+        requests: always the same list.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[R] = []
+        self._keys: list[Key] = []
+
+    @property
+    def first(self) -> Key:
+        """The best key; the last of all if nothing is paused."""
+        return self._keys[0] if self._keys else LAST
+
+    def add(self, key: Key, request: R) -> None:
+        """Pause a request; among equal keys it comes last."""
+        at = bisect_right(self._keys, key)
+        self._keys.insert(at, key)
+        self.requests.insert(at, request)
+
+    def take(self) -> tuple[Key, R]:
+        """Remove the best request; its key and itself."""
+        return self._keys.pop(0), self.requests.pop(0)
+
+    def take_worst(self) -> R:
+        """Remove the worst request."""
+        self._keys.pop()
+        return self.requests.pop()
+
+    def forget(self, request: R) -> None:
+        """Remove a request if it is here."""
+        for i, paused in enumerate(self.requests):
+            if paused is request:
+                del self.requests[i], self._keys[i]
+                return
+
+    def rank_anew(self, key: Callable[[R], Key]) -> None:
+        """Sort by keys read now."""
+        pairs = sorted(((key(each), each) for each in self.requests), key=itemgetter(0))
+        self._keys[:] = [key for key, _ in pairs]
+        self.requests[:] = [request for _, request in pairs]
+
+    def pairs(self) -> list[tuple[Key, R]]:
+        """Keys and requests."""
+        return list(zip(self._keys, self.requests, strict=True))
