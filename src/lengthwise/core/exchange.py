@@ -24,7 +24,7 @@ class Exchange(Generic[R]):
         pause: whether a request that loses its seat keeps its KV cache.
         margin: how much better a rank must be to take a seat.
         most_paused: requests that may be paused before no waiting one takes a seat.
-        on_pause: told of each request that is paused.
+        on_pause: called with each request that is paused.
 
     Attributes:
         paused: requests that keep a KV cache without a seat.
@@ -49,7 +49,7 @@ class Exchange(Generic[R]):
         self._on_pause = on_pause
         self.paused: Paused[R] = Paused()
         self.pauses = 0
-        self.worst = LAST
+        self.worst = FIRST
 
     def arrange(self) -> None:
         """Give the seats to the best ranks; leaves only their holders in ``running``.
@@ -85,14 +85,14 @@ class Exchange(Generic[R]):
         heads.put_back()
 
     def _settled(self, active: list[tuple[Key, R]], heads: Heads[R]) -> bool:
-        """Whether nobody moves: no seat free, nobody outside better, memory for the step."""
+        """Whether no request moves: no seat is free, no better one outside, and memory suffices."""
         engine = self._engine
         if len(active) + heads.seated < engine.seats or engine.free_blocks() < engine.step_blocks:
             return False
         return behind(self._best_outside(heads), self._margin) >= self.worst
 
     def _best_outside(self, heads: Heads[R]) -> Key:
-        """The best key that may take a seat from someone now."""
+        """The best key that may take a seat now."""
         room = len(self.paused.requests) < self._most_paused
         return min(heads.key if heads.may_preempt and room else LAST, self.paused.first)
 

@@ -1,4 +1,4 @@
-"""A queue that tells the policy who waits, and lets keys move by themselves."""
+"""A queue that tells the policy what enters and exits, and lets keys move by themselves."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Lanes(Generic[T]):
     lanes that are not empty: O(lanes + log n) for n waiting requests.
 
     Args:
-        policy: gives lanes, places and keys; is called when an item enters or exits.
-        view: the policy's view of an item.
+        policy: gives lanes, places and keys; is told what enters and exits.
+        view: what the policy sees of an item.
     """
 
     def __init__(self, policy: Policy, view: Callable[[T], Request]) -> None:

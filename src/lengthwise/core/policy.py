@@ -45,7 +45,7 @@ class Listener:
 
     Between two steps requests leave, then enter; then comes ``observe``, and with the next
     step's decisions they exit the queue for a seat, or enter it again. The simulator skips
-    steps in which nobody comes, goes or could be preempted, and their ``observe`` with them.
+    steps in which no request comes, goes or could be preempted, with their ``observe``.
     """
 
     def observe(self, now: float, running: Iterable[Request]) -> None:
@@ -65,7 +65,7 @@ _EVENTS = ("observe", "enters", "exits", "leave")
 
 
 def hears(kind: type, silent: type = Listener) -> bool:
-    """Whether a class does more when it is told an event than another does."""
+    """Whether a policy class overrides what another does when an event is told."""
     return any(getattr(kind, event) is not getattr(silent, event) for event in _EVENTS)
 
 
@@ -102,7 +102,7 @@ class Policy(Listener, ABC):
 
     @property
     def listens(self) -> bool:
-        """Whether engines tell it events: it is timed, or does something when told."""
+        """Whether engines tell it events: it is timed, or overrides one of the four above."""
         return self.timed or hears(type(self))
 
     @abstractmethod

@@ -68,7 +68,7 @@ class Request:
         The first refinement replaces the prompt-only prediction (TRAIL's ``r`` is
         the probe's first word, not the prompt predictor's). NaN changes nothing.
         """
-        if math.isnan(remaining):
+        if remaining != remaining:
             return
         if not self.probed:
             self.probed = True

@@ -1,4 +1,4 @@
-"""Who sits in an engine's seats: pause, evict and resume running requests by rank."""
+"""The seats of an engine: running requests are paused, evicted and resumed by rank."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ class Seats(Generic[R]):
         margin: how much better a rank must be to take a seat.
         paused_per_seat: the policy's bound on paused requests, or another.
         look_every: steps between two looks at full seats if nothing is new; None for never,
-            where the engine says by ``unsettled`` whatever may change a decision.
+            where the engine sets ``unsettled`` whenever a decision may change.
 
     Attributes:
         paused: requests that keep a KV cache without a seat, best rank first.
-        unsettled: whether an arrival or a new prediction may change the order of those
-            who sit and those who do not; engines set it, a look clears it.
+        unsettled: whether an arrival or a new prediction may move a seat; engines set it,
+            a look clears it.
+        bounded: whether requests are ever promoted.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Seats(Generic[R]):
         self._patience: Patience[R] | None = None
         if policy.threshold != NEVER:
             self._patience = Patience(policy.threshold.amount, engine.view)
+        self.bounded = self._patience is not None
 
     # What engines call.
 
@@ -105,7 +107,7 @@ class Seats(Generic[R]):
 
     @property
     def contested(self) -> bool:
-        """Whether somebody is left without a seat, or the next arrival would be."""
+        """Whether a request is left without a seat, or the next arrival would be."""
         if self.paused:
             return True
         engine = self._engine
@@ -116,11 +118,6 @@ class Seats(Generic[R]):
     def looks_next(self) -> bool:
         """Whether the next step reads all ranks, whatever happens."""
         return self._look_every is not None and self._unlooked + 1 >= self._look_every
-
-    @property
-    def bounded(self) -> bool:
-        """Whether requests are ever promoted."""
-        return self._patience is not None
 
     @property
     def next_promotion(self) -> float:
@@ -146,7 +143,7 @@ class Seats(Generic[R]):
             return False
         return behind(self._policy.key(view), self._margin) < self._exchange.worst
 
-    # The steps of a step.
+    # What happens in a step.
 
     def _observe(self) -> None:
         engine = self._engine
@@ -190,6 +187,7 @@ class Seats(Generic[R]):
             self._exchange.fill()
 
     def _due(self) -> bool:
+        """Whether all ranks are to be read now."""
         engine = self._engine
         seats, seated = engine.seats, len(engine.running)
         if self._look_every is not None:

@@ -218,13 +218,12 @@ class Cluster:
             self._later(now, lambda then: self._tell(begun, finished, now, then))
 
     def _tell(self, begun: list[int], finished: list[int], seen: float, now: float) -> None:
-        finish = self._traffic.finish
+        traffic = self._traffic
         for i in begun:
             self._fleet.streams(str(i), 1, seen)
         for i in finished:
-            self._fleet.finished(
-                str(i), self._traffic.output[i] if finish[i] == finish[i] else 0, now
-            )
+            done = traffic.finish[i] < math.inf
+            self._fleet.finished(str(i), traffic.output[i] if done else 0, now)
 
     # Instances.
 
@@ -276,22 +275,12 @@ class Cluster:
 
     def _outcome(self) -> ClusterOutcome:
         outcomes = [each.outcome() for each in (*self._engines.values(), *self._gone)]
-        names = ("rejected", "steps", "busy_s", "pauses", "evictions", "recomputed")
-        sums = {name: sum(getattr(each, name) for each in outcomes) for name in names}
-        total = replace(outcomes[0], **sums, backlog=self._backlog())
+        counts = ("rejected", "steps", "busy_s", "pauses", "evictions", "recomputed")
+        sums = {name: sum(getattr(each, name) for each in outcomes) for name in counts}
+        total = replace(outcomes[0], **sums, backlog=self._traffic.backlog())
         return ClusterOutcome(
             total, self._failed, self._resubmitted, self._fleet.predictions, self._balance
         )
-
-    def _backlog(self) -> tuple[int, int]:
-        """Requests in the system at the half and at the last of the arrivals."""
-        traffic = self._traffic
-        arrival = np.array(traffic.arrival)
-        half, last = (
-            int(((arrival < arrival[i]) & ~(traffic.finish <= arrival[i])).sum())
-            for i in (traffic.n // 2, traffic.n - 1)
-        )
-        return half, last
 
 
 def _capacity(time: StepTime, setup: Setup, ranked: bool) -> Capacity:

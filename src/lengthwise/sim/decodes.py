@@ -1,8 +1,8 @@
 """The jobs that decode: every step moves all of them on by one token.
 
 So nothing is counted job by job. Ages are kept relative to one counter of decode steps, one heap
-of its values says who ends when, and how many blocks a step takes follows from how many jobs
-there are at each place within a block.
+of its values gives the order in which they end, and how many blocks a step takes follows from how
+many jobs there are at each place within a block.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Job:
 
 
 class Decodes:
-    """Who decodes, as of now.
+    """The decoding jobs, as of now.
 
     Args:
         block_size: tokens in a block of KV memory.
@@ -95,7 +95,7 @@ class Decodes:
         return ends[0][0] - self.tick
 
     def ended(self) -> Iterator[Job]:
-        """Whoever has its last token stops."""
+        """The jobs that have their last token stop."""
         ends = self._ends
         while ends and ends[0][0] <= self.tick:
             _, _, base, job = heapq.heappop(ends)
@@ -108,7 +108,7 @@ class Decodes:
         return self._phase[-self.tick % self._size]
 
     def growth(self, steps: int) -> int:
-        """Blocks that so many more steps take: one whenever a block is full."""
+        """Blocks that a number of steps take: one whenever a block is full."""
         whole, rest = divmod(steps, self._size)
         grown = whole * self.count
         for i in range(rest):
@@ -116,7 +116,7 @@ class Decodes:
         return grown
 
     def lasts(self, free: int, steps: int) -> int:
-        """Steps for which so many free blocks suffice, at most ``steps``, at least 1."""
+        """Steps for which a number of free blocks suffices, at most ``steps``, at least 1."""
         sure = self._size * (free // self.count)
         if sure >= steps:
             return steps
@@ -126,8 +126,8 @@ class Decodes:
         return lasts
 
     def advance(self, steps: int) -> int:
-        """So many steps pass; the blocks they took."""
-        grown = self.growth(steps)
+        """A number of steps pass; the blocks they took."""
+        grown = self.next_growth() if steps == 1 else self.growth(steps)
         self.tick += steps
         self.context += steps * self.count
         return grown

@@ -3,7 +3,7 @@
 It steps as vLLM does (decodes first, then chunks of prompts, then admissions, within a
 token budget; paged KV memory; preemption by recompute or swap), with the policy, queue
 and seating objects that drive vLLM. Between two decisions it does not step: decode steps
-in which nobody comes, goes or could be preempted are one event.
+in which no request comes, goes or could be preempted are one event.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Simulator:
     Attributes:
         engine: seats, queue and memory.
         due: when the steps under way end; infinite if there are none.
-        begun, finished: requests that had a first and a last token, for an observer, who
-            clears them.
+        begun, finished: requests that had a first and a last token; whatever reads these
+            lists clears them.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Simulator:
         )
         self._setup = setup
         self._policy = policy
+        self._sliced = policy.slice < math.inf
         self.engine = SimulatedEngine(policy, setup, time, slowness, self._traffic)
         self._prefill = Prefill(self.engine, policy, setup)
         self._stretch = Stretch(self.engine, policy, setup.interval if refining else None)
@@ -195,7 +196,8 @@ class Simulator:
             view.predict(traffic.initial[i])
         job = Job(i, view, prompt, output, min(traffic.prefix[i], prompt - 1))
         self._in_system += 1
-        self._cut(job)
+        if self._sliced:
+            self._cut(job)
         return job
 
     # Steps.
@@ -262,7 +264,6 @@ class Simulator:
 
     def _cut(self, job: Job) -> None:
         """Note where the job's next slice ends."""
-        if self._policy.slice < math.inf:
-            most = int(self._policy.slice)
-            end = slice_end(job.prompt, job.generated, most, self._setup.block_size)
-            job.until = min(job.output, end)
+        most = int(self._policy.slice)
+        end = slice_end(job.prompt, job.generated, most, self._setup.block_size)
+        job.until = min(job.output, end)

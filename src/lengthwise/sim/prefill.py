@@ -57,7 +57,7 @@ class Prefill:
             fell |= self._go_on(job, chunks)
         if admitting and not fell:
             self._admit_all(chunks)
-        # Of those who were there before, somebody may have lost its seat since.
+        # A job with a chunk may have lost its seat to a later one.
         chunks.context = decodes.context
         for job, chunk in chunks.of:
             if not job.seated:
@@ -109,7 +109,7 @@ class Prefill:
                 return
 
     def _admit(self, job: Job, chunks: Chunks) -> bool:
-        """The first of those who wait gets a seat, if its memory is there."""
+        """The first in the queue gets a seat, if its memory is there."""
         engine, size = self._engine, self._setup.block_size
         if engine.computed(job):
             chunk, need, more = 0, -(-job.computed // size), 1

@@ -1,4 +1,4 @@
-"""The simulated engine as the seating sees it: who sits, who waits, who holds memory."""
+"""The simulated engine as the seating sees it: its seats, its queue, its memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SimulatedEngine:
 
     Attributes:
         running, waiting: as the protocol has them.
-        seating: decides who sits.
+        seating: decides which jobs sit.
         prefilling: seated jobs whose tokens are not all computed, in the order of sitting down.
         decodes: the other seated ones.
         clock: time and steps.
@@ -108,7 +108,7 @@ class SimulatedEngine:
     # What the steps do.
 
     def arrange(self) -> None:
-        """The seating decides before a step; whoever got or lost a seat sits or stands."""
+        """The seating decides before a step; jobs that got or lost a seat begin or stop."""
         before = self.running
         self.seating.step()
         if self.running is before:

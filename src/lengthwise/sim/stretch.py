@@ -55,7 +55,7 @@ class Stretch:
         return engine.decodes.lasts(engine.free, steps)
 
     def interrupt(self, doing: Doing, job: Job, now: float) -> None:
-        """End the steps under way where an arrival among them may change who sits."""
+        """End the steps under way where an arrival among them may move a seat."""
         engine, clock = self._engine, self._engine.clock
         seating = engine.seating
         full = len(engine.running) >= engine.seats

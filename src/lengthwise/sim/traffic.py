@@ -48,3 +48,12 @@ class Traffic:
         self.first = np.full(self.n, np.nan)
         self.finish = np.full(self.n, np.nan)
         self.gap = np.zeros(self.n)
+
+    def backlog(self) -> tuple[int, int]:
+        """Requests in the system at the half and at the last of the arrivals."""
+        arrival = np.array(self.arrival)
+        half, last = (
+            int(((arrival < arrival[i]) & ~(self.finish <= arrival[i])).sum())
+            for i in (self.n // 2, self.n - 1)
+        )
+        return half, last
