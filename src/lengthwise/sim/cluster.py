@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 
-import numpy as np
-
 from lengthwise.core.checks import at_least, not_negative, positive
 from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
