@@ -29,6 +29,14 @@ def test_quantiles_lie_evenly_inside_a_bin():
     np.testing.assert_allclose([found.quantile(q)[0] for q in (0.25, 0.5, 0.75)], [5, 10, 15])
 
 
+def test_the_probability_to_end_within_some_tokens():
+    found = lengths([0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5], limit=np.array([np.inf, 28.0]))
+    np.testing.assert_allclose(found.within(5), [0.25, 0])
+    np.testing.assert_allclose(found.within(15), [0.75, 0])
+    np.testing.assert_allclose(found.within(27), [1, 0.35])
+    np.testing.assert_allclose(found.within(28), [1, 1])
+
+
 def test_what_is_over_is_taken_out():
     """Evenly between 0 and 40; after 15 tokens, evenly between 0 and 25."""
     left = lengths([0.25] * 4).after(np.array([15]))

@@ -1,9 +1,9 @@
 import logging
-import math
 from types import SimpleNamespace
 
 import pytest
 
+from lengthwise.core.prediction import point
 from lengthwise.core.query import Query
 from lengthwise.online import client as module
 from lengthwise.online.client import RESTARTS, WINDOW, Client
@@ -24,7 +24,8 @@ class Process:
         return inbox
 
     def answers(self, **tokens):
-        self.inbox.append(Scored(list(tokens), list(tokens.values()), 0.5))
+        found = [point(each, "prompt") for each in tokens.values()]
+        self.inbox.append(Scored(list(tokens), found, 0.5))
 
     def kill(self):
         self.ended = "killed"
@@ -55,7 +56,7 @@ def test_a_score_comes_back_once(world):
     assert world.client.ready() == []
     assert world.started[0].sent == [asked("a")]
     world.started[0].answers(a=42.0)
-    assert world.client.ready() == [("a", 42.0)]
+    assert world.client.ready() == [("a", point(42.0, "prompt"))]
     assert world.client.ready() == []
     assert world.client.stats()["scored"] == 1
     assert world.client.stats()["seconds"] == 0.5
@@ -97,15 +98,15 @@ def test_a_gone_requests_score_is_ignored(world):
 
 
 def unscored(found):
-    """Ids that will get no score: told once, as NaN."""
-    assert all(math.isnan(tokens) for _, tokens in found)
+    """Ids that will get no score: told once, as None."""
+    assert all(prediction is None for _, prediction in found)
     return {id for id, _ in found}
 
 
 def test_what_failed_gets_no_score(world, caplog):
     world.client.submit(asked("a"))
     world.client.ready()
-    world.started[0].inbox.append(Scored(["a"], [math.nan], 0.1, "ValueError: no\n\x1b[31m"))
+    world.started[0].inbox.append(Scored(["a"], [None], 0.1, "ValueError: no\n\x1b[31m"))
     assert unscored(world.client.ready()) == {"a"}
     assert world.client.ready() == []
     assert world.client.stats()["failed"] == 1

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from lengthwise.core import COMMITTED, UNPREDICTED, Policy, RankQueue, Request
+from lengthwise.core.prediction import Prediction, point
 from lengthwise.errors import UserError
 from lengthwise.policies import POLICIES, make_policy
 
@@ -188,10 +189,14 @@ def test_a_request_holds_no_true_length():
     assert {field.name for field in dataclasses.fields(Request)} == {
         *("id", "arrival", "seq", "prompt_tokens", "generated", "started", "preemptions"),
         *("tenant", "deadline", "initial", "probed", "_remaining", "_predicted_at"),
+        *("_source", "_prediction"),
         *("awaited", "idle_since", "promoted_at", "_promoted_until", "priority"),
     }
+    assert set(Prediction._fields) == {"tokens", "age", "source", "since", "batch", "row"}
     with pytest.raises(AttributeError):
         request().true_tokens = 5
+    with pytest.raises(AttributeError):
+        point(7.0, "oracle").true_tokens = 5
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lengthwise.core.prediction import point
 from lengthwise.routing import Capacity, Flight, Instance, Report
 
 
@@ -20,7 +21,7 @@ def instance(seats: int = 2, **capacity: float) -> Instance:
 
 
 def fly(one: Instance, id: str, tokens: float, now: float = 0.0, prompt: int = 0) -> None:
-    one.dispatch(Flight(id, prompt, tokens, tokens, now, seen=now))
+    one.dispatch(Flight(id, prompt, point(tokens, "prompt"), tokens, now, seen=now))
 
 
 def in_order(lengths: list[int], seats: int) -> float:
@@ -37,7 +38,9 @@ def test_wait_is_what_serving_in_order_takes(lengths: list[int], seats: int) -> 
     one = instance(seats)
     for i, length in enumerate(lengths):
         fly(one, str(i), length)
-    assert one.wait(0.0, Flight("new", 0, 1.0, 1.0)) == pytest.approx(in_order(lengths, seats))
+    assert one.wait(0.0, Flight("new", 0, point(1.0, "prompt"), 1.0)) == pytest.approx(
+        in_order(lengths, seats)
+    )
     assert one.work(0.0) == pytest.approx(sum(lengths) / seats)
 
 
@@ -53,7 +56,7 @@ def test_a_large_request_waits_for_memory_that_a_small_one_has() -> None:
     one = instance(8, memory=1000.0)
     fly(one, "x", 100.0, prompt=700)
     one.streams("x", 1, 0.0)
-    small, large = (Flight("new", prompt, 20.0, 20.0) for prompt in (100, 600))
+    small, large = (Flight("new", prompt, point(20.0, "prompt"), 20.0) for prompt in (100, 600))
     assert one.wait(0.0, small) == 0.0
     assert one.wait(0.0, large) == pytest.approx(99.0)
 
@@ -135,7 +138,7 @@ def test_what_the_instance_predicts_counts_down_with_the_tokens_that_stream() ->
 
 def test_nobody_is_expected_to_outlive_its_max_tokens() -> None:
     one = instance(1)
-    one.dispatch(Flight("x", 0, 500.0, 60.0, 0.0, most=60.0))
+    one.dispatch(Flight("x", 0, point(500.0, "prompt"), 60.0, 0.0, most=60.0))
     assert one.work(0.0) == 60.0
     one.streams("x", 50, 1.0)
     assert one.work(1.0) == 10.0
@@ -152,7 +155,7 @@ def test_where_short_ones_go_first_a_short_one_waits_for_shorter_ones_only() -> 
     one = instance(1, ranked=True)
     for i, length in enumerate([100, 300, 500]):
         fly(one, str(i), length)
-    short, long = (Flight("new", 0, size, size) for size in (10.0, 1000.0))
+    short, long = (Flight("new", 0, point(size, "prompt"), size) for size in (10.0, 1000.0))
     assert one.queue(0.0, short) == pytest.approx(30.0)
     assert one.queue(0.0, long) == one.wait(0.0, long) == pytest.approx(900.0)
 
@@ -185,5 +188,5 @@ def test_between_looks_the_wait_runs_down_by_the_clock() -> None:
     one = instance(1)
     fly(one, "x", 100.0)
     one.streams("x", 1, 0.0)
-    new = Flight("new", 0, 1.0, 1.0)
+    new = Flight("new", 0, point(1.0, "prompt"), 1.0)
     assert [one.wait(now, new) for now in (0.0, 0.5, 3.0)] == pytest.approx([99.0, 98.5, 96.0])

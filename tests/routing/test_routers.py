@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lengthwise.core.prediction import Prediction, point
 from lengthwise.errors import UserError
 from lengthwise.routing import ROUTERS, Capacity, Fleet, Flight, make_router
 from lengthwise.routing.predicted import added
@@ -18,7 +19,7 @@ NAMES = sorted(ROUTERS)
 
 def fleet_of(name: str, instances: int, seats: int = 2, **capacity: object) -> Fleet:
     """Instances 0, 1, ... of so many seats; a request's id is its predicted length."""
-    fleet = Fleet(make_router(name), lambda id: float(id.partition("-")[2]))
+    fleet = Fleet(make_router(name), lambda id: point(float(id.partition("-")[2]), "prompt"))
     for key in range(instances):
         fleet.join(key, Capacity(seats, pace=1.0, **capacity))  # type: ignore[arg-type]
     return fleet
@@ -71,9 +72,9 @@ def test_requests_are_conserved_and_never_go_to_the_dead(
 def test_a_request_is_predicted_once_however_often_it_is_sent(name: str) -> None:
     asked: Counter[str] = Counter()
 
-    def predict(id: str) -> float:
+    def predict(id: str) -> Prediction | None:
         asked[id] += 1
-        return 100.0
+        return point(100.0, "prompt")
 
     fleet = Fleet(make_router(name), predict)
     fleet.join("a", Capacity(1))
@@ -134,7 +135,9 @@ def test_predicted_keeps_long_prompts_away_from_those_that_decode() -> None:
     fleet = fleet_of("predicted", 2, seats=64, prefill_s=0.01)
     crowded = send(fleet, "a-500")
     for i in range(6):
-        fleet.instances[crowded].dispatch(Flight(f"b{i}-500", 10, 500.0, 500.0, 0.0))
+        fleet.instances[crowded].dispatch(
+            Flight(f"b{i}-500", 10, point(500.0, "prompt"), 500.0, 0.0)
+        )
         fleet.instances[crowded].streams(f"b{i}-500", 1, 0.0)
     fleet.submit("c-5", 4000)
     assert fleet.route(0.0)[0].key != crowded
@@ -158,7 +161,7 @@ def test_predicted_takes_the_least_of_what_it_adds_up(
     for i, (length, prompt) in enumerate(loads):
         fleet.submit(f"{i}-{length}", prompt)
         fleet.route(0.0)
-    flight = Flight("new", 100, float(size), float(size))
+    flight = Flight("new", 100, point(size, "prompt"), float(size))
     costs = {key: added(flight, each, 0.0) for key, each in fleet.instances.items()}
     chosen = fleet.router.choose(flight, list(fleet.instances.values()), 0.0)
     assert costs[chosen.key] == min(costs.values())

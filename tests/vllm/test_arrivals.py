@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 
+from lengthwise.core.prediction import point
 from lengthwise.errors import UserError
 from lengthwise.vllm.arrivals import (
     ArrivalPredictor,
     HandedOnPredictor,
     OraclePredictor,
+    Ready,
     check_policy,
     make_arrival_predictor,
 )
 from lengthwise.vllm.hints import Hints
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.slices.client import _wrapped
+
+OWN = point(7.0, "prompt")
 
 
 class Own(ArrivalPredictor):
@@ -31,8 +35,8 @@ class Own(ArrivalPredictor):
         self.asked.append(request.request_id)
         return True
 
-    def ready(self) -> list[tuple[str, float]]:
-        return [(id, 7.0) for id in self.asked]
+    def ready(self) -> Ready:
+        return [(id, OWN) for id in self.asked]
 
     def finished(self, request: Any) -> None:
         self.gone.append(request.request_id)
@@ -45,9 +49,9 @@ def request(id: str) -> Any:
 def test_what_a_router_predicted_is_not_predicted_again() -> None:
     own = Own()
     handed = HandedOnPredictor(own)
-    assert handed.submit(request("a"), Hints(predicted=30.0))
+    assert handed.submit(request("a"), Hints(predicted=point(30.0, "client")))
     assert own.asked == []
-    assert handed.ready() == [("a", 30.0)]
+    assert handed.ready() == [("a", point(30.0, "client"))]
     assert handed.ready() == []
 
 
@@ -57,7 +61,7 @@ def test_a_request_without_a_prediction_is_asked_about() -> None:
     assert handed.submit(request("a"), Hints())
     assert handed.submit(request("b"), Hints(truth=1.0))
     assert own.asked == ["a", "b"]
-    assert handed.ready() == [("a", 7.0), ("b", 7.0)]
+    assert handed.ready() == [("a", OWN), ("b", OWN)]
     handed.finished(request("a"))
     assert own.gone == ["a"]
 
@@ -85,8 +89,8 @@ def test_a_bench_lets_it_in(monkeypatch: pytest.MonkeyPatch) -> None:
     check_policy(Settings(policy="oracle"))
     oracle = make_arrival_predictor("oracle", Settings(policy="oracle"), "model")
     assert oracle.submit(request("a"), Hints(truth=9.0))
-    assert not oracle.submit(request("b"), Hints(predicted=9.0))
-    assert oracle.ready() == [("a", 9.0)]
+    assert not oracle.submit(request("b"), Hints(predicted=point(9.0, "client")))
+    assert oracle.ready() == [("a", point(9.0, "oracle"))]
 
 
 def test_other_policies_do_not_read_true_lengths() -> None:

@@ -8,10 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lengthwise.core import handed_on
+from lengthwise.core.bins import Bins
+from lengthwise.core.lengths import Lengths
+from lengthwise.core.prediction import each_of, point
 from lengthwise.vllm.hints import (
     DEADLINE_HINT,
     ORACLE_HINT,
@@ -66,7 +71,7 @@ def test_whatever_a_client_says_the_scheduler_gets_values_within_their_limits(
     hints = Hints.of(it, Ignored())
     assert hints.tenant is None or (is_name(hints.tenant) and hints.tenant)
     assert is_name(hints.template)
-    for tokens in (hints.predicted, hints.truth):
+    for tokens in (hints.predicted and hints.predicted.tokens, hints.truth):
         assert tokens is None or (type(tokens) is float and 1 <= tokens <= MOST)
     assert hints.deadline is None or math.isfinite(hints.deadline)
     assert type(hints.priority) is int
@@ -117,12 +122,38 @@ def test_an_absurd_number_of_tokens_is_no_prediction(said: Any) -> None:
     ("said", "tokens"), [(1, 1), (12.5, 12.5), (MOST, MOST), (10**400, MOST), (1e300, MOST)]
 )
 def test_a_prediction_is_at_most_what_the_client_allows(said: Any, tokens: float) -> None:
-    assert read(**{PREDICTED_HINT: said}).predicted == tokens
+    assert read(**{PREDICTED_HINT: said}).predicted == point(tokens, "client")
 
 
 def test_a_prediction_of_a_slice_is_of_the_whole_request() -> None:
     sliced = {SLICE: {"generated": [], "max_tokens": 90}}
-    assert read(**{PREDICTED_HINT: 80}, **sliced).predicted == 80
+    assert read(**{PREDICTED_HINT: 80}, **sliced).predicted == point(80.0, "client")
+
+
+def test_a_router_hands_on_its_whole_distribution() -> None:
+    shares = np.array([[0.5, 0.25, 0.25]], np.float32)
+    [made] = each_of(Lengths.of(Bins.equal(3, 45.0), shares), "router")
+    assert made is not None
+    handed = fit_to_travel(request(**{PREDICTED_HINT: handed_on.plain(made)}))
+    found = Hints.of(handed, Ignored()).predicted
+    assert found is not None
+    assert (found.tokens, found.source, found.age) == (made.tokens, "router", 0)
+    assert found.quantile(0.9) == made.quantile(0.9)
+    assert found.after(20).mean == made.after(20).mean
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tokens": 3.0, "lower": 1, "probabilities": [1.0]},
+        {"tokens": 0.001},
+        {"tokens": math.nan},
+        {"tokens": -3.0},
+        {"tokens": [1]},
+    ],
+)
+def test_what_no_router_hands_on_is_no_prediction(said: Any) -> None:
+    assert read(**{PREDICTED_HINT: said}).predicted is None
 
 
 def test_who_says_nothing_has_no_hints_and_pooling_has_none() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.core.prediction import Prediction
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.results.terminal import Table, complain
@@ -185,9 +186,9 @@ def _count_scores(scheduler: Any) -> list[str]:
     seen: list[str] = []
     predict = type(scheduler)._predict
 
-    def noting(request_id: str, tokens: float) -> None:
+    def noting(request_id: str, prediction: Prediction | None) -> None:
         seen.append(request_id)
-        predict(scheduler, request_id, tokens)
+        predict(scheduler, request_id, prediction)
 
     scheduler._predict = noting
     return seen

@@ -3,6 +3,7 @@
 from lengthwise.core.bins import Bins
 from lengthwise.core.lanes import Lanes, waiting_queue
 from lengthwise.core.policy import COMMITTED, UNPREDICTED, Policy
+from lengthwise.core.prediction import Prediction
 from lengthwise.core.queue import RankQueue
 from lengthwise.core.refine import Refiner
 from lengthwise.core.request import Request
@@ -13,6 +14,7 @@ __all__ = [
     "Bins",
     "Lanes",
     "Policy",
+    "Prediction",
     "RankQueue",
     "Refiner",
     "Request",

@@ -73,6 +73,14 @@ class Lengths:
         tokens: Floats = np.minimum(low + share * (high - low), self.limit).astype(np.float32)
         return tokens
 
+    def within(self, tokens: float) -> Floats:
+        """The probability of at most so many tokens: [n]."""
+        width = np.maximum(self.upper - self.lower, 1e-6)
+        share = np.clip((tokens - self.lower) / width, 0.0, 1.0)
+        until = np.einsum("nk,nk->n", self.probabilities, share)
+        found: Floats = np.where(self.limit <= tokens, 1.0, np.minimum(until, 1.0))
+        return found.astype(np.float32)
+
     def median(self) -> Floats:
         """The tokens that minimise the expected absolute error: [n]."""
         return self.quantile(0.5)

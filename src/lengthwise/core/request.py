@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lengthwise.core.prediction import PredictedBy, Prediction, mended
+
+_INFINITE = math.inf
+
 
 @dataclass(slots=True, eq=False)
 class Request:
@@ -50,31 +54,62 @@ class Request:
     _promoted_until: int = -1
     _remaining: float = math.nan
     _predicted_at: int = 0
+    _source: PredictedBy = "prompt"
+    _prediction: Prediction | None = None
 
-    def predict(self, total: float | None) -> None:
-        """Set the predicted output length in tokens; None or NaN means unknown."""
-        self.awaited = False
-        if total is None or math.isnan(total):
-            self.initial = None
-            self._remaining = math.nan
+    def receive(self, prediction: Prediction | None) -> None:
+        """A prediction was made of it; None says that there is none, and takes back another.
+
+        The probe's are refinements, see :meth:`refine`.
+        """
+        if prediction is None:
+            self.predict(None)
             return
+        if prediction.source == "probe":
+            self.refine(prediction.tokens, prediction.age)
+        else:
+            self.predict(prediction.tokens + prediction.age, prediction.source)
+            self._remaining, self._predicted_at = prediction.tokens, prediction.age
+        self._prediction = prediction
+
+    def predict(self, total: float | None, source: PredictedBy = "prompt") -> None:
+        """Set the predicted output length in tokens; None or NaN means unknown."""
+        if total is not None and not 0.0 < total < _INFINITE:
+            total = mended(total)
+            total = None if math.isnan(total) else total
+        self.awaited = False
         self.initial = total
-        self._remaining = total
-        self._predicted_at = 0
+        self._remaining = math.nan if total is None else total
+        self._predicted_at, self._source, self._prediction = 0, source, None
 
     def refine(self, remaining: float, at: int) -> None:
-        """Set the predicted remaining tokens as of ``at`` generated tokens.
+        """Set the probe's remaining tokens as of ``at`` generated tokens.
 
         The first refinement replaces the prompt-only prediction (TRAIL's ``r`` is
         the probe's first word, not the prompt predictor's). NaN changes nothing.
         """
-        if remaining != remaining:
-            return
+        if not 0.0 < remaining < _INFINITE:
+            remaining = mended(remaining)
+            if math.isnan(remaining):
+                return
         if not self.probed:
             self.probed = True
             self.initial = remaining + at
+            self._source = "probe"
         self._remaining = remaining
         self._predicted_at = at
+        self._prediction = None
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What is predicted of it at its present age; None if nothing is.
+
+        A simulated probe says one number a hundred times a request: only here, where a policy
+        asks, is that made a prediction.
+        """
+        if self._prediction is None and self.initial is not None:
+            self._prediction = Prediction(self._remaining, self._predicted_at, self._source)
+        return None if self._prediction is None else self._prediction.after(self.generated)
 
     @property
     def predicted(self) -> bool:

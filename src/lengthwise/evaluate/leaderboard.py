@@ -15,6 +15,7 @@ from tqdm import tqdm
 from lengthwise.answers.arrays import Answers, Split, split
 from lengthwise.core.bins import Floats
 from lengthwise.core.checks import at_least
+from lengthwise.core.lengths import Lengths
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.evaluate import cost, latency, report
@@ -177,7 +178,7 @@ def _entries(
             early = None
             if found.predictor.reads == "states":
                 ranking = _fitted(plan, plan.arrival, parts, texts).predictor
-                early = ranking.first(judged.answers).mean()
+                early = ranking.first(judged.answers)
             entries[spec] = _entry(found, judged, shift, early, track_file(plan.out, spec))
         except UserError as error:
             failed[spec] = str(error)
@@ -186,13 +187,13 @@ def _entries(
 
 
 def _entry(
-    found: Fitted, judged: HeldOut, shift: HeldOut | None, early: Floats | None, track: Path
+    found: Fitted, judged: HeldOut, shift: HeldOut | None, early: Lengths | None, track: Path
 ) -> Entry:
     """What is found of a predictor; ``early`` ranked the requests until it spoke, if not it."""
     predictor = found.predictor
     said = judged.predictions_for(predictor)
     first = said.first.mean()
-    _write_tracks(track, judged, first if early is None else early, said.remaining.mean())
+    _write_tracks(track, judged, said.first if early is None else early, said.remaining)
     milliseconds = {
         "request": cost.ms_per_request(predictor, judged.answers),
         "token": cost.ms_per_token(predictor, judged.answers),
@@ -208,7 +209,7 @@ def _fitted(plan: Plan, spec: str, parts: Split, texts: Texts) -> Fitted:
     return fitted(spec, parts, plan.out / "predictors", plan.how)
 
 
-def _write_tracks(path: Path, judged: HeldOut, first: Floats, remaining: Floats) -> None:
+def _write_tracks(path: Path, judged: HeldOut, first: Lengths, remaining: Lengths) -> None:
     at = judged.answers.positions
     rows = [row for row, _ in judged.answers.rows]
     tracks = held_out_tracks(rows, first, remaining, at.age, at.request)

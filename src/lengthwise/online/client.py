@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from lengthwise.core.prediction import Prediction
 from lengthwise.core.query import Query
 from lengthwise.core.text import visible
 from lengthwise.online.messages import Counters, Finished, Note, Scored, Start, ToEngine
@@ -82,18 +82,18 @@ class Client:
         self._waiting[asked.id] = self._live[asked.id] = asked
         return True
 
-    def ready(self) -> list[tuple[str, float]]:
-        """Request ids and expected output tokens since the last call; never a gone request's.
+    def ready(self) -> list[tuple[str, Prediction | None]]:
+        """Request ids and predictions since the last call; never a gone request's.
 
-        NaN: there will be none.
+        None says that there will be none.
         """
-        found: list[tuple[str, float]] = []
+        found: list[tuple[str, Prediction | None]] = []
         if self.child is None:
             return found
         for message in self.child.received():
             found += self._handle(message)
         self._watch()
-        found += [(id, math.nan) for id in self._lost]
+        found += [(id, None) for id in self._lost]
         self._lost.clear()
         while self.up and self._waiting and len(self._sent) < WINDOW:
             self._send(self._waiting.pop(next(iter(self._waiting))))
@@ -141,7 +141,7 @@ class Client:
         self._sent.add(asked.id)
         self.child.send(asked)
 
-    def _handle(self, message: ToEngine) -> list[tuple[str, float]]:
+    def _handle(self, message: ToEngine) -> list[tuple[str, Prediction]]:
         self._heard = self.clock()
         self.up = True
         if isinstance(message, Scored):
@@ -151,21 +151,21 @@ class Client:
             logger.info("lengthwise: %s", visible(message.line))
         return []
 
-    def _take(self, message: Scored) -> list[tuple[str, float]]:
+    def _take(self, message: Scored) -> list[tuple[str, Prediction]]:
         if message.error and not self.failed:
             logger.warning(FAILED, visible(message.error))
         self._sent.difference_update(message.ids)
         self.seconds += message.seconds
         known = {
-            id: tokens
-            for id, tokens in zip(message.ids, message.tokens, strict=True)
-            if not math.isnan(tokens)
+            id: prediction
+            for id, prediction in zip(message.ids, message.predictions, strict=True)
+            if prediction is not None
         }
         self.scored += len(known)
         self.failed += len(message.ids) - len(known)
         self._lost += [id for id in message.ids if id not in known and id in self._live]
-        wanted = {id: tokens for id, tokens in known.items() if id in self._live}
-        self._said |= wanted
+        wanted = {id: prediction for id, prediction in known.items() if id in self._live}
+        self._said |= {id: prediction.tokens for id, prediction in wanted.items()}
         return list(wanted.items())
 
     def _watch(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from lengthwise.core.prediction import Prediction
 from lengthwise.core.query import Query
 from lengthwise.online.options import Learning
 
@@ -62,16 +63,16 @@ class Counters:
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions: total output tokens for each request id that has one.
+    """Predictions of total output tokens, one for each request id.
 
     Attributes:
-        tokens: NaN where the predictor failed.
-        seconds: time that the process spent on them, waiting included.
+        predictions: None where the predictor failed. Those of one batch share its arrays.
+        seconds: of processor and waiting that the process spent on them.
         error: why it failed, if it did.
     """
 
     ids: Sequence[str]
-    tokens: Sequence[float]
+    predictions: Sequence[Prediction | None]
     seconds: float
     error: str = ""
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lengthwise.core.lengths import Lengths
+from lengthwise.core.prediction import Prediction, each_of
 from lengthwise.core.query import Query
 from lengthwise.models.prompt_text import PromptText
 from lengthwise.predictors.base import PromptPredictor
 
 
 class Scorer:
-    """Expected output tokens of requests as they arrive.
+    """Predicts the output tokens of requests as they arrive.
 
     Args:
         predictor: what predicts; may be replaced by a better one at any time.
@@ -56,16 +57,20 @@ class Scorer:
         with self._one:
             return self.predictor.lengths(read)
 
-    def tokens(self, asked: Sequence[Query]) -> list[float]:
-        """Expected output tokens, [n]; NaN where the predictor fails (reason in ``error``)."""
+    def predictions(self, asked: Sequence[Query]) -> list[Prediction | None]:
+        """Predictions of total tokens; None where the predictor fails (``error`` says why)."""
         try:
-            found = [float(each) for each in self.lengths(asked).mean()]
+            found = each_of(self.lengths(asked), "prompt")
         except Exception as error:
             self.error = f"{type(error).__name__}: {error}".splitlines()[0]
             if len(asked) == 1:
-                return [math.nan]
+                return [None]
             # One bad request must not take the others' predictions away.
-            return [self.tokens([each])[0] for each in asked]
-        if not all(map(math.isfinite, found)):
+            return [self.predictions([each])[0] for each in asked]
+        if None in found:
             self.error = "it predicts what is not a number"
-        return [each if math.isfinite(each) else math.nan for each in found]
+        return found
+
+    def tokens(self, asked: Sequence[Query]) -> list[float]:
+        """Expected output tokens of each; NaN where there is no prediction."""
+        return [math.nan if each is None else each.tokens for each in self.predictions(asked)]

@@ -73,9 +73,9 @@ class Service:
     def _score(self, asked: list[Query]) -> None:
         start = time.thread_time()
         self._scorer.error = ""
-        tokens = self._scorer.tokens(asked)
+        found = self._scorer.predictions(asked)
         spent = time.thread_time() - start
-        self._send(Scored([each.id for each in asked], tokens, spent, self._scorer.error))
+        self._send(Scored([each.id for each in asked], found, spent, self._scorer.error))
 
 
 def main() -> None:

@@ -64,8 +64,8 @@ class Replica:
 
         Args:
             request: ``id``, ``prompt_ids``, ``max_tokens``, and perhaps sampling fields as
-                OpenAI names them, a ``cache_salt``, ``predicted`` output tokens, ``priority``
-                and ``tenant``.
+                OpenAI names them, a ``cache_salt``, ``predicted`` output tokens as a router
+                hands them on, ``priority`` and ``tenant``.
         """
         id = request["id"]
         self._loop = asyncio.get_running_loop()

@@ -12,6 +12,8 @@ from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
+from lengthwise.core.handed_on import handed_on, plain
+from lengthwise.core.prediction import Prediction
 from lengthwise.core.query import Query
 from lengthwise.online.scorer import Scorer
 from lengthwise.ray import registry
@@ -26,8 +28,8 @@ shipped model on a CPU. Only how they compare with the step matters, and with ea
 class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
     """Dispatches requests that are a dict with ``id``, ``prompt_ids`` and ``max_tokens``.
 
-    The prediction joins that dict as ``predicted`` and so travels to the replica, whose
-    scheduler need not make it again; a request sent again brings its prediction along.
+    The prediction joins that dict as ``predicted``, in plain form, and so travels to the
+    replica, whose scheduler need not make it again; a request sent again brings it along.
     """
 
     # A replica's Python is busy for a step at a time; that does not mean it is dead.
@@ -86,12 +88,15 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         """As many as may be gathered, not two a replica."""
         return int(self.max_num_routing_tasks_cap)
 
-    def _predict(self, id: str) -> float:
+    def _predict(self, id: str) -> Prediction | None:
         request = self._requests[id]
-        if not math.isnan(request.get("predicted", math.nan)) or self._scorer is None:
-            return float(request.get("predicted", math.nan))
+        if request.get("predicted") is not None:
+            return handed_on(request["predicted"])
+        if self._scorer is None:
+            return None
         asked = Query(id, request["prompt_ids"], "", request["max_tokens"])
-        return self._scorer.tokens([asked])[0]
+        found = self._scorer.predictions([asked])[0]
+        return None if found is None else found._replace(source="router")
 
     async def choose_replicas(
         self,
@@ -107,8 +112,8 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self._ids[pending_request.metadata.internal_request_id] = id
         self.fleet.take_back(id, time.time())
         predicted = self.fleet.submit(id, len(request["prompt_ids"]), request["max_tokens"])
-        if not math.isnan(predicted):
-            request["predicted"] = predicted
+        if predicted is not None:
+            request["predicted"] = plain(predicted)
         await self._gathered()
         self.fleet.route(time.time())
         chosen = self.curr_replicas.get(self.fleet.where(id))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lengthwise.core.prediction import Prediction
 from lengthwise.routing.hindsight import Hindsight
 from lengthwise.routing.instance import Capacity, Flight, Instance, Key, Report
 from lengthwise.routing.router import Router
@@ -27,11 +28,11 @@ class Fleet:
 
     Args:
         router: chooses the instances.
-        predict: expected output tokens of a request by id, NaN if unknown; asked only if
-            the router reads predictions.
+        predict: predicts the output tokens of a request by id, None if they are unknown;
+            asked only if the router reads predictions.
     """
 
-    def __init__(self, router: Router, predict: Callable[[str], float]) -> None:
+    def __init__(self, router: Router, predict: Callable[[str], Prediction | None]) -> None:
         self.router = router
         self.hindsight = Hindsight()
         self.instances: dict[Key, Instance] = {}
@@ -39,21 +40,21 @@ class Fleet:
         self.predictions = self.resubmitted = 0
         self._predict = predict
         self._where: dict[str, Instance] = {}
-        self._known: dict[str, float] = {}
+        self._known: dict[str, Prediction | None] = {}
 
     def join(self, key: Key, capacity: Capacity) -> None:
         """An instance comes, or comes back: empty."""
         self.instances[key] = Instance(key, capacity, self.hindsight.left)
 
-    def submit(self, id: str, prompt_tokens: int, most: float = math.inf) -> float:
-        """A request comes, for the first time or again; its prediction, NaN if unknown.
+    def submit(self, id: str, prompt_tokens: int, most: float = math.inf) -> Prediction | None:
+        """A request comes, for the first time or again; its prediction, None if unknown.
 
         ``most``: its max_tokens.
         """
         if id in self._known:
             self.resubmitted += 1
         else:
-            self._known[id] = math.nan
+            self._known[id] = None
             if self.router.predicts:
                 self.predictions += 1
                 self._known[id] = self._predict(id)
@@ -90,11 +91,11 @@ class Fleet:
     def finished(self, id: str, tokens: int, now: float) -> None:
         """A request was seen to end after ``tokens`` output tokens (0: it failed)."""
         instance = self._where.pop(id, None)
-        predicted = self._known.pop(id, math.nan)
+        predicted = self._known.pop(id, None)
         if instance is not None:
             instance.end(id, now)
         if tokens > 0:
-            self.hindsight.learn(predicted, tokens)
+            self.hindsight.learn(math.nan if predicted is None else predicted.tokens, tokens)
 
     def reported(self, key: Key, report: Report) -> None:
         """An instance's load report arrived."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
+from lengthwise.core.prediction import Prediction
 from lengthwise.routing.outlook import Held, Outlook
 
 Key = Hashable
@@ -54,8 +55,8 @@ class Flight:
     Attributes:
         id: the request's own; the same after a resubmission.
         prompt_tokens: length of the prompt.
-        predicted: output tokens as predicted once at arrival; NaN is unknown.
-        expected: expected output tokens, after correction by finished requests.
+        prediction: of its output tokens, made once at arrival; None is unknown.
+        expected: the mean of what that has come to stand for.
         dispatched: when it was sent to its instance, in seconds.
         generated: tokens it had at the time ``seen``.
         streaming: whether a token of it was seen.
@@ -66,7 +67,7 @@ class Flight:
 
     id: str
     prompt_tokens: int
-    predicted: float
+    prediction: Prediction | None
     expected: float = math.nan
     dispatched: float = math.inf
     generated: float = 0.0
@@ -76,6 +77,11 @@ class Flight:
     most: float = math.inf
     left: float = math.nan
     at: float = 0.0
+
+    @property
+    def predicted(self) -> float:
+        """Output tokens as predicted at arrival; NaN if unknown."""
+        return math.nan if self.prediction is None else self.prediction.tokens
 
 
 @dataclass(frozen=True)

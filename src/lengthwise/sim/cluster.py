@@ -11,6 +11,7 @@ from itertools import count
 
 from lengthwise.core.checks import at_least, not_negative, positive
 from lengthwise.core.policy import Policy
+from lengthwise.core.prediction import Prediction
 from lengthwise.errors import UserError
 from lengthwise.results.balance import Balance
 from lengthwise.routing import Capacity, Fleet, Report, Router
@@ -129,9 +130,8 @@ class Cluster:
         self._failed = self._resubmitted = 0
         self._balance = Balance(workload.output)
 
-    def _predict(self, id: str) -> float:
-        initial = self._traffic.initial
-        return math.nan if initial is None else initial[int(id)]
+    def _predict(self, id: str) -> Prediction | None:
+        return self._traffic.prediction(int(id))
 
     def run(self) -> ClusterOutcome:
         """Serve every request to its end, or to the end of its instance."""

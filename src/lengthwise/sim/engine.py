@@ -192,8 +192,8 @@ class Simulator:
             return None
         view = Request(str(i), traffic.arrival[i], i, prompt)
         view.tenant, view.priority = traffic.tenant[i], traffic.priority[i]
-        if self._policy.source != "none" and traffic.initial is not None:
-            view.predict(traffic.initial[i])
+        if self._policy.source != "none":
+            traffic.predict(i, view)
         job = Job(i, view, prompt, output, min(traffic.prefix[i], prompt - 1))
         self._in_system += 1
         if self._sliced:

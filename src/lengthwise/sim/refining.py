@@ -26,9 +26,7 @@ class Refining:
     """
 
     def __init__(self, engine: SimulatedEngine, traffic: Traffic, interval: int) -> None:
-        assert traffic.errors is not None
-        self._engine = engine
-        self._errors, self._rng = traffic.errors, traffic.rng
+        self._engine, self._traffic = engine, traffic
         self._interval = interval
 
     def refine(self) -> None:
@@ -39,9 +37,7 @@ class Refining:
         index = np.array([job.index for job in due])
         age = np.array(ages)
         left = np.array([job.output for job in due], dtype=np.float64) - age
-        found = self._errors.remaining(index, left, age, self._rng).tolist()
-        for job, remaining, at in zip(due, found, ages, strict=True):
-            job.view.refine(remaining, at)
+        self._traffic.refine([job.view for job in due], index, left, age)
         self._engine.seating.worsened()
 
     def _due(self) -> tuple[list[Job], list[int]]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from lengthwise.core.arrays import Floats, Ints
+from lengthwise.core.prediction import PredictedBy, Prediction, each_of, point
+from lengthwise.core.request import Request
 from lengthwise.sim.predictors import Predictor
 from lengthwise.workload import Workload
 
@@ -20,7 +25,7 @@ class Traffic:
         arrival, prompt, output, prefix: n each; ``output`` is the truth.
         tenant, priority: n each, what the clients say.
         initial: n predicted output tokens, NaN for unknown; None if nobody predicts.
-        errors: what refines them, if anything does.
+        refinements: what refines them, if anything does.
         rng: of the predictor's errors.
         first, finish, gap: [n] as in an engine's ``Outcome``, filled as they happen.
     """
@@ -42,9 +47,14 @@ class Traffic:
         self.priority: list[int] = workload.priority.tolist()
         self.rng = np.random.default_rng([seed, 3])
         self.initial: list[float] | None = None
+        self._source: PredictedBy = "oracle" if predictor.source == "oracle" else "prompt"
+        self._distributions: list[Prediction | None] = []
         if predicting:
             self.initial = predictor.at_arrival(workload, self.rng).tolist()
-        self.errors = predictor.start(workload, self.rng) if refining else None
+            lengths = predictor.lengths(workload)
+            if lengths is not None:
+                self._distributions = each_of(lengths, self._source, tokens=self.initial)
+        self.refinements = predictor.start(workload, self.rng) if refining else None
         self.first = np.full(self.n, np.nan)
         self.finish = np.full(self.n, np.nan)
         self.gap = np.zeros(self.n)
@@ -57,3 +67,31 @@ class Traffic:
             for i in (self.n // 2, self.n - 1)
         )
         return half, last
+
+    def prediction(self, i: int) -> Prediction | None:
+        """What was predicted of request i at arrival; for routers."""
+        if self._distributions:
+            return self._distributions[i]
+        return None if self.initial is None else point(self.initial[i], self._source)
+
+    def predict(self, i: int, request: Request) -> None:
+        """Request i arrives: its view is told what was predicted."""
+        if self._distributions:
+            request.receive(self._distributions[i])
+        elif self.initial is not None:
+            request.predict(self.initial[i], self._source)
+
+    def refine(self, requests: Sequence[Request], index: Ints, true: Floats, ages: Ints) -> None:
+        """Predict requests ``index`` anew, each [m]: their views, what is left, and ages."""
+        assert self.refinements is not None
+        found = self.refinements.remaining(index, true, ages, self.rng).tolist()
+        lengths = self.refinements.lengths(index, ages)
+        if lengths is None:
+            for request, left, age in zip(requests, found, ages.tolist(), strict=True):
+                request.refine(left, age)
+            return
+        for request, said in zip(
+            requests, each_of(lengths, "probe", ages.tolist(), found), strict=True
+        ):
+            if said is not None:
+                request.receive(said)

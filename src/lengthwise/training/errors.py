@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.bins import Bins, Floats
+from lengthwise.core.lengths import Lengths
 from lengthwise.predictors.errors import ErrorModel, fit_error_model
-from lengthwise.predictors.tracks import Track
+from lengthwise.predictors.tracks import Shapes, Track
 
 
 def probe_errors(
@@ -48,23 +49,35 @@ def prompt_confusion(
 
 def held_out_tracks(
     rows: Sequence[dict[str, Any]],
-    predicted: Floats,
-    refined: Floats,
+    first: Lengths,
+    remaining: Lengths,
     age: NDArray[np.int64],
     request: NDArray[np.int64],
 ) -> list[dict[str, Any]]:
     """What was predicted for each held-out request, at arrival [n] and then [m].
 
     Saved as ``held_out.jsonl`` beside the predictors: a workload for ``lengthwise
-    simulate``, and ``recorded:FILE``, its predictions.
+    simulate``, and ``recorded:FILE``, its predictions. With their distributions where all are
+    over the same bins, as those of a probe and of the prompt predictor beside it are.
     """
     found = []
+    shared = _same_bins(first, remaining)
+    total, left = first.mean(), remaining.mean()
     for number, row in enumerate(rows):
         here = request == number
-        track = Track(float(predicted[number]), age[here].tolist(), refined[here].tolist())
+        shapes = Shapes.of(first.rows(np.array([number])), remaining.rows(here)) if shared else None
+        track = Track(float(total[number]), age[here].tolist(), left[here].tolist(), shapes)
         lengths = {
             "prompt_tokens": len(row["prompt_ids"]),
             "output_tokens": row["output_tokens"],
         }
         found.append(track.record(row["id"], **lengths))
     return found
+
+
+def _same_bins(first: Lengths, remaining: Lengths) -> bool:
+    """Whether all are over the same bins; a prompt's bins move with the age."""
+    bounds = [np.append(each.lower, each.upper, axis=1) for each in (first, remaining)]
+    return len({each.shape[1] for each in bounds}) == 1 and all(
+        bool((each == bounds[0][0]).all()) for each in bounds
+    )

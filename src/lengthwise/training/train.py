@@ -189,12 +189,12 @@ def _errors(
 ) -> tuple[ErrorModel | None, dict[str, Any], list[dict[str, Any]]]:
     """What the simulator needs to err as the predictors do on held-out prompts."""
     at = test.positions
-    first = said["prompt_only"][0].mean()
-    refined = np.zeros(0, np.float32)
+    first = said["prompt_only"][0]
+    refined = first.rows(np.zeros(0, np.int64))
     errors = None
     if "probe_refined" in said:
-        refined = said["probe_refined"][1].mean()
-        errors = probe_errors(at.left, refined, at.age, at.request)
+        refined = said["probe_refined"][1]
+        errors = probe_errors(at.left, refined.mean(), at.age, at.request)
     tracks = held_out_tracks(
         [row for row, _ in test.rows],
         first,
@@ -202,4 +202,4 @@ def _errors(
         at.age[: len(refined)],
         at.request[: len(refined)],
     )
-    return errors, prompt_confusion(test.tokens, first, test.cap), tracks
+    return errors, prompt_confusion(test.tokens, first.mean(), test.cap), tracks

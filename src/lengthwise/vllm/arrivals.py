@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from lengthwise.core.policy import Source
+from lengthwise.core.prediction import Prediction, point
 from lengthwise.core.query import Query
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
@@ -21,6 +21,9 @@ from lengthwise.vllm.hints import Hints
 from lengthwise.vllm.piece import max_tokens
 from lengthwise.vllm.settings import Settings, in_process
 
+Ready = list[tuple[str, Prediction | None]]
+"""Ids of requests and what was predicted of them; None if nothing will be."""
+
 
 class ArrivalPredictor:
     """Scores arrivals; the scheduler asks what is ready before each step. This one never."""
@@ -29,8 +32,8 @@ class ArrivalPredictor:
         """A vLLM request arrived; whether :meth:`ready` will say something of it."""
         return False
 
-    def ready(self) -> list[tuple[str, float]]:
-        """Ids and predicted output tokens since the last call; NaN if there will be none."""
+    def ready(self) -> Ready:
+        """What was predicted since the last call."""
         return []
 
     def finished(self, request: Any) -> None:
@@ -59,15 +62,15 @@ class OraclePredictor(ArrivalPredictor):
     allowed: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._ready: list[tuple[str, float]] = []
+        self._ready: Ready = []
 
     def submit(self, request: Any, hints: Hints) -> bool:
         """Reads the hint; a request without it stays unpredicted."""
         if hints.truth is not None:
-            self._ready.append((request.request_id, hints.truth))
+            self._ready.append((request.request_id, point(hints.truth, "oracle")))
         return hints.truth is not None
 
-    def ready(self) -> list[tuple[str, float]]:
+    def ready(self) -> Ready:
         """All submitted since the last call."""
         ready, self._ready = self._ready, []
         return ready
@@ -82,7 +85,7 @@ class ThreadPredictor(ArrivalPredictor):
     def __init__(self, scorer: Scorer) -> None:
         self._scorer, self._failed = scorer, False
         self._wanted: dict[str, Query] = {}
-        self._done: deque[tuple[str, float]] = deque()
+        self._done: deque[tuple[str, Prediction | None]] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="lengthwise-prompt")
         self._pool.submit(scorer.warm_up)
 
@@ -94,7 +97,7 @@ class ThreadPredictor(ArrivalPredictor):
         self._pool.submit(self._score, request.request_id)
         return True
 
-    def ready(self) -> list[tuple[str, float]]:
+    def ready(self) -> Ready:
         """What the thread has finished."""
         return [self._done.popleft() for _ in range(len(self._done))]
 
@@ -111,9 +114,9 @@ class ThreadPredictor(ArrivalPredictor):
         if asked is None:
             return
         with COSTS.timed("prompt_s"):
-            tokens = self._scorer.tokens([asked])[0]
-        self._done.append((request_id, tokens))
-        if math.isnan(tokens) and not self._failed:
+            prediction = self._scorer.predictions([asked])[0]
+        self._done.append((request_id, prediction))
+        if prediction is None and not self._failed:
             self._failed = True
             logger.warning(FAILED, visible(self._scorer.error))
 
@@ -135,7 +138,7 @@ class ProcessPredictor(ArrivalPredictor):
         with COSTS.timed("prompt_s"):
             return self._client.submit(asked_of(request, hints))
 
-    def ready(self) -> list[tuple[str, float]]:
+    def ready(self) -> Ready:
         """What the process has finished."""
         before = self._client.seconds
         found = self._client.ready()
@@ -165,7 +168,7 @@ class HandedOnPredictor(ArrivalPredictor):
 
     def __init__(self, otherwise: ArrivalPredictor) -> None:
         self._otherwise = otherwise
-        self._brought: list[tuple[str, float]] = []
+        self._brought: Ready = []
 
     def submit(self, request: Any, hints: Hints) -> bool:
         """Reads the hint; only without one is anything predicted here."""
@@ -174,7 +177,7 @@ class HandedOnPredictor(ArrivalPredictor):
         self._brought.append((request.request_id, hints.predicted))
         return True
 
-    def ready(self) -> list[tuple[str, float]]:
+    def ready(self) -> Ready:
         """What was brought along, and what the other one has finished."""
         brought, self._brought = self._brought, []
         return [*brought, *self._otherwise.ready()]

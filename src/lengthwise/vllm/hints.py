@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from lengthwise.core.handed_on import handed_on
+from lengthwise.core.prediction import Prediction, point
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of, shown
@@ -74,15 +76,16 @@ class Hints:
     Attributes:
         tenant: whose request it is.
         template: the application it comes from; the tenant where the client names none.
-        predicted: a router's prediction of its output tokens, from 1 to its ``max_tokens``.
-        truth: its true output tokens, as a bench measured them; the same limits.
+        predicted: a router's prediction of its output tokens, or the number that a client
+            expects, from 1 to its ``max_tokens``.
+        truth: its true output tokens, as a bench measured them, within the same limits.
         deadline: its latest useful finish time in seconds.
         priority: vLLM's own field.
     """
 
     tenant: str | None = None
     template: str = ""
-    predicted: float | None = None
+    predicted: Prediction | None = None
     truth: float | None = None
     deadline: float | None = None
     priority: int = 0
@@ -103,12 +106,19 @@ class Hints:
         def tokens(said: Any) -> float | None:
             return None if said is None else _tokens(said, max_tokens(request))
 
+        def predicted(said: Any) -> Prediction | None:
+            # Only a router says more than a number.
+            if isinstance(said, dict):
+                return _handed_on(said, max_tokens(request))
+            number = tokens(said)
+            return None if number is None else point(number, "client")
+
         tenant = read(TENANT_HINT, "a text", name_of)
         count = "a number of tokens from 1"
         return cls(
             tenant,
             read(TEMPLATE_HINT, "a text", name_of) or tenant or "",
-            read(PREDICTED_HINT, count, tokens),
+            read(PREDICTED_HINT, count, predicted),
             read(ORACLE_HINT, count, tokens),
             read(DEADLINE_HINT, "a number of seconds", _seconds),
             _priority(request.priority, ignored),
@@ -126,15 +136,31 @@ def fit_to_travel(request: Any) -> Any:
     given = getattr(request.sampling_params, "extra_args", None)
     if isinstance(given, Mapping) and not given.keys().isdisjoint(_KEYS):
         request.sampling_params = copy.copy(request.sampling_params)
-        fit = {key: _fit(given[key]) for key in _KEYS if key in given}
+        fit = {key: _fit(key, given[key]) for key in _KEYS if key in given}
         request.sampling_params.extra_args = {**given, **fit}
     return request
 
 
-def _fit(said: Any) -> Any:
+def _fit(key: str, said: Any) -> Any:
     if isinstance(said, str):
         return said[:LONGEST_NAME].encode(errors="replace").decode()
+    if key == PREDICTED_HINT and isinstance(said, dict):
+        return said if _is_handed_on(said) else []
     return said if is_whole(said) or isinstance(said, float | bool | None) else []
+
+
+def _handed_on(said: dict[str, Any], most: int) -> Prediction:
+    found = handed_on(said)
+    if found is None:
+        raise ValueError
+    return found.at_most(most)
+
+
+def _is_handed_on(said: dict[str, Any]) -> bool:
+    try:
+        return handed_on(said) is not None
+    except ValueError:
+        return False
 
 
 def _tokens(said: Any, most: int) -> float:

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
 
 from lengthwise.core.lanes import waiting_queue
+from lengthwise.core.lengths import Lengths
+from lengthwise.core.prediction import MENDED, Prediction, each_of
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
@@ -142,8 +145,8 @@ class Scheduler(StockScheduler):
     def _arrange(self) -> None:
         """Read the predictions that are ready, then give the seats to the best ranks."""
         start = time.perf_counter()
-        for request_id, tokens in self._arrivals.ready():
-            self._predict(request_id, tokens)
+        for request_id, prediction in self._arrivals.ready():
+            self._predict(request_id, prediction)
             self._seats.unsettled = True
         self._engine.part(self._seats.paused)
         before = self._seats.pauses
@@ -195,8 +198,12 @@ class Scheduler(StockScheduler):
         self._seats.idle(request)
 
     def prediction_stats(self) -> dict[str, float]:
-        """Counters of predictions of new requests, of learning, and of hints ignored."""
-        return {**self._arrivals.stats(), "ignored_hints": self._ignored.counts.total()}
+        """Counters of predictions of new requests, of learning, and of hints ignored.
+
+        ``clamped`` and ``refused``: predictions that no policy could use as they were.
+        """
+        ignored = {"ignored_hints": self._ignored.counts.total()}
+        return asdict(MENDED) | self._arrivals.stats() | ignored
 
     def remaining(self, request_id: str) -> float:
         """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
@@ -224,16 +231,16 @@ class Scheduler(StockScheduler):
     def _view(self, request: Any) -> Request:
         return self._views[request.request_id]
 
-    def _predict(self, request_id: str, tokens: float) -> None:
+    def _predict(self, request_id: str, prediction: Prediction | None) -> None:
         view = self._views.get(request_id)
         if view is None or view.probed:
             return
         request = self.requests.get(request_id)
         if request is None:
             # Between two slices: it is ranked when the next one arrives.
-            view.predict(tokens)
+            view.receive(prediction)
             return
-        view.predict(min(tokens, max_tokens(request)))
+        view.receive(prediction and prediction.at_most(max_tokens(request)))
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
 
@@ -248,9 +255,13 @@ class Scheduler(StockScheduler):
         ids = [predictions.ids[i] for i in here]
         generated = predictions.generated[here]
         most = np.array([self.requests[id].max_tokens for id in ids], dtype=np.int64)
-        remaining = self._bins.mean(predictions.probabilities[here], most - generated)
-        for id, left, at in zip(ids, remaining.tolist(), generated.tolist(), strict=True):
-            self._views[id].refine(left, at)
+        lengths = Lengths.of(
+            self._bins, predictions.probabilities[here], np.maximum(most - generated, 1)
+        )
+        found = each_of(lengths, "probe", generated.tolist())
+        for id, prediction in zip(ids, found, strict=True):
+            if prediction is not None:
+                self._views[id].receive(prediction)
 
     def _miss(self) -> None:
         """A step without the predictions it asked for."""

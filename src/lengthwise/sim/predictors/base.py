@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from lengthwise.core.arrays import Floats, Ints, Rng
+from lengthwise.core.lengths import Lengths
 from lengthwise.workload.workload import Workload
 
 Source = Literal["none", "prompt", "probe", "oracle"]
@@ -26,6 +27,9 @@ class Refinements(Protocol):
 
         ``true`` remaining tokens are at least 1; ages never fall.
         """
+
+    def lengths(self, index: Ints, age: Ints) -> Lengths | None:
+        """The distributions whose means ``remaining`` says, m; None if it says points."""
 
 
 class Predictor(Protocol):
@@ -46,6 +50,9 @@ class Predictor(Protocol):
             UserError: if the predictor does not suit the workload.
         """
 
+    def lengths(self, workload: Workload) -> Lengths | None:
+        """The distributions whose means ``at_arrival`` says, n; None if it says points."""
+
     def start(self, workload: Workload, rng: Rng) -> Refinements | None:
         """What refines the predictions of one run of the workload, if anything does."""
 
@@ -61,6 +68,9 @@ class Guess:
     def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
         """What the rule says, [n]."""
         return self.rule(workload, rng)
+
+    def lengths(self, workload: Workload) -> None:
+        """A rule says points."""
 
     def start(self, workload: Workload, rng: Rng) -> None:
         """Nothing: it does not refine."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lengthwise.core.arrays import Floats, Ints, Rng, floored
+from lengthwise.core.lengths import Lengths
 from lengthwise.predictors.errors import (
     TRAIL,
     ErrorModel,
@@ -42,6 +43,9 @@ class Errors:
         found[due] = self._draw(index[due], true[due], age[due], rng)
         return found
 
+    def lengths(self, index: Ints, age: Ints) -> None:
+        """The model of errors says points."""
+
     def _draw(self, index: Ints, true: Floats, age: Ints, rng: Rng) -> Floats:
         log_rho, bias, slope, spread = self._by_age[:, np.minimum(age, self._last)]
         kept = np.exp(log_rho * (age - self._at[index]))
@@ -64,6 +68,10 @@ class Refined:
     def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
         """What the prompt's predictor says, [n]: a waiting request has no hidden state."""
         return self.prompt.at_arrival(workload, rng)
+
+    def lengths(self, workload: Workload) -> Lengths | None:
+        """The prompt's predictor's."""
+        return self.prompt.lengths(workload)
 
     def start(self, workload: Workload, rng: Rng) -> Errors:
         """The errors of one run."""
