@@ -239,7 +239,7 @@ def test_the_probes_first_prediction_replaces_the_prompts() -> None:
     assert probe is not None
     assert it.probed
     assert (it.initial, it.remaining) == (probe.tokens + 4, probe.tokens)
-    assert it.prediction is probe
+    assert it.prediction == probe
     it.refine(7.0, at=6)
     it.generated = 8
     assert it.initial == probe.tokens + 4

@@ -193,9 +193,7 @@ def each_of(
         None for a distribution that has no mean.
     """
     if tokens is None:
-        tokens = lengths.mean().tolist()
-        # A distribution without a mean is broken; of given numbers NaN means unknown.
-        MENDED.refused += sum(map(math.isnan, tokens))
+        tokens = expected(lengths)
     batch = Distributions(lengths)
     return [
         Prediction(mean, age, source, 0, batch, row)
@@ -203,6 +201,13 @@ def each_of(
         else point(mean, source, age)
         for row, (mean, age) in enumerate(zip(tokens, ages or [0] * len(tokens), strict=True))
     ]
+
+
+def expected(lengths: Lengths) -> list[float]:
+    """The means of n distributions; one without a mean is counted, and NaN."""
+    means: list[float] = lengths.mean().tolist()
+    MENDED.refused += sum(map(math.isnan, means))
+    return means
 
 
 def mended(tokens: float) -> float:

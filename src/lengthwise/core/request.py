@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lengthwise.core.prediction import PredictedBy, Prediction, mended
+from lengthwise.core.prediction import Distributions, PredictedBy, Prediction, mended
 
 _INFINITE = math.inf
 
@@ -55,7 +55,8 @@ class Request:
     _remaining: float = math.nan
     _predicted_at: int = 0
     _source: PredictedBy = "prompt"
-    _prediction: Prediction | None = None
+    _batch: Distributions | None = None
+    _row: int = 0
 
     def receive(self, prediction: Prediction | None) -> None:
         """A prediction was made of it; None says that there is none, and takes back another.
@@ -64,13 +65,12 @@ class Request:
         """
         if prediction is None:
             self.predict(None)
-            return
-        if prediction.source == "probe":
-            self.refine(prediction.tokens, prediction.age)
+        elif prediction.source == "probe":
+            self.refine(prediction.tokens, prediction.age, prediction.batch, prediction.row)
         else:
             self.predict(prediction.tokens + prediction.age, prediction.source)
             self._remaining, self._predicted_at = prediction.tokens, prediction.age
-        self._prediction = prediction
+            self._batch, self._row = prediction.batch, prediction.row
 
     def predict(self, total: float | None, source: PredictedBy = "prompt") -> None:
         """Set the predicted output length in tokens; None or NaN means unknown."""
@@ -80,10 +80,12 @@ class Request:
         self.awaited = False
         self.initial = total
         self._remaining = math.nan if total is None else total
-        self._predicted_at, self._source, self._prediction = 0, source, None
+        self._predicted_at, self._source, self._batch = 0, source, None
 
-    def refine(self, remaining: float, at: int) -> None:
-        """Set the probe's remaining tokens as of ``at`` generated tokens.
+    def refine(
+        self, remaining: float, at: int, batch: Distributions | None = None, row: int = 0
+    ) -> None:
+        """Set the probe's remaining tokens as of ``at`` generated tokens, and their distribution.
 
         The first refinement replaces the prompt-only prediction (TRAIL's ``r`` is
         the probe's first word, not the prompt predictor's). NaN changes nothing.
@@ -98,18 +100,21 @@ class Request:
             self._source = "probe"
         self._remaining = remaining
         self._predicted_at = at
-        self._prediction = None
+        self._batch = batch
+        self._row = row
 
     @property
     def prediction(self) -> Prediction | None:
         """What is predicted of it at its present age; None if nothing is.
 
-        A simulated probe says one number a hundred times a request: only here, where a policy
-        asks, is that made a prediction.
+        Made here, where a policy asks: predictions are renewed with every token, and most
+        policies read numbers only.
         """
-        if self._prediction is None and self.initial is not None:
-            self._prediction = Prediction(self._remaining, self._predicted_at, self._source)
-        return None if self._prediction is None else self._prediction.after(self.generated)
+        if self.initial is None:
+            return None
+        at = self._predicted_at
+        since = max(self.generated - at, 0)
+        return Prediction(self._remaining, at, self._source, since, self._batch, self._row)
 
     @property
     def predicted(self) -> bool:

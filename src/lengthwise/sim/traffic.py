@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lengthwise.core.arrays import Floats, Ints
-from lengthwise.core.prediction import PredictedBy, Prediction, each_of, point
+from lengthwise.core.prediction import Distributions, PredictedBy, Prediction, each_of, point
 from lengthwise.core.request import Request
 from lengthwise.sim.predictors import Predictor
 from lengthwise.workload import Workload
@@ -86,12 +86,7 @@ class Traffic:
         assert self.refinements is not None
         found = self.refinements.remaining(index, true, ages, self.rng).tolist()
         lengths = self.refinements.lengths(index, ages)
-        if lengths is None:
-            for request, left, age in zip(requests, found, ages.tolist(), strict=True):
-                request.refine(left, age)
-            return
-        for request, said in zip(
-            requests, each_of(lengths, "probe", ages.tolist(), found), strict=True
-        ):
-            if said is not None:
-                request.receive(said)
+        batch = None if lengths is None else Distributions(lengths)
+        rows = zip(requests, found, ages.tolist(), range(len(found)), strict=True)
+        for request, left, age, row in rows:
+            request.refine(left, age, batch, row)

@@ -16,7 +16,7 @@ from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
 
 from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.lengths import Lengths
-from lengthwise.core.prediction import MENDED, Prediction, each_of
+from lengthwise.core.prediction import MENDED, Distributions, Prediction, expected
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
@@ -255,19 +255,17 @@ class Scheduler(StockScheduler):
         ids = [predictions.ids[i] for i in here]
         generated = predictions.generated[here]
         most = np.array([self.requests[id].max_tokens for id in ids], dtype=np.int64)
-        lengths = Lengths.of(
-            self._bins, predictions.probabilities[here], np.maximum(most - generated, 1)
-        )
-        found = each_of(lengths, "probe", generated.tolist())
-        for id, prediction in zip(ids, found, strict=True):
-            if prediction is not None:
-                self._views[id].receive(prediction)
-
-    def _miss(self) -> None:
-        """A step without the predictions it asked for."""
-        self._steps_without += 1
-        if self._steps_without == _PATIENCE:
-            logger.error(
-                "no predictions arrive from the worker: is the lengthwise plug-in installed "
-                "there and allowed by VLLM_PLUGINS? Ranking by prompt-only predictions."
-            )
+        limits = np.maximum(most - generated, 1)
+        lengths = Lengths.of(self._bins, predictions.probabilities[here], limits)
+        batch, remaining = Distributions(lengths), expected(lengths)
+        for row, (id, left, at) in enumerate(zip(ids, remaining, generated.tolist(), strict=True)):
+            self._views[id].refine(left, at, batch, row)
+        known = [self.requests.get(request_id) for request_id in predictions.ids]
+        limit = [request.max_tokens if request else 0 for request in known] - predictions.generated
+        lengths = Lengths.of(self._bins, predictions.probabilities, np.maximum(limit, 1))
+        batch, remaining = Distributions(lengths), expected(lengths)
+        rows = zip(predictions.ids, remaining, predictions.generated.tolist(), strict=True)
+        for row, (request_id, left, at) in enumerate(rows):
+            view = self._views.get(request_id)
+            if view is not None:
+                view.refine(left, at, batch, row)
