@@ -35,9 +35,8 @@ class Refining:
         if not due:
             return
         index = np.array([job.index for job in due])
-        age = np.array(ages)
-        left = np.array([job.output for job in due], dtype=np.float64) - age
-        self._traffic.refine([job.view for job in due], index, left, age)
+        left = np.array([job.output for job in due], dtype=np.float64) - ages
+        self._traffic.refine([job.view for job in due], index, left, ages)
         self._engine.seating.worsened()
 
     def _due(self) -> tuple[list[Job], list[int]]:

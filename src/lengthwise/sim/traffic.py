@@ -81,12 +81,19 @@ class Traffic:
         elif self.initial is not None:
             request.predict(self.initial[i], self._source)
 
-    def refine(self, requests: Sequence[Request], index: Ints, true: Floats, ages: Ints) -> None:
-        """Predict requests ``index`` anew, each [m]: their views, what is left, and ages."""
+    def refine(
+        self, requests: Sequence[Request], index: Ints, true: Floats, ages: Sequence[int]
+    ) -> None:
+        """Predict requests ``index`` anew, m each: their views, what is left, and ages."""
         assert self.refinements is not None
-        found = self.refinements.remaining(index, true, ages, self.rng).tolist()
-        lengths = self.refinements.lengths(index, ages)
-        batch = None if lengths is None else Distributions(lengths)
-        rows = zip(requests, found, ages.tolist(), range(len(found)), strict=True)
-        for request, left, age, row in rows:
-            request.refine(left, age, batch, row)
+        at = np.array(ages)
+        found = self.refinements.remaining(index, true, at, self.rng).tolist()
+        lengths = self.refinements.lengths(index, at)
+        if lengths is None:
+            # The usual case, a hundred times a request.
+            for request, left, age in zip(requests, found, ages, strict=True):
+                request.refine(left, age)
+            return
+        batch = Distributions(lengths)
+        for row, request in enumerate(requests):
+            request.refine(found[row], ages[row], batch, row)
