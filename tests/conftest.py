@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -16,6 +18,7 @@ from lengthwise.core.bins import Bins
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.predictors.baselines import Constant
 from lengthwise.predictors.store import Trained
+from lengthwise.results.schema import shipped
 
 # No test depends on how fast the machine is.
 settings.register_profile(
@@ -71,3 +74,16 @@ def saved_predictors() -> Callable[[Path, Path], str]:
         return str(folder)
 
     return save
+
+
+@pytest.fixture(scope="session")
+def checked() -> Callable[[Path], dict[str, Any]]:
+    """``checked(folder)``: its results.json, once it has passed the shipped JSON Schema."""
+    schema = Draft202012Validator(json.loads(shipped().read_text()))
+
+    def read(folder: Path) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((folder / "results.json").read_text())
+        schema.validate(content)
+        return content
+
+    return read

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Bad input. The message says what is wrong and what to do; the command prints it
     as one line and exits with status 2."""
 
@@ -39,6 +39,8 @@ def reading(what: object, advice: str = "") -> Iterator[None]:
     """Turn whatever a damaged or missing file raises in the block into a UserError."""
     try:
         yield
+    except UserError:
+        raise
     except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         hint = f": {advice}" if advice else ""

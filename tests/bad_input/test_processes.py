@@ -27,9 +27,9 @@ def nothing_starts() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "bench {model} --probe {nowhere} --prompts {prompts.jsonl} --cap 9",
-        "bench {model} --engine generate --policies nope",
-        "bench {model} --routers nope --policies fcfs",
+        "bench {model} --predictor {nowhere} --prompts {prompts.jsonl} --max-tokens 9",
+        "bench padded {model} --policies nope",
+        "bench routers {model} --routers nope --policies fcfs",
         "collect {nowhere} --out {out}",
         "train ngrams {nowhere} --out {out}",
         "train nope {data} --out {out}",

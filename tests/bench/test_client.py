@@ -1,16 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
 from lengthwise.bench.client import send_all
+from lengthwise.bench.job import BenchRequest
 
 
 def requests(*pairs):
     """Each with its arrival and the tokens it will get."""
     return [
-        {
-            **{"id": f"q{i}", "arrival": arrival, "prompt_ids": [tokens, 5]},
-            **{"tenant": None, "priority": 0},
-        }
-        for i, (arrival, tokens) in enumerate(pairs)
+        BenchRequest(f"q{i}", [tokens, 5], arrival) for i, (arrival, tokens) in enumerate(pairs)
     ]
 
 
@@ -28,7 +27,7 @@ def test_an_answer_is_followed_token_by_token(server):
 
 def test_the_server_is_told_whose_request_it_is_and_of_which_class(server):
     theirs = {"tenant": "acme", "priority": 2}
-    send_all(server.address, [each | theirs for each in requests((0.0, 1))], 8, "salt")
+    send_all(server.address, [replace(each, **theirs) for each in requests((0.0, 1))], 8, "salt")
     (body,) = server.bodies
     assert (body["vllm_xargs"], body["priority"]) == ({"lengthwise_tenant": "acme"}, 2)
 

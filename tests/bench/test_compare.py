@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from lengthwise.bench.compare import compare
-from lengthwise.bench.plan import Plan
+from lengthwise.bench.job import JobOutcome
+from lengthwise.bench.plan import BenchPlan
 from lengthwise.bench.worker import REFUSED
 from lengthwise.errors import UserError
-from lengthwise.results.timings import Life, figures
+from lengthwise.results.timings import Times, Timing, seen, work
 from lengthwise.workload.prompts import Prompt
 
 COSTS = dict.fromkeys(
@@ -27,7 +28,7 @@ def model(model_of):
 
 def plan(model, *policies, **more):
     prompts = more.pop("prompts", [Prompt(f"p:{i}", "hi") for i in range(3)])
-    return Plan(model, prompts, list(policies), more.pop("probe", None), cap=9, **more)
+    return BenchPlan(model, prompts, list(policies), more.pop("probe", None), cap=9, **more)
 
 
 class Engines:
@@ -41,18 +42,18 @@ class Engines:
         return [self._serve(run) for run in runs]
 
     def _serve(self, run):
-        lives, now = [], 0.0
+        timings, now = [], 0.0
         for i, request in enumerate(run.requests):
-            life = Life(request["id"], request["arrival"])
+            timing = Timing(request.id, request.arrival)
             for tokens in range(1, i + 3):
-                now = max(now, life.arrival) + 1.0
-                life.saw(now, [7] * tokens, tokens == i + 2)
-            lives.append(life)
-        raw = [{**life.__dict__} for life in lives]
-        return {**figures(lives, COSTS, now), "lives": raw, "windows": [[0.0, 1, 2, 3, 4, 5.0]]}
+                now = max(now, timing.arrival) + 1.0
+                timing.saw(now, [7] * tokens, tokens == i + 2)
+            timings.append(timing)
+        windows = [[0.0, 1, 2, 3, 4, 5.0]]
+        return JobOutcome(seen(Times.of(timings)), work(COSTS, now), timings, windows)
 
 
-def test_a_policy_may_bring_its_own_predictors(model, saved_predictors, tmp_path):
+def test_a_policy_may_bring_its_own_predictors(model, saved_predictors, tmp_path, checked):
     engines = Engines()
     one, other, third = (
         saved_predictors(tmp_path / name, model) for name in ("one", "other", "third")
@@ -65,13 +66,13 @@ def test_a_policy_may_bring_its_own_predictors(model, saved_predictors, tmp_path
         ("trail", other),
         ("sjf", third),
     ]
-    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    runs = checked(tmp_path)["runs"]
     assert [run["predictors"] for run in runs] == [None, one, other, third]
     assert [run["policy"] for run in runs] == ["stock", "trail", "trail", "sjf"]
 
 
 def test_a_policy_that_predicts_wants_predictors(model, tmp_path):
-    with pytest.raises(UserError, match="policy sjf predicts: give it --probe"):
+    with pytest.raises(UserError, match="policy sjf predicts: give it --predictor"):
         compare(plan(model, "stock", "trail@here", "sjf"), tmp_path, Engines())
 
 
@@ -80,8 +81,8 @@ def test_only_the_oracle_is_told_the_lengths_of_a_run_before(model, tmp_path):
     compare(plan(model, "stock", "oracle"), tmp_path, engines)
     measured, compared = engines.runs
     assert [run.policy for run in measured] == ["stock"]
-    assert all(request["tokens"] is None for request in measured[0].requests)
-    assert [request["tokens"] for request in compared[1].requests] == [2, 3, 4]
+    assert all(request.tokens is None for request in measured[0].requests)
+    assert [request.tokens for request in compared[1].requests] == [2, 3, 4]
 
 
 def test_what_the_steps_took_is_kept_beside_the_requests(model, tmp_path):
@@ -97,7 +98,7 @@ def test_tenants_and_priorities_travel_with_the_requests(model, tmp_path):
     compare(plan(model, "stock", prompts=prompts, until=1), tmp_path, engines)
     (run,) = engines.runs[0]
     assert run.until == 1
-    assert [(it["tenant"], it["priority"]) for it in run.requests] == [("a", 3), (None, 0)]
+    assert [(it.tenant, it.priority) for it in run.requests] == [("a", 3), (None, 0)]
     kept = [json.loads(line) for line in (tmp_path / "requests-0.jsonl").read_text().splitlines()]
     assert [(it["tenant"], it["priority"]) for it in kept] == [("a", 3), (None, 0)]
 
@@ -110,7 +111,7 @@ def test_prompts_that_do_not_fit_are_left_out_of_every_run(model, tmp_path, caps
     compare(given, tmp_path, engines)
     for runs in engines.runs:
         for run in runs:
-            assert [request["id"] for request in run.requests] == ["p:0", "p:2"]
+            assert [request.id for request in run.requests] == ["p:0", "p:2"]
     assert "1 prompt left out: longer than the model's context" in capsys.readouterr().err
 
 

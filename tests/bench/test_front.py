@@ -1,15 +1,14 @@
 import threading
+from dataclasses import replace
 
 import pytest
 
 from lengthwise.bench import front
 from lengthwise.bench.front import Front
+from lengthwise.bench.job import BenchRequest
 from lengthwise.errors import UserError
 
-SOME = [
-    {"id": f"q{i}", "arrival": 50.0, "prompt_ids": [3], "tenant": None, "priority": 0}
-    for i in range(9)
-]
+SOME = [BenchRequest(f"q{i}", [3], arrival=50.0) for i in range(9)]
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_replicas_that_stay_busy_are_said(it, server, monkeypatch):
 
 
 def test_no_two_sendings_share_a_prefix_cache(it, server):
-    now = [{**each, "arrival": 0.0} for each in SOME[:2]]
+    now = [replace(each, arrival=0.0) for each in SOME[:2]]
     it.send(now, 4)
     it.send(now, 4)
     salts = [body["cache_salt"] for body in server.bodies]

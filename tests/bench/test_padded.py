@@ -18,8 +18,8 @@ BINS = Bins.log(12, 512.0).with_overflow()
 @pytest.mark.parametrize(
     ("specs", "said"),
     [
-        (["vanilla", "trail"], "leave out --engine generate"),
-        (["magnus"], "give it --probe"),
+        (["vanilla", "trail"], "use lengthwise bench policies"),
+        (["magnus"], "give it --predictor"),
     ],
 )
 def test_what_cannot_be_served_is_refused_before_a_model_is_loaded(specs, said):
@@ -33,7 +33,7 @@ def test_the_bench_of_vllm_names_the_flag_for_batches(tmp_path, capsys):
     model = tmp_path / "model"
     model.mkdir()
     assert main(["bench", str(model), "--policies", "stock,vanilla"]) == 2
-    assert "--engine generate" in capsys.readouterr().err
+    assert "lengthwise bench padded" in capsys.readouterr().err
 
 
 def test_measured_lengths_are_the_oracles():

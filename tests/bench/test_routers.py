@@ -6,9 +6,10 @@ import pytest
 
 from lengthwise.bench import plan as plans
 from lengthwise.bench.front import Front
-from lengthwise.bench.routers import Plan, compare_routers
+from lengthwise.bench.routers import RouterPlan, compare_routers
 from lengthwise.cli.main import main
 from lengthwise.errors import UserError
+from lengthwise.results.files import plain
 from lengthwise.workload.prompts import Prompt
 
 pytest.importorskip("ray.serve", reason="needs Ray Serve: pip install lengthwise[ray]")
@@ -38,7 +39,8 @@ def start(server):
 def plan(model, policies, routers, n=8, **more):
     base = {name: more.pop(name) for name in ("rates", "loads", "seats") if name in more}
     prompts = [Prompt(f"p:{i}", f"{1 + i % 9}") for i in range(n)]
-    return Plan(plans.Plan(model, prompts, policies, None, cap=9, **base), routers, **more)
+    base_plan = plans.BenchPlan(model, prompts, policies, None, cap=9, **base)
+    return RouterPlan(base_plan, routers, **more)
 
 
 def test_routers_alternate_and_replicas_start_once_a_policy(model, server, start, tmp_path):
@@ -50,9 +52,10 @@ def test_routers_alternate_and_replicas_start_once_a_policy(model, server, start
     assert [run["repeat"] for run in runs] == [0, 0, 1, 1] * 2
 
 
-def test_all_routers_get_the_same_requests_at_the_same_times(model, start, tmp_path):
+def test_all_routers_get_the_same_requests_at_the_same_times(model, start, tmp_path, checked):
     given = plan(model, ["fcfs"], ["p2c", "least-in-flight"], rates=[100.0], repeat=2)
     runs = compare_routers(given, tmp_path, start)
+    assert checked(tmp_path)["study"] == "bench-routers"
     files = [tmp_path / f"requests-{i}.jsonl" for i in range(4)]
     kept = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
     arrivals = [[row["arrival"] for row in rows] for rows in kept]
@@ -62,7 +65,7 @@ def test_all_routers_get_the_same_requests_at_the_same_times(model, start, tmp_p
     assert {row["replica"] for row in kept[0]} == {"r0", "r1"}
     assert all(row["sent"] >= row["arrival"] for row in kept[0])
     assert [run["other_answers"] for run in runs] == [0] * 4
-    assert json.loads((tmp_path / "results.json").read_text())["runs"] == runs
+    assert json.loads((tmp_path / "results.json").read_text())["runs"] == plain(runs)
 
 
 def test_each_run_has_prefixes_of_its_own(model, server, start, tmp_path):
@@ -113,16 +116,16 @@ def test_a_route_that_answers_nothing_is_said(model, server, start, tmp_path):
         ("--routers p2c --policies nope", "unknown policy 'nope'"),
         ("--routers p2c --policies stock", "--policies fcfs decides as stock does"),
         ("--routers p2c --policies oracle", "needs true lengths"),
-        ("--routers p2c --policies trail", "give --probe"),
-        ("--routers p2c,predicted --policies fcfs", "give --probe"),
+        ("--routers p2c --policies trail", "give --predictor"),
+        ("--routers p2c,predicted --policies fcfs", "give --predictor"),
         ("--routers p2c --policies vanilla", "runs whole batches"),
-        ("--routers p2c --policies fcfs --replicas 0", "--replicas must be at least 1"),
+        ("--routers p2c --policies fcfs --instances 0", "--instances must be at least 1"),
         ("--routers p2c --policies fcfs --seats 0", "--seats must be at least 1"),
         ("--routers p2c --policies fcfs --repeat 0", "--repeat must be at least 1"),
-        ("--routers p2c --policies fcfs --report 0", "--report must be above 0"),
+        ("--routers p2c --policies fcfs --report-interval 0", "--report-interval must be above 0"),
         ("--routers p2c --policies fcfs --loads 0", "--loads must be above 0"),
         ("--routers p2c --engine generate", "leave out --engine generate"),
-        ("--replicas 2", "--replicas goes with --routers"),
+        ("--instances 2", "--instances goes with --routers"),
         ("--repeat 2 --engine generate", "--repeat goes with --routers"),
     ],
 )

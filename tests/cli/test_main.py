@@ -33,8 +33,8 @@ def refuse(capsys):
     [
         ("nope", "unknown policy 'nope'"),
         ("stock,trail:2", "between 0 and 1"),
-        ("fcfs,trail", "give it --probe"),
-        ("stock,sjf", "give it --probe"),
+        ("fcfs,trail", "give it --predictor"),
+        ("stock,sjf", "give it --predictor"),
         ("", "unknown policy"),
     ],
 )
@@ -71,11 +71,11 @@ def test_bad_rates_and_loads_are_named(refuse, model, flag, value):
 
 
 def test_serve_without_a_probe_says_so(refuse, model):
-    assert "--probe" in refuse("serve", model)
+    assert "--predictor" in refuse("serve", model)
 
 
 def test_serve_with_a_missing_probe_folder_says_how_to_get_one(refuse, model, tmp_path):
-    line = refuse("serve", model, "--probe", tmp_path / "nowhere")
+    line = refuse("serve", model, "--predictor", tmp_path / "nowhere")
     assert str(tmp_path / "nowhere") in line
     assert "lengthwise train" in line
 

@@ -25,7 +25,7 @@ def theory(tmp_path):
 
 
 def test_it_prints_writes_and_draws(theory, capsys):
-    out = theory("--predictions", "perfect", "--loads", "0.7,0.5", "--c", "1,0", "--simulate=2000")
+    out = theory("--predictions", "perfect", "--loads", "0.7,0.5", "--c", "1,0", "--jobs=2000")
     printed = capsys.readouterr().out
     assert "1.4254" in printed
     assert "2.3122" in printed
@@ -58,9 +58,7 @@ def test_it_prints_writes_and_draws(theory, capsys):
 
 
 def test_theory_alone(theory, capsys):
-    out = theory(
-        "--loads=0.5", "--c=0.8", "--size=uniform", "--predictions=perfect", "--simulate=0"
-    )
+    out = theory("--loads=0.5", "--c=0.8", "--size=uniform", "--predictions=perfect", "--jobs=0")
     assert capsys.readouterr().out.count("±") == 1  # in the caption
     (point,) = json.loads((out / "theory.json").read_text())["points"]
     assert point["simulated"] is None
@@ -79,8 +77,8 @@ def test_theory_alone(theory, capsys):
         (["--c=x"], "numbers"),
         (["--size=cauchy"], "choose from exp"),
         (["--predictions=psychic"], "choose from perfect"),
-        (["--simulate=10"], "at least 1000"),
-        (["--simulate=-5"], "at least 1000"),
+        (["--jobs=10"], "at least 1000"),
+        (["--jobs=-5"], "at least 1000"),
         (["--seed=-1"], "seed"),
     ],
 )
@@ -94,4 +92,4 @@ def test_bad_input_is_one_clear_line(theory, tmp_path, flags, says):
 def test_a_file_in_place_of_the_folder_is_said_at_once(theory, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(UserError, match="--out"):
-        theory("--loads=0.5", "--c=0.5", "--simulate=0", "--predictions=perfect")
+        theory("--loads=0.5", "--c=0.5", "--jobs=0", "--predictions=perfect")

@@ -21,11 +21,11 @@ def test_two_routers_serve_the_same_answers_on_the_same_replicas(
         "lengthwise.cli",
         "bench",
         str(model),
-        "--probe",
+        "--predictor",
         "builtin",
     ]
-    command += ["--routers", "least-in-flight,predicted", "--policies", "trail", "--limit", "10"]
-    command += ["--seats", "2", "--cap", "16", "--rates", "burst", "--out", str(tmp_path)]
+    command += ["--routers", "least-in-flight,predicted", "--policies", "trail", "--requests", "10"]
+    command += ["--seats", "2", "--max-tokens", "16", "--rates", "burst", "--out", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "predicted" in done.stdout

@@ -22,7 +22,7 @@ WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 def server(serving: Serving, port: int, tmp_path_factory: Any) -> Iterator[tuple[str, Path]]:
     """A server with two seats and the shipped probe; its address and its log."""
     log = tmp_path_factory.mktemp("serve") / "log"
-    flags = ["--policy", "trail", "--probe", "builtin", "--max-num-seqs", "2"]
+    flags = ["--policy", "trail", "--predictor", "builtin", "--max-num-seqs", "2"]
     with serving(log, port, flags) as address:
         yield address, log
 
@@ -69,7 +69,7 @@ def test_port_in_use_is_one_line(
         "lengthwise.cli",
         "serve",
         str(model),
-        "--probe",
+        "--predictor",
         "builtin",
     ]
     command += ["--port", str(port), "--host", "127.0.0.1"]

@@ -39,7 +39,7 @@ FACTS: list[Any] = [
 def server(serving: Any, port: int, tmp_path_factory: Any) -> Iterator[tuple[str, Path]]:
     """A server whose policy reads every hint that a policy reads; its address and its log."""
     log = tmp_path_factory.mktemp("hints") / "log"
-    flags = ["--policy", "trail+fair+priority+slice:8", "--probe", "builtin"]
+    flags = ["--policy", "trail+fair+priority+slice:8", "--predictor", "builtin"]
     flags += ["--block-size", "32", "--max-num-seqs", "16", "--enable-scale-out"]
     with serving(log, port, flags) as address:
         yield address, log

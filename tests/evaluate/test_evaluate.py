@@ -19,7 +19,7 @@ FIGURES = {
     *("mae_by_layer", "predicted_true", "gain_kept"),
 }
 # No model served these answers, so there are no embeddings for arrivals.
-QUICK = ["--resamples=50", "--requests=60", "--runs=2", "--workers=1", "--arrival=ngrams"]
+QUICK = ["--resamples=50", "--requests=60", "--repeat=2", "--workers=1", "--arrival=ngrams"]
 SPECS = "trail:paper,trail,ngrams,constant,oracle"
 
 
@@ -40,7 +40,8 @@ def out(folder, collected, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PREDICTORS, "refuses", Refuses)
         patch.setattr("lengthwise.predictors.NAMES", (*NAMES, "refuses"))
-        specs = ["--predictors", f"refuses,{SPECS}", "--shift", str(others), "--samples", *samples]
+        specs = ["--predictors", f"refuses,{SPECS}", "--shift", str(others)]
+        specs += ["--samples", ",".join(samples)]
         code = cli.main(["evaluate", str(folder), *specs, "--out", str(root / "out"), *QUICK])
     assert code == 2
     return root / "out"
@@ -203,7 +204,7 @@ def test_readers_of_text_alone_fail_without_a_model(evaluate, folder):
         (["--policy=magic"], "unknown policy"),
         (["--seed=-1"], "--seed must be at least 0"),
         (["--resamples=2"], "--resamples must be at least 20"),
-        (["--runs=1"], "--runs must be at least 2"),
+        (["--repeat=1"], "--repeat must be at least 2"),
     ],
 )
 def test_bad_input_is_one_clear_line(evaluate, folder, tmp_path, flags, says):

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.padded import SYSTEMS, Constants, Limits, Ran, SliceTime, make_system
+from lengthwise.padded import figures as made
 from lengthwise.padded.drive import serve
-from lengthwise.padded.figures import figures
 from lengthwise.padded.fixed import Fixed
+from lengthwise.results.files import plain
 
 TIME = SliceTime((1e-5, 1e-4, 1e-4, 1e-2), (1e-6, 1e-4, 1e-6, 2e-2))
 
@@ -41,7 +42,7 @@ def test_batches_follow_each_other_on_the_engines_clock():
     made = requests([0.0, 0.0, 1.0])
     log = serve(made, Fixed("vanilla", 2), Card([3, 5, 2]), 1)
     assert [(each.start, each.end, each.size) for each in log.batches] == [(0, 5, 2), (5, 7, 1)]
-    assert [life.finish for life in log.lives] == [5, 5, 7]
+    assert [timing.finish for timing in log.timings] == [5, 5, 7]
 
 
 def test_waiting_for_an_arrival_takes_no_batch():
@@ -53,13 +54,23 @@ def test_instances_run_side_by_side():
     card = Card([9, 2, 2, 2])
     log = serve(requests([0.0] * 4), Fixed("vanilla", 1), card, 2)
     assert card.seen == [(0, [0]), (1, [1]), (1, [2]), (1, [3])]
-    assert max(life.finish for life in log.lives) == 9
+    assert max(timing.finish for timing in log.timings) == 9
 
 
 def test_a_slice_sends_the_unfinished_back_with_what_they_have():
     log = serve(requests([0.0, 0.0]), Fixed("sls+slices", 2, slice=4), Card([3, 9]), 1)
     assert [(each.length, each.ran.steps) for each in log.batches] == [(10, 4), (14, 4), (18, 1)]
-    assert [(life.first, life.finish, life.slices) for life in log.lives] == [(4, 4, 1), (4, 9, 3)]
+    assert [(timing.first, timing.finish, timing.slices) for timing in log.timings] == [
+        (4, 4, 1),
+        (4, 9, 3),
+    ]
+    assert [timing.longest_gap for timing in log.timings] == [0, 4]
+
+
+def figures(log, instances):
+    """All of a run's figures, by name."""
+    parts = made.figures(log, instances)
+    return {name: value for part in parts for name, value in plain(part).items()}
 
 
 def test_a_batch_out_of_memory_is_served_in_halves():
@@ -162,11 +173,11 @@ def test_whatever_is_predicted_everybody_is_served_to_the_end(jobs, instances, n
     system = make_system(name, limits, Constants(slice=16, gamma=1.0, neighbours=2, refresh=5.0))
     log = serve(made, system, card, instances, Said(predicted))
     assert [request.generated for request in made] == list(output)
-    assert all(life.finish > life.request.arrival for life in log.lives)
+    assert all(timing.finish > timing.request.arrival for timing in log.timings)
     for instance in range(instances):
         times = [(each.start, each.end) for each in log.batches if each.instance == instance]
         assert all(end <= start for (_, end), (start, _) in pairwise(times))
     if name in ("vanilla", "glp", "abp", "magnus"):
-        assert all(life.slices == 1 for life in log.lives)
+        assert all(timing.slices == 1 for timing in log.timings)
     if name not in ("glp", "abp", "magnus"):
         assert not any(each.ran.out_of_memory for each in log.batches)

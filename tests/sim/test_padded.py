@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -8,13 +6,13 @@ from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.padded import SliceTime
 from lengthwise.padded.base import Batch, Constants
-from lengthwise.padded.figures import FIELDS
+from lengthwise.results.files import plain
 from lengthwise.sim.padded import FromSteps, Instances, Slower, load_batch_time, requests_of
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.studies.capped import capped
 from lengthwise.studies.padded import Batches
-from lengthwise.studies.sweep import BURST, Plan, sweep
+from lengthwise.studies.sweep import BURST, SweepPlan, sweep
 from lengthwise.workload import Workload, applications, synthetic
 
 PROFILE = "a100-llama2-13b-hf"
@@ -86,7 +84,7 @@ def test_slice_times_of_a_bench_are_a_profile(tmp_path):
 def plan(workload, policies, **changed):
     serving = changed.pop("serving", Batches(memory=8192, cap=512))
     given = {"profile": PROFILE, "setup": None, "rates": [BURST], "workers": 1}
-    return Plan(workload, policies, serving=serving, **(given | changed))
+    return SweepPlan(workload, policies, serving=serving, **(given | changed))
 
 
 def figures_of(workload, *policies, **changed):
@@ -129,9 +127,9 @@ def test_scls_doubles_the_throughput_of_fixed_batches_step_by_step():
 def test_runs_have_the_fields_others_rely_on():
     found = figures_of(synthetic(50, "constant:40", "exp:80", 0), "vanilla", "scls", "ccb", "vsq")
     for name, run in found.items():
-        missing = set(FIELDS) - set(run)
-        assert not missing or name == "ccb"
-        assert run["finished"] == 50
+        assert run.finished == run.requests == 50
+        assert run["slices_per_request"] >= 1
+        assert run["batches"] > 0 if name != "ccb" else run["seats"] > 0
     assert found["ccb"]["output_tokens"] == found["vanilla"]["output_tokens"]
 
 
@@ -177,11 +175,12 @@ def test_quantisation_is_its_stated_factors():
 def test_iteration_level_scheduling_on_several_instances_is_each_ones_own():
     given = synthetic(40, "constant:30", "exp:60", 0)
     steps = load_profile(PROFILE)
-    whole = capped(given, steps, 2, 4)
+    parts = capped(given, steps, 2, 4)
+    whole = {name: value for part in parts for name, value in plain(part).items()}
     ends = []
     for i in (0, 1):
         part = Workload(given.arrival[i::2], given.prompt[i::2], given.output[i::2])
-        ends.append(capped(part, steps, 1, 4)["makespan_s"])
+        ends.append(capped(part, steps, 1, 4)[0].makespan_s)
     assert whole["makespan_s"] == pytest.approx(max(ends))
     assert whole["load_imbalance_s"] == pytest.approx(np.std(ends))
 
@@ -199,7 +198,7 @@ def test_requests_are_what_a_system_may_see():
     assert (request.prompt_tokens, request.generated, request.initial) == (7, 0, None)
 
 
-def test_the_command_compares_systems_and_saves(tmp_path, capsys):
+def test_the_command_compares_systems_and_saves(tmp_path, capsys, checked):
     out = tmp_path / "out"
     status = main(
         [
@@ -210,7 +209,7 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys):
         ]
     )
     assert status == 0
-    saved = json.loads((out / "results.json").read_text())
+    saved = checked(out)
     assert [run["finished"] for run in saved["runs"]] == [60] * 6
     assert [run["rate"] for run in saved["runs"]] == [3.0] * 3 + [None] * 3
     assert saved["setup"]["constants"]["slice"] == 64
@@ -223,12 +222,12 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--policies", "sls+slices"], "--engine batches"),
-        (["--engine", "batches", "--policies", "trail"], "none of --engine batches"),
+        (["--policies", "sls+slices"], "lengthwise simulate padded"),
+        (["padded", "--policies", "trail"], "none of padded batches"),
         (["--engine", "batches", "--policies", "scls", "--constants", "slices=1"], "choose from"),
-        (["--engine", "batches", "--policies", "scls", "--memory", "100"], "cannot hold"),
+        (["--engine", "batches", "--policies", "scls", "--kv-tokens", "100"], "cannot hold"),
         (["--engine", "batches", "--policies", "scls", "--instances", "0"], "at least 1"),
-        (["--engine", "batches", "--policies", "scls", "--cap", "0"], "at least 1"),
+        (["--engine", "batches", "--policies", "scls", "--max-tokens", "0"], "at least 1"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_status_2(arguments, said, capsys):
@@ -239,5 +238,5 @@ def test_what_cannot_be_served_is_one_line_and_status_2(arguments, said, capsys)
 
 
 def test_an_unknown_system_is_refused():
-    with pytest.raises(UserError, match="none of --engine batches"):
+    with pytest.raises(UserError, match="none of padded batches"):
         Batches().source("sooner")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lengthwise.cli.main import main
 from lengthwise.policies import make_policy
+from lengthwise.results.record import Run
+from lengthwise.results.tables import show_fleets
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.studies.fleet_report import FIGURES, show_fleets
+from lengthwise.studies.fleet_report import FIGURES
 from lengthwise.studies.fleets import capacity
 from lengthwise.workload import synthetic, with_arrivals
 
@@ -47,11 +51,16 @@ def test_a_stream_below_capacity_is_served_and_one_above_piles_up(setup: Setup) 
 
 
 def test_the_command_writes_a_run_for_each_case(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    checked: Callable[[Path], dict[str, Any]],
 ) -> None:
     command = [*COMMAND, "--instances", "2,3", "--routers", "p2c,predicted", "--out", str(tmp_path)]
     assert main([*command, "--deaths", "0:1:3"]) == 0
-    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    saved = checked(tmp_path)
+    assert saved["study"] == "simulate-fleets"
+    assert saved["setup"]["layouts"][1]["deaths"] == [{"instance": 0, "at": 1.0, "back": 3.0}]
+    runs = saved["runs"]
     assert [(run["instances"], run["router"]) for run in runs] == [
         (n, router) for n in (2, 3) for router in ("p2c", "predicted")
     ]
@@ -78,15 +87,16 @@ def test_a_replay_has_no_until(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "--until goes with a workload" in capsys.readouterr().err
 
 
-def run_of(router: str, seed: int, p99: float) -> dict[str, object]:
+def run_of(router: str, seed: int, p99: float) -> Run:
     """A run as results.json has it, all figures but p99 the same."""
     names = ("mean_latency_s", "p50_latency_s", "mean_ttft_s", "p99_ttft_s", "work_imbalance")
-    return {
+    return Run(
         **{"instances": 2, "load": 0.9, "policy": "fcfs", "predictor": "oracle", "stale_s": 0.0},
         **{"router": router, "seed": seed, "p99_latency_s": p99, "failed": 0},
+        **{"engine": "simulator", "model": "made", "rate": 1.0},
         **dict.fromkeys(names, 1.0),
-        **{"finished": 10, "makespan_s": 5.0},
-    }
+        **{"requests": 10, "finished": 10, "makespan_s": 5.0},
+    )
 
 
 def test_the_change_of_p99_is_paired_by_seed(capsys: pytest.CaptureFixture[str]) -> None:

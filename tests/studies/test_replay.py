@@ -6,6 +6,9 @@ import pytest
 
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.results import setups
+from lengthwise.results.files import RequestRow, write_requests, write_results
+from lengthwise.results.record import Labels, Run, Size
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
@@ -15,6 +18,12 @@ from lengthwise.studies import replay
 from lengthwise.workload import synthetic, with_arrivals
 
 PROFILE = "a100-llama3-8b"
+
+SETUP = setups.Bench(
+    **{"model": "made", "prompts": 80, "policies": ["stock", "oracle"], "rates": [5.0]},
+    **{"loads": [], "seats": 4, "cap": 999, "seed": 0, "until": None, "probe": None},
+    **{"cv": 1.0, "trace": None, "kv_blocks": 400, "block_size": 32, "settings": {}},
+)
 
 
 @pytest.fixture
@@ -28,32 +37,31 @@ def folder(tmp_path):
         outcome = Simulator(
             workload, make_policy(name), make_predictor("oracle"), load_profile(PROFILE), setup
         ).run()
-        runs.append({"policy": policy, "rate": 5.0, "seats": 4, **figures(workload, outcome)})
+        labels = Labels(policy=policy, rate=5.0, engine="made", model="made", seed=0)
+        runs.append(Run.of(labels, Size(seats=4), *figures(workload, outcome)))
         rows = [
-            {
-                "id": str(i),
-                "arrival": float(workload.arrival[i]),
-                "first": float(outcome.first[i]),
-                "finish": float(outcome.finish[i]),
-                "longest_gap": 0.0,
-                "tokens": int(workload.output[i]),
-                "prompt_tokens": int(workload.prompt[i]),
-            }
+            RequestRow(
+                id=str(i),
+                arrival=float(workload.arrival[i]),
+                first=float(outcome.first[i]),
+                finish=float(outcome.finish[i]),
+                longest_gap=0.0,
+                tokens=int(workload.output[i]),
+                prompt_tokens=int(workload.prompt[i]),
+            )
             for i in range(80)
         ]
-        lines = "\n".join(json.dumps(row) for row in rows)
-        (tmp_path / f"requests-{number}.jsonl").write_text(lines + "\n")
-    setup_json = {"kv_blocks": 400, "block_size": 32}
-    (tmp_path / "results.json").write_text(json.dumps({"setup": setup_json, "runs": runs}))
+        write_requests(tmp_path, number, rows)
+    write_results(tmp_path, SETUP, runs)
     return tmp_path
 
 
 def test_a_replay_of_the_simulator_by_itself_is_exact(folder):
     rows = replay.compare(folder, PROFILE, None, Setup())
-    assert [row["policy"] for row in rows] == ["stock", "oracle"]
+    assert [row.policy for row in rows] == ["stock", "oracle"]
     for row in rows:
         for name in replay.COMPARED:
-            assert row[name]["error"] == pytest.approx(0.0, abs=1e-9)
+            assert getattr(row, name).error == pytest.approx(0.0, abs=1e-9)
 
 
 def test_another_speed_of_the_machine_is_taken_from_the_first_run(folder, tmp_path):
@@ -62,8 +70,8 @@ def test_another_speed_of_the_machine_is_taken_from_the_first_run(folder, tmp_pa
     path = tmp_path / "slow.json"
     path.write_text(json.dumps({"kind": "roofline", **asdict(slow), "peak": card.peak / 3}))
     for row in replay.compare(folder, str(path), None, Setup()):
-        assert row["speed"] == pytest.approx(1 / 3, rel=0.01)
-        assert abs(row["mean_latency_s"]["error"]) < 0.01
+        assert row.speed == pytest.approx(1 / 3, rel=0.01)
+        assert abs(row.mean_latency_s.error) < 0.01
 
 
 def test_a_folder_without_its_requests_is_one_line(folder):

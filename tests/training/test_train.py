@@ -14,7 +14,7 @@ from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.store import has_probe, load_probe
 from lengthwise.predictors.trail_fit import PAPER, VARIANTS, Options, fit_probe, likelihood_loss
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.training.train import Plan, prompt_text, train
+from lengthwise.training.train import TrainingPlan, prompt_text, train
 from lengthwise.workload import read_workload, synthetic
 from lengthwise.workload.prompts import held_out
 
@@ -80,7 +80,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    return train(Plan("trail", [folder], "ngrams", how=QUICK))
+    return train(TrainingPlan("trail", [folder], "ngrams", how=QUICK))
 
 
 def test_hidden_states_that_know_the_length_beat_the_constant_median(trained):
@@ -124,7 +124,7 @@ def parameters(trained):
 
 def test_held_out_prompts_change_nothing_but_the_report(trained, tmp_path):
     spoiled = collected(tmp_path / "collected", spoil_held_out=True)
-    again = train(Plan("trail", [spoiled], "ngrams", how=QUICK))
+    again = train(TrainingPlan("trail", [spoiled], "ngrams", how=QUICK))
     pairs = zip(parameters(trained), parameters(again), strict=True)
     assert all(np.array_equal(one, other) for one, other in pairs)
     assert again.probe.probe.refinement == trained.probe.probe.refinement
@@ -141,7 +141,7 @@ def test_what_was_trained_can_be_saved(trained, tmp_path):
 
 
 def test_the_papers_own_setting_learns_too(folder):
-    found = train(Plan("trail:paper", [folder], "ngrams"))
+    found = train(TrainingPlan("trail:paper", [folder], "ngrams"))
     assert found.probe.bins.widths.tolist() == [20.0] * 10
     assert found.probe.probe.inputs == "paper"
     assert found.probe.probe.refinement == {"alpha": 1.0}
@@ -172,7 +172,7 @@ def test_a_layer_that_was_not_collected_is_refused(folder):
 
 
 def test_a_prompt_predictor_is_trained_alone(folder, tmp_path):
-    trained = train(Plan("ngrams", [folder]))
+    trained = train(TrainingPlan("ngrams", [folder]))
     assert trained.probe is None
     assert trained.report["mae_served"]["ratio_to_constant"] > 1
     trained.save(tmp_path / "out")
@@ -183,18 +183,18 @@ def test_a_prompt_predictor_is_trained_alone(folder, tmp_path):
 
 def test_a_predictor_of_text_asks_for_the_model_it_reads_for(folder):
     with pytest.raises(UserError, match="--model"):
-        prompt_text(Plan("ngrams", [folder]))
+        prompt_text(TrainingPlan("ngrams", [folder]))
 
 
 @pytest.mark.parametrize(("name", "message"), [("nope", "unknown predictor"), ("trail:x", "varia")])
 def test_unknown_predictors_are_refused(folder, name, message):
     with pytest.raises(UserError, match=message):
-        train(Plan(name, [folder], "ngrams"))
+        train(TrainingPlan(name, [folder], "ngrams"))
 
 
 def test_what_needs_a_prefill_cannot_rank_arrivals(folder):
     with pytest.raises(UserError, match="cannot rank new requests"):
-        train(Plan("trail", [folder], arrival="trail"))
+        train(TrainingPlan("trail", [folder], arrival="trail"))
 
 
 def test_the_tracks_of_held_out_requests_are_saved(trained, tmp_path):
@@ -214,7 +214,7 @@ def test_the_tracks_of_held_out_requests_are_saved(trained, tmp_path):
 
 def test_several_folders_are_trained_on_together(folder, tmp_path):
     more = collected(tmp_path / "more", n=40, name="other")
-    found = train(Plan("trail", [folder, more], "ngrams", how=Fitting(epochs=1)))
+    found = train(TrainingPlan("trail", [folder, more], "ngrams", how=Fitting(epochs=1)))
     assert sum(found.report["prompts"].values()) == 200
     assert found.report["data"] == ["collected", "more"]
 
@@ -256,12 +256,12 @@ def test_our_bins_know_that_cut_answers_would_go_on(trained):
 
 def test_too_few_prompts_are_refused(tmp_path):
     with pytest.raises(UserError, match="6 collected prompts are too few"):
-        train(Plan("trail", [collected(tmp_path / "few", n=6)]))
+        train(TrainingPlan("trail", [collected(tmp_path / "few", n=6)]))
 
 
 def test_a_folder_without_data_is_refused(tmp_path):
     with pytest.raises(UserError, match="run lengthwise collect"):
-        train(Plan("trail", [tmp_path]))
+        train(TrainingPlan("trail", [tmp_path]))
 
 
 def test_a_folder_without_a_finished_shard_is_refused(tmp_path):
@@ -269,7 +269,7 @@ def test_a_folder_without_a_finished_shard_is_refused(tmp_path):
     for path in folder.glob("shard-*.json"):
         path.unlink()
     with pytest.raises(UserError, match="no finished prompts"):
-        train(Plan("trail", [folder]))
+        train(TrainingPlan("trail", [folder]))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_folder_without_a_finished_shard_is_refused(tmp_path):
 def test_folders_of_different_kinds_are_refused(folder, tmp_path, key, value):
     other = collected(tmp_path / "other", n=4, name="other", **{key: value})
     with pytest.raises(UserError, match=f"differ in {key}"):
-        train(Plan("trail", [folder, other]))
+        train(TrainingPlan("trail", [folder, other]))
 
 
 def test_the_outlook_of_prompts_never_seen_tells_the_length(trained, folder):

@@ -6,10 +6,11 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.results.timings import Life
+from lengthwise.bench.job import BenchRequest
+from lengthwise.results.timings import Timing
 from lengthwise.workload.clients import TENANT_HINT
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Routed(Life):
+class Routed(Timing):
     """A request that some replica served.
 
     Attributes:
@@ -31,9 +32,24 @@ class Routed(Life):
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a router says of itself.
+
+    Attributes:
+        in_flight: requests on each replica that it knows.
+        predictions: how often its predictor was asked.
+        resubmitted: how often it sent a request again.
+    """
+
+    in_flight: dict[str, int] = field(default_factory=dict)
+    predictions: int = 0
+    resubmitted: int = 0
+
+
 def send_all(
     address: str,
-    requests: Sequence[dict[str, Any]],
+    requests: Sequence[BenchRequest],
     cap: int,
     salt: str,
     finished: Callable[[], object] = lambda: None,
@@ -42,22 +58,22 @@ def send_all(
 
     Args:
         address: of a server with ``/v1/completions`` as vLLM has it.
-        requests: ``id``, ``prompt_ids``, ``tenant``, ``priority``, and ``arrival`` in seconds.
+        requests: what to send, and when.
         cap: most tokens of an answer.
         salt: prefixes cached for another one are of no use to these requests.
         finished: called whenever one has ended.
     """
-    lives = [Routed(it["id"], it["arrival"], tenant=it["tenant"]) for it in requests]
+    timings = [Routed(it.id, it.arrival, tenant=it.tenant) for it in requests]
     bodies = [_body(it, cap, salt) for it in requests]
-    asyncio.run(_send(f"{address}/v1/completions", lives, bodies, finished))
-    return lives
+    asyncio.run(_send(f"{address}/v1/completions", timings, bodies, finished))
+    return timings
 
 
-def _body(request: dict[str, Any], cap: int, salt: str) -> dict[str, Any]:
-    tenant = request["tenant"]
+def _body(request: BenchRequest, cap: int, salt: str) -> dict[str, Any]:
+    tenant = request.tenant
     return {
-        "prompt": request["prompt_ids"],
-        "priority": request["priority"],
+        "prompt": request.prompt_ids,
+        "priority": request.priority,
         "vllm_xargs": {} if tenant is None else {TENANT_HINT: tenant},
         "max_tokens": cap,
         "temperature": 0,
@@ -69,7 +85,7 @@ def _body(request: dict[str, Any], cap: int, salt: str) -> dict[str, Any]:
 
 async def _send(
     url: str,
-    lives: Sequence[Routed],
+    timings: Sequence[Routed],
     bodies: Sequence[dict[str, Any]],
     finished: Callable[[], object],
 ) -> None:
@@ -81,40 +97,40 @@ async def _send(
     ) as session:
         start = time.perf_counter()
 
-        async def one(life: Routed, body: dict[str, Any]) -> None:
-            await asyncio.sleep(life.arrival - (time.perf_counter() - start))
-            await _follow(session, url, life, body, start)
+        async def one(timing: Routed, body: dict[str, Any]) -> None:
+            await asyncio.sleep(timing.arrival - (time.perf_counter() - start))
+            await _follow(session, url, timing, body, start)
             finished()
 
-        await asyncio.gather(*map(one, lives, bodies))
+        await asyncio.gather(*map(one, timings, bodies))
 
 
 async def _follow(
-    session: ClientSession, url: str, life: Routed, body: dict[str, Any], start: float
+    session: ClientSession, url: str, timing: Routed, body: dict[str, Any], start: float
 ) -> None:
     """Send one request and note when each token of its answer comes."""
     from aiohttp import ClientError
 
-    life.sent = time.perf_counter() - start
+    timing.sent = time.perf_counter() - start
     try:
         async with session.post(url, json=body) as answer:
             if answer.status != 200:
-                life.error = f"HTTP {answer.status}: {(await answer.text())[:200]}"
+                timing.error = f"HTTP {answer.status}: {(await answer.text())[:200]}"
                 return
             async for line in answer.content:
                 if line.startswith(b"data: {"):
-                    _note(life, json.loads(line[6:]), time.perf_counter() - start)
+                    _note(timing, json.loads(line[6:]), time.perf_counter() - start)
     except (ClientError, OSError) as error:
-        life.error = f"{type(error).__name__}: {error}"
-    if life.finish is None and not life.error:
-        life.error = "the stream ended before the answer did"
+        timing.error = f"{type(error).__name__}: {error}"
+    if timing.finish is None and not timing.error:
+        timing.error = "the stream ended before the answer did"
 
 
-def _note(life: Routed, event: dict[str, Any], now: float) -> None:
+def _note(timing: Routed, event: dict[str, Any], now: float) -> None:
     if "error" in event:
-        life.error = str(event["error"]["message"])
+        timing.error = str(event["error"]["message"])
         return
     for choice in event["choices"]:
-        life.replica = event.get("replica", "")
-        life.answer += choice.get("token_ids", [])
-        life.saw(now, life.answer, choice["finish_reason"] is not None)
+        timing.replica = event.get("replica", "")
+        timing.answer += choice.get("token_ids", [])
+        timing.saw(now, timing.answer, choice["finish_reason"] is not None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import ProxyHandler, build_opener
 
-from lengthwise.bench.client import Routed, send_all
+import msgspec
+
+from lengthwise.bench.client import Known, Routed, send_all
+from lengthwise.bench.job import BenchRequest
 from lengthwise.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,15 +40,15 @@ class Front:
         self._use_router = use_router
         self._salts = 0
 
-    def known(self) -> dict[str, Any]:
+    def known(self) -> Known:
         """What the router says of itself and the replicas."""
         with _DIRECT.open(f"{self.address}/v1/routing", timeout=60) as answer:
-            found: list[dict[str, Any]] = json.load(answer)
-        return found[0] if found else {"in_flight": {}}
+            found = msgspec.json.decode(answer.read(), type=list[Known])
+        return found[0] if found else Known()
 
     def send(
         self,
-        requests: Sequence[dict[str, Any]],
+        requests: Sequence[BenchRequest],
         cap: int,
         finished: Callable[[], object] = lambda: None,
     ) -> list[Routed]:
@@ -54,21 +56,23 @@ class Front:
         self._salts += 1
         return send_all(self.address, requests, cap, f"bench-{self._salts}", finished)
 
-    def warm_up(self, requests: Sequence[dict[str, Any]]) -> None:
+    def warm_up(self, requests: Sequence[BenchRequest]) -> None:
         """Until each replica has served some of the requests, shortened; they come in turn.
 
         Raises:
             UserError: if one does not.
         """
-        some = [{**each, "arrival": 0.0} for each in requests[: 2 * self.replicas]]
+        some = [replace(each, arrival=0.0) for each in requests[: 2 * self.replicas]]
         # Ray Serve makes a router with the first request; it hears of the replicas later.
         self.send(some[:1], 1)
-        self._until(lambda: len(self.known()["in_flight"]) == self.replicas, "known")
+        self._until(lambda: len(self.known().in_flight) == self.replicas, "known")
         self.use("round-robin")
         served: set[str] = set()
 
         def all_served() -> bool:
-            served.update(life.replica for life in self.send(some, 8) if life.finish is not None)
+            served.update(
+                timing.replica for timing in self.send(some, 8) if timing.finish is not None
+            )
             return len(served) == self.replicas
 
         self._until(all_served, "warm")
@@ -79,7 +83,7 @@ class Front:
         Raises:
             UserError: if they do not become idle.
         """
-        self._until(lambda: not any(self.known()["in_flight"].values()), "idle")
+        self._until(lambda: not any(self.known().in_flight.values()), "idle")
         self._use_router(router)
 
     def _until(self, done: Callable[[], bool], what: str) -> None:

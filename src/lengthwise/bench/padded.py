@@ -1,18 +1,17 @@
-"""``lengthwise bench --engine generate``: systems of batches on real instances."""
+"""``lengthwise bench padded``: systems of batches on real instances."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from lengthwise.bench import plan as plans
+from lengthwise.bench.job import BenchRequest
 from lengthwise.bench.padded_lengths import Measured, Scored, learning
-from lengthwise.bench.padded_plan import ENDLESS, NO_TIME, ORACLE, Plan, probe_of, profiled
+from lengthwise.bench.padded_plan import ENDLESS, NO_TIME, ORACLE, PaddedPlan, probe_of, profiled
 from lengthwise.core.checks import folder_for
 from lengthwise.core.query import Query
 from lengthwise.core.request import Request
@@ -24,11 +23,13 @@ from lengthwise.padded import Limits, SliceTime, System, make_system
 from lengthwise.padded.drive import Lengths, Log, serve
 from lengthwise.padded.figures import figures
 from lengthwise.padded.processes import Instances
-from lengthwise.results.files import write_results
-from lengthwise.results.padded_table import show
+from lengthwise.results import setups
+from lengthwise.results.files import RequestRow, write_requests, write_results
+from lengthwise.results.record import Batched, Labels, Notes, Run, Size
+from lengthwise.results.tables import show_padded
 
 
-def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
+def batch_compare(plan: PaddedPlan, out: Path) -> list[Run]:
     """Run every system at every rate on the same instances; results.json and a table.
 
     Raises:
@@ -38,12 +39,12 @@ def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
     folder_for(out)
     base, requests = plans.tokenized(plan.base, context_of(plan.base.model, ENDLESS))
     plan = replace(plan, base=base)
-    longest = max(len(each["prompt_ids"]) for each in requests) + base.cap
+    longest = max(len(each.prompt_ids) for each in requests) + base.cap
     memory = plan.memory or base.seats * longest
     # Refuses a memory that does not hold the longest request.
     Limits(plan.instances, memory, longest, NO_TIME)
     grid = [] if plan.slice_time is not None else profiled(base.seats, longest, memory)
-    runs: list[dict[str, Any]] = []
+    runs: list[Run] = []
     with Instances(plan.base.model, plan.instances, memory) as engine:
         limits = Limits(plan.instances, memory, longest, _slice_time(plan, engine, grid))
         limits.time.save(out / "slice_time.json")
@@ -53,7 +54,7 @@ def batch_compare(plan: Plan, out: Path) -> list[dict[str, Any]]:
                 run, log = bench.run(spec, rate)
                 runs.append(run)
                 _write(out, plan, limits, runs, log)
-    show(runs, "lengthwise bench --engine generate")
+    show_padded(runs, "lengthwise bench padded")
     return runs
 
 
@@ -61,16 +62,16 @@ class _Bench:
     """What the runs share."""
 
     def __init__(
-        self, plan: Plan, limits: Limits, engine: Instances, requests: list[dict[str, Any]]
+        self, plan: PaddedPlan, limits: Limits, engine: Instances, requests: list[BenchRequest]
     ) -> None:
         self._plan, self._limits, self._engine = plan, limits, engine
-        self._prompts = {each["id"]: each["prompt_ids"] for each in requests}
+        self._prompts = {each.id: each.prompt_ids for each in requests}
         cap = plan.base.cap
         self._asked = {id: Query(id, ids, "", cap) for id, ids in self._prompts.items()}
         self._measured: Measured | None = None
         self._answers: dict[str, list[int]] = {}
 
-    def run(self, spec: str, rate: float | None) -> tuple[dict[str, Any], Log]:
+    def run(self, spec: str, rate: float | None) -> tuple[Run, Log]:
         """One system at one rate; its figures under the names of results.json."""
         name = spec.partition("@")[0]
         system = make_system(name, self._limits, self._plan.constants)
@@ -79,22 +80,27 @@ class _Bench:
         answers = {request.id: self._engine.answer(request) for request in requests}
         for id, answer in answers.items():
             self._answers.setdefault(id, answer)
-        labels = {
-            "policy": name,
-            "predictor": probe and Path(probe).name,
-            "engine": f"transformers {version('transformers')}",
-            "model": self._plan.base.model.name,
-            "rate": rate,
-            "cap": self._plan.base.cap,
-            "memory": self._limits.memory,
-            "seed": self._plan.base.seed,
-        }
         other = sum(answers[id] != self._answers[id] for id in answers)
         wall = sum(each.ran.note.get("wall_s", 0.0) for each in log.batches)
         found = figures(log, self._limits.instances, self._plan.base.until)
-        if not found["finished"]:
+        if not found[0].finished:
             raise UserError(f"policy {spec} finished no request at all")
-        return labels | found | {"wall_s": wall, "other_answers": other}, log
+        labels, size = self._labels(name, probe, rate)
+        notes = Batched(wall_s=wall), Notes(other_answers=other)
+        return Run.of(labels, size, *found, *notes), log
+
+    def _labels(self, name: str, probe: str | None, rate: float | None) -> tuple[Labels, Size]:
+        base = self._plan.base
+        labels = Labels(
+            policy=name,
+            predictor=probe and Path(probe).name,
+            engine=f"transformers {version('transformers')}",
+            model=base.model.name,
+            rate=rate,
+            seed=base.seed,
+        )
+        limits = self._limits
+        return labels, Size(cap=base.cap, memory=limits.memory, instances=limits.instances)
 
     def _serve(
         self, system: System, lengths: Lengths | None, rate: float | None
@@ -137,31 +143,35 @@ class _Bench:
         return self._measured
 
 
-def _slice_time(plan: Plan, engine: Instances, grid: list[tuple[int, int]]) -> SliceTime:
+def _slice_time(plan: PaddedPlan, engine: Instances, grid: list[tuple[int, int]]) -> SliceTime:
     return SliceTime.load(plan.slice_time) if plan.slice_time is not None else engine.profile(grid)
 
 
-def _write(out: Path, plan: Plan, limits: Limits, runs: list[dict[str, Any]], log: Log) -> None:
+def _write(out: Path, plan: PaddedPlan, limits: Limits, runs: list[Run], log: Log) -> None:
     """results.json of all runs so far, and the last run's requests, a line each."""
-    setup = {
-        "probe": plan.base.probe,
-        "cv": plan.base.cv,
-        "trace": plan.base.trace and str(plan.base.trace),
-        "learn": [str(folder) for folder in plan.learn],
-        "constants": asdict(plan.constants),
-        "slice_time": asdict(limits.time),
-    }
+    setup = setups.PaddedBench(
+        **plans.shared_setup(plan.base),
+        instances=plan.instances,
+        memory=limits.memory,
+        learn=[str(folder) for folder in plan.learn],
+        constants=asdict(plan.constants),
+        slice_time=asdict(limits.time),
+    )
     write_results(out, setup, runs)
-    with (out / f"requests-{len(runs) - 1}.jsonl").open("w") as lines:
-        for life in log.lives:
-            row = {
-                "id": life.request.id,
-                "arrival": life.request.arrival,
-                "first": life.first,
-                "finish": life.finish,
-                "tokens": life.request.generated,
-                "prompt_tokens": life.request.prompt_tokens,
-                "slices": life.slices,
-                "predicted": life.request.initial,
-            }
-            lines.write(json.dumps(row) + "\n")
+    rows = (
+        RequestRow(
+            id=timing.id,
+            arrival=timing.arrival,
+            first=timing.first,
+            finish=timing.finish,
+            longest_gap=timing.longest_gap,
+            tokens=timing.tokens,
+            prompt_tokens=timing.request.prompt_tokens,
+            tenant=timing.request.tenant,
+            priority=timing.request.priority,
+            slices=timing.slices,
+            predicted=timing.request.initial,
+        )
+        for timing in log.timings
+    )
+    write_requests(out, len(runs) - 1, rows)

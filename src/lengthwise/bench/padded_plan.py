@@ -24,7 +24,7 @@ NO_TIME = SliceTime((0, 0, 0, 1), (0, 0, 0, 1))
 
 
 @dataclass(frozen=True)
-class Plan:
+class PaddedPlan:
     """What to compare, beside what the bench of vLLM takes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Plan:
         slice_time: a file of an earlier run; else the instances are profiled.
     """
 
-    base: plans.Plan
+    base: plans.BenchPlan
     instances: int = 1
     memory: int = 0
     constants: Constants = field(default_factory=Constants)
@@ -54,10 +54,10 @@ class Plan:
         base = self.base
         base.check_numbers()
         at_least(1, instances=self.instances)
-        at_least(0, memory=self.memory)
+        at_least(0, kv_tokens=self.memory)
         check(base.policies, base.probe)
         if base.loads:
-            raise UserError("--loads go with vLLM: give --rates to --engine generate")
+            raise UserError("--loads go with vLLM: give --rates to padded batches")
         base.check_arrivals()
         if self.slice_time is not None:
             SliceTime.load(self.slice_time)
@@ -84,14 +84,14 @@ def check(specs: Sequence[str], probe: str | None) -> None:
         name, at, _ = spec.partition("@")
         if name not in SYSTEMS:
             raise UserError(
-                f"policy {name} does not run whole batches: leave out --engine generate, "
+                f"policy {name} does not run whole batches: use lengthwise bench policies, "
                 f"or choose from {', '.join(SYSTEMS)}"
             )
         if make_system(name, tiny, Constants()).source != "none" and not at and probe is None:
-            raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
+            raise UserError(f"policy {spec} predicts: give it --predictor (see lengthwise train)")
 
 
-def probe_of(base: plans.Plan, spec: str) -> str | None:
+def probe_of(base: plans.BenchPlan, spec: str) -> str | None:
     """The predictors' folder of ``system`` or ``system@FOLDER``; None if it predicts nothing."""
     name, _, folder = spec.partition("@")
     source = make_system(name, Limits(1, 1, 1, NO_TIME), Constants()).source
@@ -110,6 +110,6 @@ def profiled(seats: int, longest: int, memory: int) -> list[tuple[int, int]]:
     if len(grid) < LEAST_ROWS:
         raise UserError(
             f"a memory of {memory} tokens holds too few batches to profile an instance: "
-            "raise --memory or --seats, or give --slice-time"
+            "raise --kv-tokens or --seats, or give --slice-time"
         )
     return grid

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench.worker import STOCK
+from lengthwise.bench.job import STOCK, BenchRequest
 from lengthwise.core.checks import at_least, positive
 from lengthwise.errors import UserError
 from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import check_there
+from lengthwise.results import setups
+from lengthwise.results.record import Labels, Size
 from lengthwise.vllm.engine import engine_name
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload import arrival_times as arrivals
@@ -19,7 +21,7 @@ from lengthwise.workload.prompts import Prompt
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """What to compare.
 
     Attributes:
@@ -59,7 +61,7 @@ class Plan:
             UserError: for a number out of range, no prompts, or no predictors where some are
                 said to be.
         """
-        given = {"seats": self.seats, "cap": self.cap, "block_size": self.block_size}
+        given = {"seats": self.seats, "max_tokens": self.cap, "block_size": self.block_size}
         at_least(1, **given, kv_blocks=self.kv_blocks, until=self.until)
         at_least(0, seed=self.seed)
         positive(cv=self.cv)
@@ -80,9 +82,11 @@ class Plan:
         """
         self.check_numbers()
         for spec in self.policies:
-            given = with_predictors(self, spec)
-            if source_of(spec) in ("prompt", "probe") and given["probe"] is None:
-                raise UserError(f"policy {spec} predicts: give it --probe (see lengthwise train)")
+            _, folder = with_predictors(self, spec)
+            if source_of(spec) in ("prompt", "probe") and folder is None:
+                raise UserError(
+                    f"policy {spec} predicts: give it --predictor (see lengthwise train)"
+                )
         if self.loads and None not in self.rates:
             raise UserError("loads are shares of a burst's throughput: keep the burst in the rates")
         if self.loads and len(self.prompts) <= self.seats:
@@ -90,11 +94,11 @@ class Plan:
         self.check_arrivals()
         loaded = set()
         for spec in self.policies:
-            given = with_predictors(self, spec)
-            kind = given["probe"], source_of(spec)
-            if given["policy"] != STOCK and kind not in loaded:
+            policy, folder = with_predictors(self, spec)
+            kind = folder, source_of(spec)
+            if policy != STOCK and kind not in loaded:
                 loaded.add(kind)
-                Settings(**given, **self.settings).check(str(self.model))
+                Settings(policy=policy, probe=folder, **self.settings).check(str(self.model))
         check_model(self.model)
 
     def check_arrivals(self) -> None:
@@ -113,13 +117,13 @@ def source_of(spec: str) -> str:
     return "none" if name == STOCK else make_policy(name).source
 
 
-def with_predictors(plan: Plan, spec: str) -> dict[str, Any]:
+def with_predictors(plan: BenchPlan, spec: str) -> tuple[str, str | None]:
     """Policy and predictors' folder of ``policy`` or ``policy@FOLDER``."""
     name, at, folder = spec.partition("@")
-    return {"policy": name, "probe": folder if at else plan.probe}
+    return name, folder if at else plan.probe
 
 
-def engine_arguments(plan: Plan) -> dict[str, Any]:
+def engine_arguments(plan: BenchPlan) -> dict[str, Any]:
     """What vLLM is told of its KV memory."""
     engine: dict[str, Any] = {"block_size": plan.block_size}
     if plan.kv_blocks is not None:
@@ -127,7 +131,7 @@ def engine_arguments(plan: Plan) -> dict[str, Any]:
     return engine
 
 
-def tokenized(plan: Plan, context: int) -> tuple[Plan, list[dict[str, Any]]]:
+def tokenized(plan: BenchPlan, context: int) -> tuple[BenchPlan, list[BenchRequest]]:
     """The plan with the prompts that fit into the context, and these as requests.
 
     A request has its token ids in the model's chat template, and whose it is.
@@ -141,22 +145,17 @@ def tokenized(plan: Plan, context: int) -> tuple[Plan, list[dict[str, Any]]]:
     if plan.kv_blocks is not None and (plan.kv_blocks - 1) * plan.block_size < longest:
         raise UserError(
             f"--kv-blocks {plan.kv_blocks} of {plan.block_size} tokens cannot hold the longest "
-            f"request of {longest} tokens: raise it, or lower --cap"
+            f"request of {longest} tokens: raise it, or lower --max-tokens"
         )
     found.tell()
     requests = [
-        {
-            "id": prompt.id,
-            "prompt_ids": ids,
-            "tenant": prompt.tenant,
-            "priority": prompt.priority,
-        }
+        BenchRequest(prompt.id, ids, tenant=prompt.tenant, priority=prompt.priority)
         for prompt, ids in found.requests
     ]
     return replace(plan, prompts=[prompt for prompt, _ in found.requests]), requests
 
 
-def arrival_times(plan: Plan, rate: float | None) -> list[float]:
+def arrival_times(plan: BenchPlan, rate: float | None) -> list[float]:
     """When the plan's prompts arrive at a rate, in seconds."""
     n = len(plan.prompts)
     if plan.trace is not None:
@@ -164,29 +163,51 @@ def arrival_times(plan: Plan, rate: float | None) -> list[float]:
     return arrivals.burst(n) if rate is None else arrivals.gamma(n, rate, plan.cv, plan.seed)
 
 
-def labels(plan: Plan, spec: str, rate: float | None, load: float | None) -> dict[str, Any]:
-    """What a run was, under the names of results.json."""
-    given = with_predictors(plan, spec)
+def labels_of(
+    plan: BenchPlan, spec: str, rate: float | None, load: float | None
+) -> tuple[Labels, Size]:
+    """What a run was."""
+    name, folder = with_predictors(plan, spec)
+    labels = Labels(
+        policy=name,
+        predictors=None if source_of(spec) == "none" else folder,
+        engine=engine_name(),
+        model=plan.model.name,
+        rate=rate,
+        load=load,
+        seed=plan.seed,
+    )
+    return labels, Size(seats=plan.seats, cap=plan.cap)
+
+
+def shared_setup(plan: BenchPlan) -> dict[str, Any]:
+    """What every kind of bench says of its setup (:class:`setups.Served`)."""
     return {
-        "policy": given["policy"],
-        "predictors": None if source_of(spec) == "none" else given["probe"],
-        "engine": engine_name(),
         "model": plan.model.name,
-        "rate": rate,
-        "load": load,
+        "prompts": len(plan.prompts),
+        "policies": plan.policies,
+        "rates": plan.rates,
         "seats": plan.seats,
         "cap": plan.cap,
         "seed": plan.seed,
-    }
-
-
-def setup_of(plan: Plan) -> dict[str, Any]:
-    """What all runs share, for results.json."""
-    return {
+        "until": plan.until,
         "probe": plan.probe,
         "cv": plan.cv,
         "trace": plan.trace and str(plan.trace),
+    }
+
+
+def scheduling_setup(plan: BenchPlan) -> dict[str, Any]:
+    """What a bench of vLLM adds (:class:`setups.Bench`)."""
+    return {
+        **shared_setup(plan),
+        "loads": plan.loads,
         "kv_blocks": plan.kv_blocks,
         "block_size": plan.block_size,
         "settings": plan.settings,
     }
+
+
+def setup_of(plan: BenchPlan) -> setups.Bench:
+    """What all runs share, for results.json."""
+    return setups.Bench(**scheduling_setup(plan))

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from lengthwise.bench import plan as plans
-from lengthwise.bench.client import Routed
+from lengthwise.bench.client import Known, Routed
 from lengthwise.bench.front import Front, on_ray
-from lengthwise.bench.plan import setup_of
-from lengthwise.bench.router_figures import capacity, routed, show_routers
-from lengthwise.bench.worker import STOCK
+from lengthwise.bench.job import STOCK, BenchRequest
+from lengthwise.bench.router_figures import capacity, routed
 from lengthwise.core.checks import at_least, folder_for, positive
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.models.served import context_of
 from lengthwise.ray.app import Route, absolute, check, check_names
+from lengthwise.results import setups
 from lengthwise.results.files import write_requests, write_results
+from lengthwise.results.record import Notes, Part, Run
+from lengthwise.results.tables import show_routers
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload import arrival_times as arrivals
 
@@ -29,7 +30,7 @@ Start = Callable[[Route], AbstractContextManager[Front]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RouterPlan:
     """What to compare, beside what the bench of one engine takes.
 
     Attributes:
@@ -41,7 +42,7 @@ class Plan:
         report_s: seconds between two load reports of a replica.
     """
 
-    base: plans.Plan
+    base: plans.BenchPlan
     routers: list[str]
     replicas: int = 2
     repeat: int = 1
@@ -53,15 +54,15 @@ class Plan:
         Raises:
             UserError: names the flag.
         """
-        at_least(1, repeat=self.repeat, replicas=self.replicas)
-        positive(report=self.report_s)
+        at_least(1, repeat=self.repeat, instances=self.replicas)
+        positive(report_interval=self.report_s)
         self.base.check_numbers()
         self.base.check_arrivals()
         if self.base.loads and len(self.base.prompts) <= self.base.seats * self.replicas:
             raise UserError("every request had a seat at once: more of them show the capacity")
 
 
-def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[str, Any]]:
+def compare_routers(plan: RouterPlan, out: Path, start: Start = on_ray) -> list[Run]:
     """Serve the plan through every router; results.json after each run, and a table.
 
     Replicas are started once for each policy. Routers alternate, one repeat after the other,
@@ -90,18 +91,17 @@ def compare_routers(plan: Plan, out: Path, start: Start = on_ray) -> list[dict[s
     return bench.runs
 
 
-def _route(plan: Plan, spec: str) -> Route:
+def _route(plan: RouterPlan, spec: str) -> Route:
     """What ``lengthwise route`` would be told."""
     base = plan.base
-    given = plans.with_predictors(base, spec)
-    if given["policy"] == STOCK:
+    policy, folder = plans.with_predictors(base, spec)
+    if policy == STOCK:
         raise UserError(
             "replicas run lengthwise's scheduler: --policies fcfs decides as stock does"
         )
-    given["probe"] = absolute(given["probe"])
     return Route(
         base.model.resolve(),
-        Settings(**given, **base.settings),
+        Settings(policy=policy, probe=absolute(folder), **base.settings),
         plan.replicas,
         plan.routers[0],
         base.seats,
@@ -115,11 +115,11 @@ def _route(plan: Plan, spec: str) -> Route:
 class _Bench:
     """What the runs share."""
 
-    def __init__(self, plan: Plan, requests: list[dict[str, Any]], out: Path) -> None:
+    def __init__(self, plan: RouterPlan, requests: list[BenchRequest], out: Path) -> None:
         self._plan, self._requests, self._out = plan, requests, out
         self._answers: dict[str, list[int]] = {}
         self._capacity = 0.0
-        self.runs: list[dict[str, Any]] = []
+        self.runs: list[Run] = []
 
     def serve(self, spec: str, front: Front) -> None:
         """All runs of one policy, on replicas that have just started."""
@@ -127,8 +127,8 @@ class _Bench:
         front.warm_up(self._requests)
         if plan.base.loads and not self._capacity:
             burst = arrivals.burst(len(self._requests))
-            lives, _ = self._run(front, plan.routers[0], "capacity", burst)
-            self._capacity = capacity(lives, plan.base.seats)
+            timings, _ = self._run(front, plan.routers[0], "capacity", burst)
+            self._capacity = capacity(timings, plan.base.seats)
         rates: list[tuple[float | None, float | None]] = [(rate, None) for rate in plan.base.rates]
         rates += [(load * self._capacity, load) for load in plan.base.loads]
         for rate, load in rates:
@@ -136,40 +136,55 @@ class _Bench:
                 seeded = replace(plan.base, seed=plan.base.seed + repeat)
                 times = plans.arrival_times(seeded, rate)
                 for router in plan.routers:
-                    lives, known = self._run(front, router, spec, times)
-                    labels = plans.labels(seeded, spec, rate, load)
-                    labels |= {"router": router, "replicas": plan.replicas, "repeat": repeat}
+                    timings, known = self._run(front, router, spec, times)
+                    labels, size = plans.labels_of(seeded, spec, rate, load)
                     # Routers read predictions even where the policy does not.
-                    labels["predictors"] = plans.with_predictors(plan.base, spec)["probe"]
-                    self._keep(labels, lives, known)
+                    _, folder = plans.with_predictors(plan.base, spec)
+                    labels = replace(labels, router=router, repeat=repeat, predictors=folder)
+                    size = replace(size, replicas=plan.replicas)
+                    self._keep((labels, size), timings, known)
 
     def _run(
         self, front: Front, router: str, what: str, times: list[float]
-    ) -> tuple[list[Routed], dict[str, Any]]:
+    ) -> tuple[list[Routed], Known]:
         """One router's run, and what the router said afterwards."""
         front.use(router)
         requests = [
-            {**request, "arrival": time}
+            replace(request, arrival=time)
             for request, time in zip(self._requests, times, strict=True)
         ]
         bar = tqdm(total=len(requests), desc=visible(f"{what:>12} {router:>15}"), unit="request")
-        lives = front.send(requests, self._plan.base.cap, bar.update)
+        timings = front.send(requests, self._plan.base.cap, bar.update)
         bar.close()
-        if all(life.finish is None for life in lives):
-            raise UserError(f"router {router} over {what} finished no request: {lives[0].error}")
-        return lives, front.known()
+        if all(timing.finish is None for timing in timings):
+            raise UserError(f"router {router} over {what} finished no request: {timings[0].error}")
+        return timings, front.known()
 
-    def _keep(self, labels: dict[str, Any], lives: list[Routed], known: dict[str, Any]) -> None:
+    def _keep(self, labels: tuple[Part, ...], timings: list[Routed], known: Known) -> None:
         """The run's figures, and every request of it, in files."""
         plan = self._plan
-        found = routed(lives, known, plan.replicas, plan.base.until)
-        answers = {life.id: life.answer for life in lives if life.finish is not None}
+        found = routed(timings, known, plan.replicas, plan.base.until)
         other = sum(
-            answer != self._answers.setdefault(id, answer) for id, answer in answers.items()
+            timing.answer != self._answers.setdefault(timing.id, timing.answer)
+            for timing in timings
+            if timing.finish is not None
         )
-        self.runs.append({**labels, **found, "other_answers": other})
-        measured = {"report_s": plan.report_s, "capacity_requests_per_s": self._capacity or None}
-        write_results(self._out, setup_of(plan.base) | measured, self.runs)
-        more = ("sent", "replica", "error")
-        rows = [asdict(life) for life in lives]
-        write_requests(self._out, len(self.runs) - 1, self._requests, rows, more)
+        self.runs.append(Run.of(*labels, *found, Notes(other_answers=other)))
+        write_results(self._out, self._setup(), self.runs)
+        by_id = {request.id: request for request in self._requests}
+        rows = (
+            by_id[each.id].row(each, sent=each.sent, replica=each.replica, error=each.error)
+            for each in timings
+        )
+        write_requests(self._out, len(self.runs) - 1, rows)
+
+    def _setup(self) -> setups.RouterBench:
+        plan = self._plan
+        return setups.RouterBench(
+            **plans.scheduling_setup(plan.base),
+            routers=plan.routers,
+            replicas=plan.replicas,
+            repeat=plan.repeat,
+            report_s=plan.report_s,
+            capacity_requests_per_s=self._capacity or None,
+        )

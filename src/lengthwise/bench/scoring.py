@@ -1,7 +1,7 @@
 """What scoring prompts costs the engine's steps: off, on a thread, in its own process.
 
-``python -m lengthwise.bench.scoring MODEL --probe FOLDER [--probe FOLDER]``: one real engine
-for each predictor. Requests arrive every few steps, so that the seats stay full; the three
+``python -m lengthwise.bench.scoring MODEL --predictor FOLDER [--predictor FOLDER]``: one real
+engine for each predictor. Requests arrive every few steps, so that the seats stay full; the three
 ways take turns within the run, in changing order, because the machine drifts.
 """
 
@@ -67,7 +67,7 @@ def main() -> None:
     """Measure each predictor in a fresh process and print one table; bad input is one line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("--probe", action="append", required=True, help="may be repeated")
+    parser.add_argument("--predictor", action="append", required=True, help="may be repeated")
     parser.add_argument("--seats", type=int, default=16)
     parser.add_argument("--every", type=int, default=2, help="steps between two arrivals")
     parser.add_argument("--steps", type=int, default=100, help="measured in each turn")
@@ -83,7 +83,7 @@ def main() -> None:
         complain(error)
         sys.exit(2)
     found = {}
-    for probe in args.probe:
+    for probe in args.predictor:
         command = [sys.executable, "-m", "lengthwise.bench.scoring", *sys.argv[1:], "--only", probe]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:

@@ -1,6 +1,6 @@
 """What schedule() costs with thousands of requests waiting, ours against vLLM's.
 
-``python -m lengthwise.bench.waiting MODEL --probe FOLDER``: real engine, seats full,
+``python -m lengthwise.bench.waiting MODEL --predictor FOLDER``: real engine, seats full,
 the median over steps of the time inside schedule() and inside the handling of outputs.
 """
 
@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from lengthwise.bench.worker import STOCK
+from lengthwise.bench.job import STOCK
 from lengthwise.results.terminal import say
 from lengthwise.vllm.engine import build_engine, preload_libraries
 from lengthwise.vllm.settings import Settings
@@ -25,7 +25,7 @@ def main() -> None:
     """Measure each policy in a fresh process and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
-    parser.add_argument("--probe")
+    parser.add_argument("--predictor")
     parser.add_argument("--policies", default=f"{STOCK},fcfs,sjf,trail")
     parser.add_argument("--waiting", type=int, default=10_000)
     parser.add_argument("--tenants", type=int, default=100)
@@ -61,7 +61,7 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     """Median microseconds a step, over the steps after the seats have filled."""
     from vllm import SamplingParams
 
-    additional = Settings(policy=args.only, probe=args.probe).additional_config()
+    additional = Settings(policy=args.only, probe=args.predictor).additional_config()
     ours = {"scheduler_cls": "lengthwise.vllm.Scheduler", "additional_config": additional}
     stock = {"scheduler_cls": "lengthwise.vllm.StockScheduler"}
     engine = build_engine(args.model, args.seats, **(stock if args.only == STOCK else ours))

@@ -1,81 +1,106 @@
-"""``lengthwise evaluate``."""
+"""``lengthwise evaluate``: predictors on held-out prompts."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+import click
+
+from lengthwise.cli import flags, values
+from lengthwise.cli.groups import examples, result_on_stdout
+from lengthwise.cli.train import arrival, backbone, data, served_model
 from lengthwise.core.checks import at_least, folder_for
 from lengthwise.errors import UserError
+from lengthwise.results.terminal import say
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command ``evaluate``."""
-    it = commands.add_parser("evaluate", help="judge length predictors on held-out prompts")
-    it.add_argument("data", type=Path, nargs="+", help="folders that collect filled")
-    it.add_argument("--predictors", help="comma separated, e.g. trail,ltr:pairwise; default: all")
-    it.add_argument("--shift", type=Path, nargs="+", default=[], help="folders of other prompts")
-    it.add_argument(
-        "--samples",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="the same prompts sampled: a folder for each seed, two or more a temperature",
-    )
-    it.add_argument("--model", help="the served model, for predictors that read text")
-    it.add_argument("--arrival", default="embeddings", help="ranks before hidden states are there")
-    it.add_argument("--policy", default="trail", help="what schedules by the predictions")
-    it.add_argument("--requests", type=int, default=400, help="simulated in each run")
-    it.add_argument("--runs", type=int, default=20, help="simulated runs, for the intervals")
-    it.add_argument("--resamples", type=int, default=1000, help="of the prompts, likewise")
-    it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
-    it.add_argument("--backbone", help="pretrained encoder or OPT: a folder or hub name")
-    it.add_argument("--seed", type=int, default=0)
-    it.add_argument(
-        "--out",
-        type=Path,
-        default=Path("results/leaderboard"),
-        help="what was fitted there to the same data is not fitted again",
-    )
-    it.set_defaults(run=_run)
-
-
-def _run(args: argparse.Namespace) -> None:
+@click.command(
+    short_help="Judge length predictors on held-out prompts.",
+    epilog=examples(
+        "lengthwise evaluate data --predictors trail,ltr:pairwise,constant",
+        "lengthwise evaluate data --shift other-data --samples sample-1,sample-2",
+    ),
+)
+@data
+@flags.named("--predictors", None, "E.g. trail,ltr:pairwise (default: all).")
+@click.option(
+    "--shift",
+    type=values.folders,
+    default="",
+    metavar="FOLDER,...",
+    help="Collected answers to other prompts.",
+)
+@click.option(
+    "--samples",
+    type=values.folders,
+    default="",
+    metavar="FOLDER,...",
+    help="The same prompts sampled: a folder for each seed, two or more of each temperature.",
+)
+@served_model
+@arrival
+@flags.text("--policy", "trail", "NAME", "What schedules by the predictions.")
+@flags.requests("Simulated in each run.", 400)
+@flags.repeat(20, "Simulated runs, for the intervals.")
+@flags.whole("--resamples", 1000, "Of the prompts, for the intervals.")
+@flags.workers
+@backbone
+@flags.seed
+@flags.out("results/leaderboard", "What was fitted there to the same data is not fitted again.")
+@flags.as_json
+def evaluate(
+    data: tuple[Path, ...],
+    predictors: list[str] | None,
+    shift: list[Path],
+    samples: list[Path],
+    model: str | None,
+    arrival: str,
+    policy: str,
+    requests: int,
+    repeat: int,
+    resamples: int,
+    workers: int,
+    backbone: str | None,
+    seed: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Judge predictors on the held-out prompts of the folders DATA (of lengthwise collect)."""
     from lengthwise.answers.files import read_meta
     from lengthwise.predictors import NAMES, check_name
 
-    names = [name for name in (args.predictors or "").split(",") if name]
-    if args.predictors is None:
-        names = list(NAMES)
-    for name in [*names, args.arrival]:
+    names = list(NAMES) if predictors is None else [name for name in predictors if name]
+    for name in [*names, arrival]:
         check_name(name)
-    at_least(0, seed=args.seed)
-    folder_for(args.out)
-    for folder in [*args.data, *args.shift, *args.samples]:
+    at_least(0, seed=seed)
+    folder_for(out)
+    for folder in [*data, *shift, *samples]:
         read_meta(folder)
     from lengthwise.evaluate.latency import Trial
-    from lengthwise.evaluate.leaderboard import Plan, evaluate
-    from lengthwise.evaluate.plots import draw
-    from lengthwise.evaluate.table import show
+    from lengthwise.evaluate.leaderboard import EvaluationPlan
+    from lengthwise.evaluate.leaderboard import evaluate as judge
     from lengthwise.predictors.base import Fitting
-    from lengthwise.results.terminal import say
 
-    plan = Plan(
-        args.data,
+    plan = EvaluationPlan(
+        list(data),
         names,
-        args.out,
-        args.shift,
-        args.samples,
-        args.model,
-        args.arrival,
-        Fitting(backbone=args.backbone, seed=args.seed),
-        args.resamples,
-        Trial(args.policy, requests=args.requests, runs=args.runs, workers=args.workers),
+        out,
+        shift,
+        samples,
+        model,
+        arrival,
+        Fitting(backbone=backbone, seed=seed),
+        resamples,
+        Trial(policy, requests=requests, runs=repeat, workers=workers),
     )
-    board = evaluate(plan)
-    show(board.content)
-    for path in [args.out / "leaderboard.json", *draw(board, args.out)]:
-        say(path)
+    with result_on_stdout(as_json, out / "leaderboard.json"):
+        board = judge(plan)
+        from lengthwise.evaluate.plots import draw
+        from lengthwise.evaluate.table import show
+
+        show(board.content)
+        for path in [out / "leaderboard.json", *draw(board, out)]:
+            say(path)
     failed = board.content["failed"]
     if failed:
         of = f"{len(failed)} of {len(plan.predictors)} predictors"

@@ -1,182 +1,385 @@
-"""``lengthwise simulate`` and ``lengthwise calibrate``."""
+"""``lengthwise simulate``: what would happen to this traffic on that engine."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lengthwise.cli.padded_options import CONTINUOUS, add_batches, batches_of, refuse_others
-from lengthwise.core.checks import at_least, file_for, folder_for, not_negative, numbers, rates
+import click
+
+from lengthwise.cli import flags, values
+from lengthwise.cli.groups import Modes, examples, result_on_stdout
+from lengthwise.cli.padded import refuse_padded
+from lengthwise.core import checks
 from lengthwise.errors import UserError
 from lengthwise.results.terminal import say
 
 if TYPE_CHECKING:
     from lengthwise.sim.cluster import Death
     from lengthwise.sim.setup import Setup
+    from lengthwise.studies.sweep import Serving, SweepPlan
     from lengthwise.workload import Workload
 
-Commands = argparse._SubParsersAction  # the type has no public name
+
+@click.group(cls=Modes, short_help="Simulate policies, fleets or padded batches on your traffic.")
+def simulate() -> None:
+    """Simulate your traffic; without a mode, policies on one engine."""
 
 
-def add_simulate(commands: Commands[argparse.ArgumentParser]) -> None:
-    """What would these policies do for this traffic on that engine?"""
-    it = commands.add_parser("simulate", help="policies on your traffic, simulated")
-    it.add_argument("workload", nargs="?", help="trace or lengths (CSV, JSONL, gzipped or not)")
-    it.add_argument("--synthetic", help="instead: laws, constant:50,exp:200; or applications")
-    it.add_argument("--replay", type=Path, help="instead: a folder of lengthwise bench, compared")
-    it.add_argument("--profile", default="cpu-smollm2", help="step times: a name, or a file")
-    it.add_argument("--policies", default="fcfs,trail,oracle", help="policy or policy@predictor")
-    it.add_argument("--predictor", help="error model of the probe for --replay")
-    it.add_argument(
-        "--rates", help="requests/s, comma separated; trace: the workload's times (default); burst"
-    )
-    it.add_argument("--cv", type=float, default=1.0, help="variation of the gaps; 1 is Poisson")
-    it.add_argument("--scaled", action="store_true", help="rates stretch the trace's own times")
-    it.add_argument("--requests", type=int, help="resample so many from the workload")
-    it.add_argument("--seeds", type=int, default=1, help="repetitions, for confidence intervals")
-    it.add_argument("--seats", type=int, default=256)
-    it.add_argument("--budget", type=int, default=2048, help="most tokens in a step")
-    it.add_argument("--blocks", type=int, default=25_000, help="KV memory in blocks")
-    it.add_argument("--block-size", type=int, default=16)
-    it.add_argument("--recompute", action="store_true", help="discard the KV cache on preemption")
-    it.add_argument("--swap-ms", type=float, help="evict by swapping; ms for a block out and in")
-    it.add_argument("--cached", type=float, default=0.0, help="share that prefix caching saves")
-    it.add_argument("--margin", type=float, default=8.0, help="tokens better to take a seat")
-    it.add_argument("--interval", type=int, default=1, help="tokens between two refinements")
-    it.add_argument("--until", type=int, help="also: seconds until N requests have finished")
-    add_batches(it)
-    it.add_argument("--workers", type=int, default=0, help="processes; 0 is one for each core")
-    it.add_argument("--instances", help="several engines behind a router: 2,8,32; batches: 4")
-    it.add_argument("--routers", default="least-in-flight,predicted", help="for --instances")
-    it.add_argument("--loads", default="0.9", help="for --instances: shares of their capacity")
-    it.add_argument("--report", type=float, default=1.0, help="seconds between load reports")
-    it.add_argument("--stale", type=float, default=0.0, help="age in seconds of what routers know")
-    it.add_argument("--deaths", help="INSTANCE:AT or INSTANCE:AT:BACK in seconds, comma separated")
-    it.add_argument("--out", type=Path, default=Path("results/simulate"))
-    it.set_defaults(run=_simulate)
+@dataclass(frozen=True)
+class Traffic:
+    """Flags that say what is served."""
+
+    workload: str | None
+    synthetic: str | None
+    requests: int | None
+
+    @property
+    def resampled(self) -> int | None:
+        """How many requests to resample; None serves the workload as it is.
+
+        Made-up requests are as many as asked for already.
+        """
+        return self.requests if self.synthetic is None else None
+
+    def read(self) -> Workload:
+        """A file's requests, or made-up ones: so many as asked for, or 10,000.
+
+        Raises:
+            UserError: for no workload, two, or a bad one.
+        """
+        from lengthwise.workload import applications, read_workload, synthetic
+
+        checks.at_least(1, requests=self.requests)
+        if self.synthetic is None and self.workload is not None:
+            return read_workload(self.workload)
+        if self.synthetic is None or self.workload is not None:
+            raise UserError("give a workload file, or --synthetic PROMPT,OUTPUT")
+        if self.synthetic == "applications":
+            return applications(self.requests or 10_000, 0)
+        prompt, comma, output = self.synthetic.partition(",")
+        if not comma:
+            raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
+        return synthetic(self.requests or 10_000, prompt, output, 0)
 
 
-def _simulate(args: argparse.Namespace) -> None:
-    from lengthwise.sim.setup import Setup
+@dataclass(frozen=True)
+class Arrivals:
+    """Flags that say when requests arrive at one engine."""
 
-    at_least(1, budget=args.budget)
-    not_negative(swap_ms=args.swap_ms)
-    setup = Setup(
-        seats=args.seats,
-        budget=max(args.budget, args.seats),
-        blocks=args.blocks,
-        block_size=args.block_size,
-        pause=not args.recompute,
-        margin=args.margin,
-        eviction="recompute" if args.swap_ms is None else "swap",
-        cached=args.cached,
-        swap_s=(args.swap_ms or 0.0) / 1000.0,
-        interval=args.interval,
-    )
-    given = [args.workload, args.synthetic, args.replay]
-    if sum(each is not None for each in given) != 1:
-        raise UserError("give a workload file, or --synthetic PROMPT,OUTPUT, or --replay FOLDER")
-    folder_for(args.out)
-    if args.replay is not None:
-        _replay(args, setup)
-    elif args.engine == CONTINUOUS and args.instances is not None:
-        _fleets(args, setup)
-    else:
-        _sweep(args, setup)
+    rates: str | None
+    scaled: bool
+    cv: float
 
 
-def _replay(args: argparse.Namespace, setup: Setup) -> None:
-    """What a bench served, once more."""
-    if args.until is not None:
-        raise UserError("--until goes with a workload: a replay compares what the bench has")
-    from lengthwise.studies import replay
+@dataclass(frozen=True)
+class Engine:
+    """Flags of a simulated engine with continuous batching."""
 
-    rows = replay.compare(args.replay, args.profile, args.predictor, setup, args.seeds)
-    replay.show(rows)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "replay.json").write_text(json.dumps(rows, indent=1) + "\n")
+    profile: str
+    seats: int
+    budget: int
+    kv_blocks: int
+    block_size: int
+    recompute: bool
+    swap_ms: float | None
+    cached: float
+    margin: float
+    predict_interval: int
+
+    def setup(self) -> Setup:
+        """The engine as the simulator takes it.
+
+        Raises:
+            UserError: for a number out of range.
+        """
+        from lengthwise.sim.setup import Setup
+
+        checks.at_least(1, budget=self.budget)
+        checks.not_negative(swap_ms=self.swap_ms)
+        return Setup(
+            seats=self.seats,
+            budget=max(self.budget, self.seats),
+            blocks=self.kv_blocks,
+            block_size=self.block_size,
+            pause=not self.recompute,
+            margin=self.margin,
+            eviction="recompute" if self.swap_ms is None else "swap",
+            cached=self.cached,
+            swap_s=(self.swap_ms or 0.0) / 1000.0,
+            interval=self.predict_interval,
+        )
 
 
-def _workload(args: argparse.Namespace) -> Workload:
-    """A file's requests, or made-up ones: so many as asked for, or 10,000."""
-    from lengthwise.workload import applications, read_workload, synthetic
+@dataclass(frozen=True)
+class Runs:
+    """Flags of how often, and where results go."""
 
-    at_least(1, requests=args.requests)
-    if args.synthetic is None:
-        return read_workload(args.workload)
-    if args.synthetic == "applications":
-        return applications(args.requests or 10_000, 0)
-    prompt, comma, output = args.synthetic.partition(",")
-    if not comma:
-        raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
-    return synthetic(args.requests or 10_000, prompt, output, 0)
+    repeat: int
+    workers: int
+    until: int | None
+    out: Path
+    as_json: bool
+
+    @property
+    def results(self) -> Path:
+        """The file of the results."""
+        return self.out / "results.json"
 
 
-def _sweep(args: argparse.Namespace, setup: Setup) -> None:
-    """One engine, or instances that run padded batches."""
-    from lengthwise.studies.sweep import BURST, Plan, show, sweep
+traffic = flags.bundle(
+    Traffic,
+    click.argument("workload", required=False),
+    flags.text(
+        "--synthetic",
+        None,
+        "LAWS",
+        "Instead of a file: laws of lengths, constant:50,exp:200; or applications.",
+    ),
+    flags.requests("Resample so many from the workload (default: serve it as it is)."),
+)
 
-    plan = Plan(
-        _workload(args),
-        args.policies.split(","),
-        args.profile,
+arrivals = flags.bundle(
+    Arrivals,
+    flags.rates("Requests per second; burst; or trace, the workload's own times (the default)."),
+    click.option("--scaled", is_flag=True, help="Rates stretch the workload's own times."),
+    flags.cv,
+)
+
+profile = flags.text(
+    "--profile",
+    "cpu-smollm2",
+    "NAME",
+    "Step times: a shipped profile, or a file of lengthwise calibrate.",
+)
+
+engine = flags.bundle(
+    Engine,
+    profile,
+    flags.seats(256),
+    flags.whole("--budget", 2048, "Most tokens in one step (vLLM's max_num_batched_tokens)."),
+    flags.kv_blocks(25_000, "KV memory in blocks."),
+    flags.block_size(16),
+    flags.recompute,
+    flags.number("--swap-ms", None, "Evict by swapping: milliseconds to copy a block out and in."),
+    flags.number("--cached", 0.0, "Share of an evicted request's tokens that stay cached."),
+    flags.margin,
+    flags.predict_interval("Tokens of a request between two refinements of its prediction."),
+)
+
+runs = flags.bundle(
+    Runs,
+    flags.repeat(1, "Independent runs, for confidence intervals."),
+    flags.workers,
+    flags.until,
+    flags.out("results/simulate"),
+    flags.as_json,
+)
+
+simulated = flags.policies("fcfs,trail,oracle", "Policies; policy@predictor says what it is told.")
+
+
+def sweep_plan(
+    traffic: Traffic,
+    policies: list[str],
+    arrivals: Arrivals,
+    profile: str,
+    setup: Setup,
+    runs: Runs,
+    serving: Serving,
+) -> SweepPlan:
+    """The plan of the modes with one queue."""
+    from lengthwise.studies.sweep import BURST, SweepPlan
+
+    return SweepPlan(
+        traffic.read(),
+        policies,
+        profile,
         setup,
-        rates(args.rates or "trace", {"trace": None, "burst": BURST}),
-        "trace" if args.scaled else "gamma",
-        args.cv,
-        # Made-up requests are as many as asked for already.
-        args.requests if args.synthetic is None else None,
-        args.seeds,
-        args.workers,
-        args.until,
+        checks.rates(arrivals.rates or "trace", {"trace": None, "burst": BURST}),
+        "trace" if arrivals.scaled else "gamma",
+        arrivals.cv,
+        traffic.resampled,
+        runs.repeat,
+        runs.workers,
+        runs.until,
+        serving,
     )
-    if args.engine == CONTINUOUS:
-        refuse_others(plan.policies)
-        show(sweep(plan, args.out))
-    else:
-        from lengthwise.results.padded_table import show as show_batches
-
-        served = sweep(replace(plan, serving=batches_of(args)), args.out)
-        show_batches(served, "lengthwise simulate --engine batches (simulated seconds)")
-    say(f"saved in {args.out / 'results.json'}")
 
 
-def _fleets(args: argparse.Namespace, setup: Setup) -> None:
-    """Several instances behind routers."""
-    if args.rates is not None:
-        raise UserError("--rates are of one engine: give --loads to --instances")
+@simulate.command(
+    epilog=examples(
+        "lengthwise simulate TRACE.csv --policies fcfs,trail,oracle --rates 10,20 --repeat 5",
+        "lengthwise simulate --synthetic constant:50,exp:200 --rates burst --requests 2000",
+        "lengthwise simulate TRACE.csv --policies fcfs,trail@lognormal:0.8+refined "
+        "--profile a100-llama3-8b",
+    )
+)
+@traffic
+@simulated
+@arrivals
+@engine
+@runs
+def policies(
+    traffic: Traffic, policies: list[str], arrivals: Arrivals, engine: Engine, runs: Runs
+) -> None:
+    """Simulate policies on one engine.
+
+    WORKLOAD is a trace, or lengths: CSV or JSONL, gzipped or not.
+    """
+    from lengthwise.studies.sweep import Continuous, sweep
+
+    checks.folder_for(runs.out)
+    refuse_padded(policies, "lengthwise simulate padded")
+    setup = engine.setup()
+    plan = sweep_plan(traffic, policies, arrivals, engine.profile, setup, runs, Continuous())
+    with result_on_stdout(runs.as_json, runs.results):
+        served = sweep(plan, runs.out)
+        from lengthwise.results.tables import show_sweep
+
+        show_sweep(served)
+        say(f"saved in {runs.results}")
+
+
+@simulate.command(
+    epilog=examples(
+        "lengthwise simulate padded --synthetic applications --rates 4 "
+        "--policies vanilla,magnus,scls",
+    )
+)
+@traffic
+@flags.policies("vanilla,scls", "Systems of padded batches; system@predictor; vsq and ccb.")
+@arrivals
+@profile
+@flags.instances(1, "Engines.")
+@flags.max_tokens(1024)
+@flags.kv_tokens(24_576, "KV tokens of an instance.")
+@flags.constants
+@runs
+def padded(
+    traffic: Traffic,
+    policies: list[str],
+    arrivals: Arrivals,
+    profile: str,
+    instances: int,
+    max_tokens: int,
+    kv_tokens: int,
+    constants: str,
+    runs: Runs,
+) -> None:
+    """Simulate systems that run padded batches to their end."""
+    from lengthwise.padded import Constants
+    from lengthwise.sim.setup import Setup
+    from lengthwise.studies.padded import Batches
+    from lengthwise.studies.sweep import sweep
+
+    checks.folder_for(runs.out)
+    serving = Batches(instances, kv_tokens, max_tokens, Constants.parse(constants))
+    plan = sweep_plan(traffic, policies, arrivals, profile, Setup(), runs, serving)
+    with result_on_stdout(runs.as_json, runs.results):
+        served = sweep(plan, runs.out)
+        from lengthwise.results.tables import show_padded
+
+        show_padded(served, "lengthwise simulate padded (simulated seconds)")
+        say(f"saved in {runs.results}")
+
+
+@simulate.command(
+    epilog=examples(
+        "lengthwise simulate fleet TRACE.csv --instances 2,8,32 "
+        "--routers least-in-flight,predicted --loads 0.9",
+    )
+)
+@traffic
+@simulated
+@flags.routers
+@click.option(
+    "--instances",
+    type=values.wholes,
+    default="2,8",
+    show_default=True,
+    metavar="N,...",
+    help="How many engines, one run for each number.",
+)
+@flags.loads("0.9", "Arrival rates as shares of what the engines can serve.")
+@flags.cv
+@flags.report_interval
+@flags.number("--stale", 0.0, "Age in seconds of what routers know.")
+@flags.text(
+    "--deaths", None, "INSTANCE:AT[:BACK],...", "Engines that die and come back, in seconds."
+)
+@engine
+@runs
+def fleet(
+    traffic: Traffic,
+    policies: list[str],
+    routers: list[str],
+    instances: tuple[int, ...],
+    loads: str,
+    cv: float,
+    report_interval: float,
+    stale: float,
+    deaths: str | None,
+    engine: Engine,
+    runs: Runs,
+) -> None:
+    """Simulate several engines behind routers."""
     from lengthwise.sim.cluster import Layout
-    from lengthwise.studies.fleet_report import draw_fleets, show_fleets
     from lengthwise.studies.fleets import FleetPlan, fleet_sweep
 
-    refuse_others(args.policies.split(","))
-    counts = numbers("instances", args.instances)
-    if not all(count.is_integer() for count in counts):
-        raise UserError(f"--instances takes whole numbers like 2,8, not {args.instances!r}")
-    deaths = _deaths(args.deaths)
-    layouts = [Layout(int(count), args.report, args.stale, deaths) for count in counts]
-    workload = _workload(args)
+    checks.folder_for(runs.out)
+    refuse_padded(policies, "lengthwise simulate padded")
+    setup, dying = engine.setup(), _deaths(deaths)
+    layouts = [Layout(count, report_interval, stale, dying) for count in instances]
+    workload = traffic.read()
     plan = FleetPlan(
         workload,
-        args.policies.split(","),
-        args.routers.split(","),
-        args.profile,
+        policies,
+        routers,
+        engine.profile,
         setup,
         layouts,
-        numbers("loads", args.loads),
-        args.cv,
-        args.requests or len(workload),
-        args.seeds,
-        args.workers,
-        args.until,
+        checks.numbers("loads", loads),
+        cv,
+        traffic.requests or len(workload),
+        runs.repeat,
+        runs.workers,
+        runs.until,
     )
-    runs = fleet_sweep(plan, args.out)
-    show_fleets(runs)
-    saved = [args.out / "results.json", *draw_fleets(runs, args.out)]
-    say(f"saved in {', '.join(map(str, saved))}")
+    with result_on_stdout(runs.as_json, runs.results):
+        served = fleet_sweep(plan, runs.out)
+        from lengthwise.results.tables import show_fleets
+        from lengthwise.studies.fleet_report import draw_fleets
+
+        show_fleets(served)
+        saved = [runs.results, *draw_fleets(served, runs.out)]
+        say(f"saved in {', '.join(map(str, saved))}")
+
+
+@simulate.command(
+    epilog=examples("lengthwise simulate replay results/bench --profile profile.json")
+)
+@click.argument("folder", type=values.PATH)
+@flags.text("--predictor", None, "NAME", "What policies are told (default: what the bench used).")
+@flags.repeat(1, "Draws of the predictor's errors.")
+@engine
+@flags.out("results/simulate")
+@flags.as_json
+def replay(
+    folder: Path, predictor: str | None, repeat: int, engine: Engine, out: Path, as_json: bool
+) -> None:
+    """Serve the runs of a lengthwise bench in FOLDER again, simulated, and compare."""
+    from lengthwise.results.files import as_json as json_of
+    from lengthwise.studies import replay as replays
+
+    checks.folder_for(out)
+    checks.at_least(1, repeat=repeat)
+    rows = replays.compare(folder, engine.profile, predictor, engine.setup(), repeat)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "replay.json").write_text(json_of(rows) + "\n")
+    with result_on_stdout(as_json, out / "replay.json"):
+        replays.show(rows)
 
 
 def _deaths(text: str | None) -> tuple[Death, ...]:
@@ -185,34 +388,7 @@ def _deaths(text: str | None) -> tuple[Death, ...]:
     try:
         fields = [each.split(":") for each in text.split(",")] if text else []
         return tuple(Death(int(one), *map(float, times)) for one, *times in fields)
+    except UserError:
+        raise
     except (TypeError, ValueError):
         raise UserError(f"--deaths takes INSTANCE:AT or INSTANCE:AT:BACK, not {text!r}") from None
-
-
-def add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Measure step times for the simulator."""
-    it = commands.add_parser("calibrate", help="measure the engine's step times for simulate")
-    it.add_argument("model", help="folder of the model")
-    it.add_argument("--seats", type=int, default=16)
-    it.add_argument("--requests", type=int, default=120)
-    it.add_argument("--seed", type=int, default=0)
-    it.add_argument("--out", type=Path, required=True, help="the profile, a JSON file")
-    it.set_defaults(run=_calibrate)
-
-
-def _calibrate(args: argparse.Namespace) -> None:
-    from lengthwise.bench.calibrate import calibrate, check
-    from lengthwise.models.fingerprint import model_folder
-    from lengthwise.vllm.engine import preload_libraries
-
-    file_for(args.out)
-    model = model_folder(args.model)
-    check(model, args.seats, args.requests, args.seed)
-    preload_libraries()
-    profile = calibrate(model, args.seats, args.requests, args.out.stem, args.seed)
-    profile.save(args.out)
-    say(
-        f"a step takes {1000 * profile.base:.2f} ms, {1000 * profile.prefill:.4f} ms a prompt "
-        f"token, {1000 * profile.decode:.3f} ms a decode, {1e6 * profile.context:.3f} µs a "
-        f"context token; mean error {100 * profile.error:.1f} %; saved in {args.out}"
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from lengthwise.cli import flags
+from lengthwise.cli.groups import examples, result_on_stdout
 from lengthwise.core.checks import at_least, folder_for
 from lengthwise.errors import UserError
 from lengthwise.results.terminal import Table, say
@@ -18,49 +21,74 @@ if TYPE_CHECKING:
     from lengthwise.theory.single_server import Estimate
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command ``theory``."""
-    it = commands.add_parser("theory", help="TRAIL's M/G/1 closed form against simulation")
-    it.add_argument("--predictions", default="exponential", help="perfect or exponential")
-    it.add_argument("--size", default="exp", help="exp, uniform, weibull or lognormal, of mean 1")
-    it.add_argument("--loads", default="0.5,0.7,0.9", help="comma separated, between 0 and 1")
-    it.add_argument("--c", default="0,0.2,0.5,0.8,1", help="values of C, comma separated")
-    it.add_argument("--simulate", type=int, default=100_000, metavar="JOBS", help="0 for none")
-    it.add_argument("--seed", type=int, default=0)
-    it.add_argument("--out", type=Path, default=Path("results/theory"))
-    it.set_defaults(run=_run)
+@click.command(
+    short_help="TRAIL's M/G/1 closed form against simulation.",
+    epilog=examples("lengthwise theory --loads 0.7,0.9 --c 0,0.8,1 --size weibull"),
+)
+@flags.text("--predictions", "exponential", "LAW", "perfect or exponential.")
+@flags.text("--size", "exp", "LAW", "exp, uniform, weibull or lognormal, of mean 1.")
+@flags.loads("0.5,0.7,0.9", "Between 0 and 1.")
+@flags.text("--c", "0,0.2,0.5,0.8,1", "X,...", "Values of TRAIL's C, from 0 to 1.")
+@flags.whole("--jobs", 100_000, "Simulated for each point; 0 for none.")
+@flags.seed
+@flags.out("results/theory")
+@flags.as_json
+def theory(
+    predictions: str,
+    size: str,
+    loads: str,
+    c: str,
+    jobs: int,
+    seed: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """TRAIL in the M/G/1: closed form and simulation, as a table, a JSON file and figures."""
+    chosen, cutoffs = _numbers(loads, "--loads"), _numbers(c, "--c")
+    if not all(0 < load < 1 for load in chosen):
+        raise UserError(f"--loads {loads}: a load must be above 0 and below 1")
+    if not all(0 <= cutoff <= 1 for cutoff in cutoffs):
+        raise UserError(f"--c {c}: C must be between 0 and 1")
+    at_least(0, seed=seed)
+    folder_for(out)
+    from lengthwise.theory.plots import draw
+    from lengthwise.theory.single_server import MIN_JOBS
+
+    if jobs and jobs < MIN_JOBS:
+        raise UserError(f"--jobs {jobs}: at least {MIN_JOBS} jobs, or 0 for none")
+    joint = _joint(predictions, size)
+    out.mkdir(parents=True, exist_ok=True)
+    points = _points(joint, chosen, cutoffs, jobs, seed)
+    content = {
+        "predictions": predictions,
+        "size": size,
+        "jobs": jobs,
+        "seed": seed,
+        "points": [_as_json(point) for point in points],
+    }
+    (out / "theory.json").write_text(json.dumps(content, indent=1))
+    with result_on_stdout(as_json, out / "theory.json"):
+        _show(joint, points, f"{predictions} predictions, {size} sizes of mean 1")
+        for path in draw(joint, points, out):
+            say(path)
 
 
-def _run(args: argparse.Namespace) -> None:
-    loads = _numbers(args.loads, "--loads")
-    cutoffs = _numbers(args.c, "--c")
-    if not all(0 < load < 1 for load in loads):
-        raise UserError(f"--loads {args.loads}: a load must be above 0 and below 1")
-    if not all(0 <= c <= 1 for c in cutoffs):
-        raise UserError(f"--c {args.c}: C must be between 0 and 1")
-    at_least(0, seed=args.seed)
-    folder_for(args.out)
+def _points(
+    joint: Joint, loads: list[float], cutoffs: list[float], jobs: int, seed: int
+) -> list[Point]:
+    """Closed form and simulation at every load and C."""
     from lengthwise.policies import Trail
     from lengthwise.theory.mg1 import LimitedSPRPT
-    from lengthwise.theory.plots import Point, draw
-    from lengthwise.theory.single_server import MIN_JOBS, simulate
+    from lengthwise.theory.plots import Point
+    from lengthwise.theory.single_server import simulate
 
-    if args.simulate and args.simulate < MIN_JOBS:
-        raise UserError(f"--simulate {args.simulate}: at least {MIN_JOBS} jobs, or 0 for none")
-    joint = _joint(args.predictions, args.size)
-    args.out.mkdir(parents=True, exist_ok=True)
     points = []
     for load in loads:
         for c in cutoffs:
             rate = load / joint.moment(1)
-            measured = (
-                simulate(Trail(c), joint, rate, args.simulate, args.seed) if args.simulate else None
-            )
+            measured = simulate(Trail(c), joint, rate, jobs, seed) if jobs else None
             points.append(Point(load, c, LimitedSPRPT(rate, joint, c).means, measured))
-    _show(joint, points, f"{args.predictions} predictions, {args.size} sizes of mean 1")
-    _write(args, points)
-    for path in draw(joint, points, args.out):
-        say(path)
+    return points
 
 
 def _numbers(text: str, flag: str) -> list[float]:
@@ -112,17 +140,6 @@ def _cell(theory: float, measured: Estimate | None) -> str:
     if measured is None:
         return f"{theory:.4f}"
     return f"{theory:.4f} {measured.mean:.3f}±{measured.error:.3f}"
-
-
-def _write(args: argparse.Namespace, points: list[Point]) -> None:
-    content = {
-        "predictions": args.predictions,
-        "size": args.size,
-        "jobs": args.simulate,
-        "seed": args.seed,
-        "points": [_as_json(point) for point in points],
-    }
-    (args.out / "theory.json").write_text(json.dumps(content, indent=1))
 
 
 def _as_json(point: Point) -> dict[str, Any]:

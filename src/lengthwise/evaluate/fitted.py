@@ -14,7 +14,7 @@ from lengthwise.core.bins import Bins
 from lengthwise.errors import reading
 from lengthwise.predictors import find_predictor
 from lengthwise.predictors.base import Fitting, LengthPredictor
-from lengthwise.predictors.store import load_predictor, save_predictor
+from lengthwise.predictors.store import read_predictor, save_predictor
 from lengthwise.predictors.trail import Trail
 
 _ROLE = "predictor"
@@ -63,7 +63,7 @@ def fitted(spec: str, parts: Split, folder: Path, how: Fitting) -> Fitted:
         }
         path.write_text(json.dumps(described, indent=1) + "\n")
     return Fitted(
-        load_predictor(home, described, _ROLE),
+        read_predictor(home, described, _ROLE),
         described["fit_s"],
         {int(layer): error for layer, error in described["layers"].items()},
     )

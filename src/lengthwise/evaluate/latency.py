@@ -14,7 +14,10 @@ from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.evaluate.bootstrap import Resamples, interval
 from lengthwise.policies import make_policy
+from lengthwise.results.capacity import ended_rate
+from lengthwise.results.record import Run
 from lengthwise.sim.engine import Simulator
+from lengthwise.sim.figures import times_of
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
@@ -49,7 +52,7 @@ class Trial:
         load_profile(self.profile)
         at_least(0, workers=self.workers)
         if self.runs < 2 or self.requests <= self.seats:
-            raise UserError(f"--runs must be at least 2 and --requests above {self.seats}")
+            raise UserError(f"--repeat must be at least 2 and --requests above {self.seats}")
 
     @property
     def setup(self) -> Setup:
@@ -80,7 +83,7 @@ def worth(
     scenarios |= {f"load {load:g}": load * full for load in trial.loads}
     found: dict[str, Any] = {}
     for scenario, rate in scenarios.items():
-        plan = sweep.Plan(
+        plan = sweep.SweepPlan(
             requests,
             list(specs.values()),
             trial.profile,
@@ -125,14 +128,13 @@ def capacity(requests: Workload, trial: Trial) -> float:
     outcome = Simulator(
         many, make_policy("fcfs"), make_predictor("none"), load_profile(trial.profile), trial.setup
     ).run()
-    last = float(outcome.first.max())
-    left = int((outcome.finish <= last).sum())
-    if not left:
+    rate = ended_rate(times_of(many, outcome))
+    if not rate:
         raise UserError("every simulated request had a seat at once: more --requests show capacity")
-    return left / last
+    return rate
 
 
-def _judged(names: list[str], runs: list[dict[str, Any]], seeds: int) -> dict[str, Any]:
+def _judged(names: list[str], runs: list[Run], seeds: int) -> dict[str, Any]:
     """Figures by name; the runs come name by name and seed by seed."""
     resamples = Resamples.of(seeds)
     by_name = {name: runs[i * seeds : (i + 1) * seeds] for i, name in enumerate(names)}

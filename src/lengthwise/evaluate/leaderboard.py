@@ -32,7 +32,7 @@ from lengthwise.workload.prompts import held_out
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What to judge.
 
     Attributes:
@@ -90,19 +90,21 @@ class Texts:
     problem: UserError | None = None
 
     @classmethod
-    def of(cls, plan: Plan) -> Texts:
+    def of(cls, plan: EvaluationPlan) -> Texts:
         """Loaded if a predictor reads text."""
         specs = [*plan.predictors, plan.arrival]
         reader = next((spec for spec in specs if find_predictor(spec)[0].reads == "text"), None)
         if reader is None:
             return cls(None)
         try:
-            return cls(train.prompt_text(train.Plan(reader, plan.folders, model=plan.model)))
+            return cls(
+                train.prompt_text(train.TrainingPlan(reader, plan.folders, model=plan.model))
+            )
         except UserError as error:
             return cls(None, error)
 
 
-def evaluate(plan: Plan) -> Board:
+def evaluate(plan: EvaluationPlan) -> Board:
     """Judges all predictors; one that cannot be fitted is left out and named.
 
     Writes leaderboard.json, the fitted predictors and their tracks to the plan's folder.
@@ -153,7 +155,7 @@ def track_file(out: Path, spec: str) -> Path:
     return out / "tracks" / f"{file_name(spec)}.jsonl"
 
 
-def _shift(plan: Plan, fit: Answers, texts: Texts) -> HeldOut:
+def _shift(plan: EvaluationPlan, fit: Answers, texts: Texts) -> HeldOut:
     """The other data's held-out prompts."""
     other = Answers.read(plan.shift, texts.decode)
     if (other.model, other.layers) != (fit.model, fit.layers):
@@ -165,7 +167,7 @@ def _shift(plan: Plan, fit: Answers, texts: Texts) -> HeldOut:
 
 
 def _entries(
-    plan: Plan, parts: Split, texts: Texts, judged: HeldOut, shift: HeldOut | None
+    plan: EvaluationPlan, parts: Split, texts: Texts, judged: HeldOut, shift: HeldOut | None
 ) -> tuple[dict[str, Entry], dict[str, str]]:
     """Each predictor's entry, or why it has none."""
     entries: dict[str, Entry] = {}
@@ -203,7 +205,7 @@ def _entry(
     return Entry(predictor.reads, found.fit_s, found.layers, first, tables, shifted, milliseconds)
 
 
-def _fitted(plan: Plan, spec: str, parts: Split, texts: Texts) -> Fitted:
+def _fitted(plan: EvaluationPlan, spec: str, parts: Split, texts: Texts) -> Fitted:
     if texts.problem is not None and find_predictor(spec)[0].reads == "text":
         raise texts.problem
     return fitted(spec, parts, plan.out / "predictors", plan.how)
@@ -217,7 +219,7 @@ def _write_tracks(path: Path, judged: HeldOut, first: Lengths, remaining: Length
     path.write_text("".join(json.dumps(track) + "\n" for track in tracks))
 
 
-def _setting(plan: Plan, parts: Split, judged: HeldOut) -> dict[str, Any]:
+def _setting(plan: EvaluationPlan, parts: Split, judged: HeldOut) -> dict[str, Any]:
     return {
         "data": [folder.name for folder in plan.folders],
         "model": parts.fit.model,

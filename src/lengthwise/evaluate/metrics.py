@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lengthwise.answers.arrays import Answers
 from lengthwise.core.lengths import Lengths
 from lengthwise.evaluate.bootstrap import Draws, Resamples
+from lengthwise.predictors.accuracy import absolute_errors
 from lengthwise.predictors.points import points
 
 Table = dict[str, Draws]
@@ -62,8 +63,7 @@ def at_arrival(first: Lengths, answers: Answers, resamples: Resamples) -> Table:
     """Errors in tokens, order of pairs, pinball losses and calibration of first words."""
     total, ended = answers.tokens, ~answers.censored
     table: Table = {}
-    for readout, said in (("", first.mean()), ("_median", first.median())):
-        error = np.abs(said - total)
+    for readout, error in absolute_errors(first, total).items():
         table[f"mae{readout}"] = resamples.mean(error)
         table[f"mae_uncensored{readout}"] = resamples.mean(error * ended, ended)
     table |= order(first.mean(), total, resamples)
@@ -80,8 +80,7 @@ def while_generating(remaining: Lengths, answers: Answers, resamples: Resamples)
     for name, low, high in buckets():
         masks[f"mae_age_{name}"] = at.grid & (at.age >= low) & (at.age < high)
     table: Table = {}
-    for readout, said in (("", remaining.mean()), ("_median", remaining.median())):
-        error = np.abs(said - at.left)
+    for readout, error in absolute_errors(remaining, at.left).items():
         for name, mask in masks.items():
             table[f"{name}{readout}"] = resamples.of_rows(error[mask], at.request[mask])
     return table
@@ -97,8 +96,9 @@ def buckets() -> list[tuple[str, float, float]]:
 
 
 def order(said: NDArray[np.floating], true: NDArray[np.number], resamples: Resamples) -> Table:
-    """Kendall's τ-b, and the share of pairs in the right order.
+    """Kendall's τ-b, and the share of pairs in the right order, resampled.
 
+    Without resampling τ-b is that of :func:`lengthwise.predictors.accuracy.tau`.
     Pairs of equal truth are left out of the share; equally predicted ones count half.
     """
     # Predictions closer than a thousandth of a token are the same: the rest is rounding.

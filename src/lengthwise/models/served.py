@@ -126,7 +126,8 @@ class Tokenized:
         room = context - cap
         if room < 1:
             raise UserError(
-                f"--cap {cap} leaves no room for prompts in the model's context of {context} tokens"
+                f"--max-tokens {cap} leaves no room for prompts in the model's context of "
+                f"{context} tokens"
             )
         tokenizer = load_tokenizer(model)
         ids = [(prompt, chat_ids(tokenizer, prompt.text)) for prompt in prompts]
@@ -137,12 +138,12 @@ class Tokenized:
         if len(fitting) < len(ids):
             left = len(ids) - len(fitting)
             what = "1 prompt" if left == 1 else f"{left} prompts"
-            longer = f"longer than the model's context of {context} tokens less the cap"
+            longer = f"longer than the model's context of {context} tokens less --max-tokens"
             if too_long == "refuse" or not fitting:
                 prompt, longest = max(ids, key=lambda each: len(each[1]))
                 raise UserError(
                     f"{what if fitting else f'{what} and no other'}: {longer}, the longest "
-                    f"{prompt.id} with {len(longest)}: lower --cap, or leave such prompts out"
+                    f"{prompt.id} with {len(longest)}: lower --max-tokens, or leave them out"
                 )
             notes.append(f"{what} left out: {longer}")
         return cls(fitting, notes)

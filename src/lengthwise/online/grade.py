@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from lengthwise.core.bins import Floats
 from lengthwise.online.messages import Finished
 from lengthwise.online.scorer import Scorer
+from lengthwise.predictors.accuracy import tau
 
 _BATCH = 8
 """Requests judged at once; in between, arriving requests are scored."""
@@ -59,8 +59,8 @@ def grade(scorer: Scorer, outcomes: Sequence[Finished]) -> Grade:
     errors = np.abs(predicted - tokens).astype(np.float32)
     if np.isnan(errors).any():
         return Grade(errors, 0.0)
-    tau = float(kendalltau(predicted, tokens).statistic)
-    return Grade(errors, 0.0 if math.isnan(tau) else tau)
+    order = tau(predicted, tokens)
+    return Grade(errors, 0.0 if math.isnan(order) else order)
 
 
 def better(new: Grade, old: Grade, margin: float) -> bool:

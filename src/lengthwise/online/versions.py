@@ -29,7 +29,7 @@ def save(
 ) -> None:
     """Write a version beside, then rename it: a folder that exists is complete.
 
-    Each is a folder of trained predictors, which ``--probe`` takes as well. ``model`` is the
+    Each is a folder of trained predictors, which ``--predictor`` takes as well. ``model`` is the
     served model's fingerprint.
     """
     from lengthwise.predictors.store import Trained

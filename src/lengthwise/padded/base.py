@@ -147,6 +147,8 @@ class Constants:
         usual = asdict(cls())
         try:
             return cls(**{name: type(usual[name])(value) for name, value in given.items()})
+        except UserError:
+            raise
         except ValueError:
             raise UserError(f"constants read slice=64,gamma=0.5, not {text!r}") from None
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.padded.base import Batch, Ran, System
+from lengthwise.results.timings import Timing
 
 Pending = Callable[[], Ran]
 """A running batch; a call waits for its result."""
@@ -67,14 +68,33 @@ class Served:
     ran: Ran
 
 
-@dataclass
-class Life:
-    """A request's times in seconds (first tokens back, last tokens back), and its slices."""
+@dataclass(kw_only=True)
+class BatchTiming(Timing):
+    """A request from outside: its tokens come when a batch with it returns.
+
+    Attributes:
+        slices: batches that it took part in.
+    """
 
     request: Request
-    first: float = math.nan
-    finish: float = math.nan
     slices: int = 0
+
+    @classmethod
+    def begin(cls, request: Request) -> BatchTiming:
+        """Nothing has come yet."""
+        return cls(request.id, request.arrival, tenant=request.tenant, request=request)
+
+    def returned(self, now: float, tokens: int, finished: bool) -> None:
+        """A batch returned with so many of its tokens."""
+        self.slices += 1
+        self.tokens += tokens
+        if self.first is None:
+            self.first = now
+        elif self.last is not None:
+            self.longest_gap = max(self.longest_gap, now - self.last)
+        self.last = now
+        if finished:
+            self.finish = now
 
 
 @dataclass
@@ -85,7 +105,7 @@ class Log:
         planning_s, predicting_s: real seconds that systems and predictors took.
     """
 
-    lives: list[Life]
+    timings: list[BatchTiming]
     batches: list[Served] = field(default_factory=list)
     rejected: int = 0
     planning_s: float = 0.0
@@ -133,8 +153,8 @@ class _Run:
         self._system, self._engine = system, engine
         self._lengths = lengths or NoLengths()
         self._progress = progress or (lambda: None)
-        self._lives = {request: Life(request) for request in requests}
-        self._log = Log(list(self._lives.values()))
+        self._timings = {request: BatchTiming.begin(request) for request in requests}
+        self._log = Log(list(self._timings.values()))
         self._coming = sorted(requests, key=lambda request: (request.arrival, request.seq))[::-1]
         self._idle = list(range(instances))
         self._pending: list[tuple[float, int, Batch, Pending]] = []
@@ -211,14 +231,10 @@ class _Run:
             return
         unfinished = []
         for request, tokens, done in zip(batch.requests, ran.tokens, ran.finished, strict=True):
-            life = self._lives[request]
             request.generated += tokens
             request.started = True
-            life.slices += 1
-            if math.isnan(life.first):
-                life.first = served.end
+            self._timings[request].returned(served.end, tokens, done)
             if done:
-                life.finish = served.end
                 self._gone(request)
             else:
                 request.preemptions += 1

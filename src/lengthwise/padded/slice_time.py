@@ -101,7 +101,7 @@ class SliceTime:
         Raises:
             UserError: if it cannot be read.
         """
-        with reading(f"slice times {path}", "lengthwise bench --engine generate makes them"):
+        with reading(f"slice times {path}", "lengthwise bench padded makes them"):
             described = dict(json.loads(path.read_text()))
             if described.pop("kind") != "slices":
                 raise ValueError("not of kind slices")

@@ -17,6 +17,7 @@ from lengthwise.policies.magnus import Magnus
 from lengthwise.policies.mlfq import MLFQ
 from lengthwise.policies.oracle import Oracle
 from lengthwise.policies.priority import Prioritised
+from lengthwise.policies.registry import POLICIES, find_policy, register_policy
 from lengthwise.policies.scls import SCLS
 from lengthwise.policies.sjf import SJF
 from lengthwise.policies.sliced import Sliced
@@ -26,13 +27,11 @@ from lengthwise.policies.trail import Trail
 from lengthwise.policies.trail_early import TrailEarly
 from lengthwise.policies.wrapper import Wrapper
 
-POLICIES: dict[str, type[Policy]] = {
-    policy.name: policy
-    for policy in (
-        *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
-        *(SCLS, Magnus),
-    )
-}
+for _policy in (
+    *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
+    *(SCLS, Magnus),
+):
+    register_policy(_policy)
 
 WRAPPERS: dict[str, type[Wrapper]] = {
     wrapper.name: wrapper for wrapper in (Bounded, Fair, Prioritised, Sliced)
@@ -59,22 +58,23 @@ __all__ = [
     "TrailEarly",
     "Wrapper",
     "make_policy",
+    "register_policy",
 ]
 
 
 def make_policy(spec: str) -> Policy:
     """Build a policy from ``name``, with arguments ``name:ARGUMENT:...`` (``trail:0.5``).
 
-    Wrappers follow, each around what stands before it: ``trail:0.8+fair+bound:10s``.
+    Wrappers follow, each around what stands before it: ``trail:0.8+fair+bound:10s``. One's
+    own policy is named as it was registered, or ``MODULE:CLASS``, with arguments after it.
 
     Raises:
         UserError: for an unknown name or an argument it does not take.
     """
     first, *wrappers = spec.split("+")
     name, *arguments = first.split(":")
-    if name not in POLICIES:
-        raise UserError(f"unknown policy {name!r}: choose from {', '.join(sorted(POLICIES))}")
-    policy: Policy = _made(spec, "policy", POLICIES[name], [], arguments)
+    kind, arguments = find_policy(name, arguments)
+    policy: Policy = _made(spec, "policy", kind, [], arguments)
     for wrapper in wrappers:
         name, *arguments = wrapper.split(":")
         if name not in WRAPPERS:
@@ -92,11 +92,13 @@ def _made(
         wants = f"takes {':'.join(names).upper()} at most" if names else "takes no argument"
         raise UserError(f"{what} {kind.name!r} {wants}, but got {':'.join(texts)!r}")
     hints = get_type_hints(kind.__init__)
-    makers = [hints[name] for name in names]
+    makers = [hints.get(name, str) for name in names]
     try:
         values = [
             getattr(maker, "of", maker)(text) for maker, text in zip(makers, texts, strict=False)
         ]
         return kind(*inner, *values)
-    except ValueError as error:
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
         raise UserError(f"policy {spec!r}: {error}") from None

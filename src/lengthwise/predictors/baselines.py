@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.query import Query, limits
+from lengthwise.predictors.accuracy import tau
 from lengthwise.predictors.base import Arrays, Fitting, PromptPredictor, Reads
 from lengthwise.predictors.histogram import histogram, shares
 from lengthwise.predictors.points import points
@@ -78,7 +78,7 @@ class PromptLength(ScorePredictor):
     def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
         """The curve, and for ``signed`` the sign of Kendall's τ."""
         prompts = _prompt_tokens(fit.asked)
-        falling = kendalltau(prompts, fit.tokens).statistic < 0
+        falling = tau(prompts, fit.tokens) < 0
         sign = -1 if how.variant == "signed" and falling else 1
         curve = Curve.fit(sign * prompts, bins.index(fit.tokens), len(bins))
         return cls(bins, curve, sign)

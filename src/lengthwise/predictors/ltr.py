@@ -7,13 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
-from scipy.stats import kendalltau
 from torch import nn
 from torch.nn import functional
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Query
 from lengthwise.errors import UserError
+from lengthwise.predictors.accuracy import tau
 from lengthwise.predictors.base import Arrays, Fitting
 from lengthwise.predictors.neural import Reader, Recipe, fine_tune
 from lengthwise.predictors.scored import Curve, ScorePredictor
@@ -105,7 +105,7 @@ class LTR(ScorePredictor):
             tune,
             RECIPE.told(how),
             lambda outputs, at: LOSSES[variant](outputs, labels[at]),
-            lambda outputs: -float(kendalltau(_score(outputs), tune.tokens).statistic),
+            lambda outputs: -tau(_score(outputs), tune.tokens),
         )
         scores = _score(reader.read(tune.asked))
         curve = Curve.fit(scores, bins.index(tune.tokens), len(bins))

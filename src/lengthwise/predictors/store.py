@@ -86,7 +86,7 @@ def load_probe(name: str, model: str) -> Probe:
         raise UserError(f"no probe in {folder}: run lengthwise train trail first")
     from lengthwise.predictors.trail import Trail
 
-    trail = load_predictor(folder, described, "probe")
+    trail = read_predictor(folder, described, "probe")
     assert isinstance(trail, Trail)
     return trail.probe
 
@@ -97,7 +97,7 @@ def load_prompt_predictor(name: str, model: str) -> PromptPredictor:
     Raises:
         UserError: as :func:`load_probe`.
     """
-    predictor = load_predictor(*_describe(name, model), "prompt")
+    predictor = read_predictor(*_describe(name, model), "prompt")
     assert isinstance(predictor, PromptPredictor)
     return predictor
 
@@ -122,7 +122,7 @@ def has_probe(name: str) -> bool:
 
 
 def save_predictor(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
-    """Writes its arrays to ``path``; returns what :func:`load_predictor` needs besides."""
+    """Writes its arrays to ``path``; returns what :func:`read_predictor` needs besides."""
     settings, arrays = predictor.state()
     save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
     bins = predictor.bins
@@ -136,7 +136,7 @@ def save_predictor(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
     }
 
 
-def load_predictor(folder: Path, described: dict[str, Any], role: str) -> LengthPredictor:
+def read_predictor(folder: Path, described: dict[str, Any], role: str) -> LengthPredictor:
     """The predictor described under ``role``, its arrays in ``ROLE.safetensors``.
 
     Raises:
@@ -152,12 +152,21 @@ def load_predictor(folder: Path, described: dict[str, Any], role: str) -> Length
         return kind.restore(bins, it["settings"], load_file(path))
 
 
-def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
+def read_described(name: str) -> tuple[Path, dict[str, Any]]:
+    """The folder of trained predictors, and what its predictors.json says.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
     check_there(name)
     folder = predictors_folder(name)
     path = folder / "predictors.json"
     with reading(path, _AGAIN):
-        described: dict[str, Any] = dict(json.loads(path.read_text()))
+        return folder, dict(json.loads(path.read_text()))
+
+
+def _describe(name: str, model: str) -> tuple[Path, dict[str, Any]]:
+    folder, described = read_described(name)
     served = fingerprint(model)
     if described.get("model") != served:
         raise UserError(

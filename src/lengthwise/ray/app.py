@@ -62,12 +62,12 @@ def check_names(route: Route) -> None:
         UserError: an unknown policy or router, no predictor for it, or a number out of range.
     """
     router, source = make_router(route.router), make_policy(route.settings.policy).source
-    at_least(1, replicas=route.replicas, seats=route.seats)
-    positive(report=route.report_s)
+    at_least(1, instances=route.replicas, seats=route.seats)
+    positive(report_interval=route.report_s)
     if source == "oracle":
         raise UserError("the oracle policy needs true lengths: its bench is of one engine")
     if (router.predicts or source != "none") and route.settings.probe is None:
-        raise UserError(f"{route.router} over {route.settings.policy} predicts: give --probe")
+        raise UserError(f"{route.router} over {route.settings.policy} predicts: give --predictor")
 
 
 def check(route: Route) -> None:
@@ -165,7 +165,7 @@ def application(route: Route) -> Any:
     )
     replicas = serve.deployment(
         name=REPLICAS,
-        num_replicas=route.replicas,
+        num_instances=route.replicas,
         # vLLM has a queue of its own, ordered by the policy; Ray Serve's would be in its way.
         max_ongoing_requests=100_000,
         request_router_config=chosen,

@@ -1,33 +1,132 @@
-"""The files of a bench: results.json, and every request of a run."""
+"""The files of a study: results.json, and every request of a run."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, UnsetType
 
-def write_results(out: Path, setup: dict[str, Any], runs: list[dict[str, Any]]) -> None:
-    """results.json: the setup, and the figures of every run so far."""
+from lengthwise import __version__
+from lengthwise.errors import UserError, reading
+from lengthwise.results.record import Count, Part, Run
+from lengthwise.results.schema import VERSION
+from lengthwise.results.setups import STUDIES, Served, Simulated
+
+Setup = Served | Simulated
+
+_AGAIN = "run lengthwise bench or simulate again"
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results.json that was read; ``setup`` also has the engine's own settings."""
+
+    study: str
+    setup: dict[str, Any]
+    runs: list[Run]
+
+
+def write_results(out: Path, setup: Setup, runs: Sequence[Run], *engine: Part) -> None:
+    """results.json: the setup, and every run so far.
+
+    Args:
+        out: the folder; made if it is not there.
+        setup: which study it is, and how it was set up.
+        engine: dataclasses whose fields stand beside the setup's: the simulated engine's.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps({"setup": setup, "runs": runs}, indent=1) + "\n")
+    (out / "results.json").write_text(as_json(content_of(setup, runs, *engine)) + "\n")
 
 
-def write_requests(
-    out: Path,
-    number: int,
-    requests: list[dict[str, Any]],
-    lives: list[dict[str, Any]],
-    more: Sequence[str] = (),
-) -> None:
-    """Every request of a run, a line each: what ``lengthwise simulate --replay`` reads."""
-    given = {request["id"]: request for request in requests}
-    kept = ("id", "arrival", "first", "finish", "longest_gap", "tokens", *more)
-    with (out / f"requests-{number}.jsonl").open("w") as lines:
-        for life in lives:
-            request = given[life["id"]]
-            row = {name: life[name] for name in kept}
-            row |= {name: request[name] for name in ("tenant", "priority")}
-            row["prompt_tokens"] = len(request["prompt_ids"])
-            lines.write(json.dumps(row) + "\n")
+def content_of(setup: Setup, runs: Sequence[Run], *engine: Part) -> dict[str, Any]:
+    """What :func:`write_results` writes."""
+    study = next(name for name, kind in STUDIES.items() if type(setup) is kind)
+    described: dict[str, Any] = {}
+    for part in (setup, *engine):
+        described |= plain(part)
+    return {
+        "schema_version": VERSION,
+        "lengthwise": __version__,
+        "study": study,
+        "setup": described,
+        "runs": [plain(run) for run in runs],
+    }
+
+
+def read_results(folder: Path) -> Results:
+    """The results.json of a folder.
+
+    Raises:
+        UserError: if there is none, or it is damaged or of another version.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        raise UserError(f"no results.json in {folder}: give a folder that lengthwise wrote")
+    with reading(path, _AGAIN):
+        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        version = content.get("schema_version")
+        if version != VERSION:
+            raise ValueError(f"its schema version is {version}, not {VERSION}")
+        return Results(
+            content["study"],
+            dict(content["setup"]),
+            msgspec.convert(content["runs"], list[Run]),
+        )
+
+
+def plain(it: object) -> Any:
+    """As JSON has it: dictionaries, lists, numbers and texts; what is unset is left out."""
+    return msgspec.to_builtins(it, enc_hook=str)
+
+
+def as_json(it: object) -> str:
+    """JSON text with a field on each line; what is no finite number is null."""
+    return msgspec.json.format(msgspec.json.encode(it, enc_hook=str), indent=1).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRow:
+    """One request of a run: a line of ``requests-N.jsonl``. Times are seconds of the run.
+
+    Attributes:
+        longest_gap: longest time between two tokens.
+        sent, replica, error: what a route's client noted.
+        slices, predicted: batches it took part in, and its predicted tokens.
+    """
+
+    id: str
+    arrival: float
+    first: float | None
+    finish: float | None
+    longest_gap: float
+    tokens: int
+    prompt_tokens: int
+    tenant: str | None = None
+    priority: int = 0
+    sent: float | UnsetType = UNSET
+    replica: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    slices: Count = UNSET
+    predicted: float | UnsetType | None = UNSET
+
+
+def write_requests(out: Path, number: int, rows: Iterable[RequestRow]) -> None:
+    """Every request of a run, a line each: what ``lengthwise simulate replay`` reads."""
+    path = out / f"requests-{number}.jsonl"
+    path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+def read_requests(folder: Path, number: int) -> list[RequestRow]:
+    """What :func:`write_requests` wrote.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    path = folder / f"requests-{number}.jsonl"
+    with reading(path, _AGAIN):
+        lines = path.read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=RequestRow) for line in lines]

@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 
-Run = dict[str, Any]
+from lengthwise.results.record import Run
+
+Group = Sequence[Run]
 
 
-def grouped(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
-    """Runs that have these figures in common, in the order in which they first come."""
+def grouped(runs: Group, names: Sequence[str]) -> list[list[Run]]:
+    """Runs that have these fields in common, in the order in which they first come."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(tuple(run[name] for name in names), []).append(run)
+        groups.setdefault(tuple(run.get(name) for name in names), []).append(run)
     return list(groups.values())
 
 
-def mean(group: Sequence[Run], name: str) -> float:
-    """A figure's mean over some runs."""
-    return float(np.mean([run[name] for run in group]))
+def mean(group: Group, name: str) -> float:
+    """A figure's mean over some runs; NaN where it is unset."""
+    return float(np.mean([run.get(name, math.nan) for run in group]))
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -35,7 +37,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return middle, float(stats.t.ppf(0.975, len(values) - 1)) * error
 
 
-def change(group: Sequence[Run], base: Sequence[Run], name: str, by: str) -> str:
+def change(group: Group, base: Group, name: str, by: str) -> str:
     """A figure's change against other runs in per cent, as a table shows it.
 
     The mean of the changes within each pair of runs that have ``by`` in common (a seed, a

@@ -1,19 +1,23 @@
-"""What one request lived through, and a run's figures from all of them."""
+"""When a run's requests got their tokens, and the figures that every engine's runs share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+from msgspec import UNSET
+from numpy.typing import NDArray
 
+from lengthwise.results.record import Seen, Work
 from lengthwise.results.tenants import by_tenant
-from lengthwise.results.until import reached
+from lengthwise.results.until import time_until
+
+Seconds = NDArray[np.float64]
 
 
 @dataclass
-class Life:
+class Timing:
     """One request, seen from the client; times in seconds from the start of the run."""
 
     id: str
@@ -56,93 +60,104 @@ class Life:
         return max(self.ttft, self.longest_gap)
 
 
-FIELDS = (
-    *("policy", "engine", "model", "requests", "finished", "rate", "seats", "seed"),
-    *("mean_latency_s", "p50_latency_s", "p99_latency_s", "mean_ttft_s", "p99_ttft_s"),
-    *("mean_tpot_s", "max_waiting_s", "mean_max_waiting_s", "mean_latency_per_token_s"),
-    *("output_tokens", "tokens_per_s", "makespan_s"),
-    *("preemptions", "recomputed_tokens", "scheduler_ms_per_step", "predictor_ms_per_step"),
-)
-"""What other programs may rely on in each run of results.json."""
+@dataclass(frozen=True, eq=False)
+class Times:
+    """The same of n requests as arrays; a time that never came is NaN.
 
-
-def full_rate(lives: Sequence[Life]) -> float:
-    """Requests per second while every seat is taken: up to a burst's last first token.
-
-    A burst's own throughput is less: its last requests leave most seats empty. Tokens
-    count as evenly spread over a request's time in its seat.
+    Attributes:
+        arrival, first, finish: [n] seconds.
+        gap: [n] longest time between two tokens.
+        tokens: [n] output tokens.
+        tenant: n names, or none at all.
     """
-    end = max(life.first or 0.0 for life in lives)
-    start = min(life.arrival for life in lives)
-    tokens = 0.0
-    for life in lives:
-        assert life.first is not None
-        assert life.finish is not None
-        seated = max(life.finish - life.first, 1e-9)
-        tokens += life.tokens * min((end - life.first) / seated, 1.0)
-    mean = sum(life.tokens for life in lives) / len(lives)
-    return tokens / mean / (end - start) if end > start else 0.0
+
+    arrival: Seconds
+    first: Seconds
+    finish: Seconds
+    gap: Seconds
+    tokens: NDArray[np.int64]
+    tenant: Sequence[str | None] = ()
+
+    @classmethod
+    def of(cls, timings: Sequence[Timing]) -> Times:
+        """From single requests."""
+        return cls(
+            np.array([each.arrival for each in timings], dtype=np.float64),
+            np.array([each.first for each in timings], dtype=np.float64),
+            np.array([each.finish for each in timings], dtype=np.float64),
+            np.array([each.longest_gap for each in timings], dtype=np.float64),
+            np.array([each.tokens for each in timings], dtype=np.int64),
+            [each.tenant for each in timings],
+        )
+
+    def __len__(self) -> int:
+        return len(self.arrival)
+
+    def finished(self) -> Times:
+        """Those that finished."""
+        done = np.isfinite(self.finish)
+        return Times(
+            self.arrival[done],
+            self.first[done],
+            self.finish[done],
+            self.gap[done],
+            self.tokens[done],
+            [self.tenant[i] for i in np.flatnonzero(done)] if self.tenant else (),
+        )
 
 
-def figures(
-    lives: list[Life], costs: dict[str, float], busy_s: float, until: int | None = None
-) -> dict[str, Any]:
-    """A run's figures under the names of results.json; only finished requests count.
+def seen(times: Times, until: int | None = None, rejected: int | None = None) -> Seen:
+    """What the clients saw of a run; only finished requests count.
 
-    ``busy_s`` is the time spent inside the engine's steps;
-    ``until``: see :mod:`lengthwise.results.until`.
+    Args:
+        until: also say when so many requests had finished.
+        rejected: requests that did not fit, where the engine tells.
     """
-    found = seen(lives, until)
-    if not found["finished"]:
-        return found
-    steps = max(costs["steps"], 1)
-    return {
-        **found,
-        "full_requests_per_s": full_rate([life for life in lives if life.finish is not None]),
-        "preemptions": int(costs["pauses"] + costs["evictions"]),
-        "evictions": int(costs["evictions"]),
-        "recomputed_tokens": int(costs["recomputed_tokens"]),
-        "slices": int(costs["slices"]),
-        "steps": int(costs["steps"]),
-        "step_ms": 1000 * busy_s / steps,
-        "scheduler_ms_per_step": 1000 * costs["schedule_s"] / steps,
-        "ranking_ms_per_step": 1000 * costs["ranking_s"] / steps,
-        "predictor_ms_per_step": 1000 * (costs["predict_s"] + costs["prompt_s"]) / steps,
-    }
-
-
-def seen(lives: Sequence[Life], until: int | None = None) -> dict[str, Any]:
-    """What the clients saw of a run, as :func:`figures`."""
-    done = [life for life in lives if life.finish is not None]
-    if not done:
-        return {"requests": len(lives), "finished": 0}
-    latency = np.array([life.latency for life in done])
-    ttft = np.array([life.ttft for life in done])
-    waiting = np.array([life.waiting for life in done])
-    tpot = [
-        (life.finish - life.first) / (life.tokens - 1)
-        for life in done
-        if life.tokens > 1 and life.finish is not None and life.first is not None
-    ]
-    lengths = np.array([life.tokens for life in done])
-    tokens = int(lengths.sum())
-    finish = np.array([life.finish for life in done]) - min(life.arrival for life in lives)
+    refused = UNSET if rejected is None else rejected
+    done = times.finished()
+    if not len(done):
+        return Seen(requests=len(times), finished=0, rejected=refused)
+    latency, ttft = done.finish - done.arrival, done.first - done.arrival
+    waiting = np.maximum(ttft, done.gap)
+    several = done.tokens > 1
+    tpot = (done.finish - done.first)[several] / (done.tokens[several] - 1)
+    tokens = int(done.tokens.sum())
+    finish = done.finish - times.arrival.min()
     makespan = float(finish.max())
-    return {
-        "requests": len(lives),
-        "finished": len(done),
-        "mean_latency_s": float(latency.mean()),
-        "p50_latency_s": float(np.quantile(latency, 0.5)),
-        "p99_latency_s": float(np.quantile(latency, 0.99)),
-        "mean_ttft_s": float(ttft.mean()),
-        "p99_ttft_s": float(np.quantile(ttft, 0.99)),
-        "mean_tpot_s": float(np.mean(tpot)) if tpot else 0.0,
-        "mean_latency_per_token_s": float((latency / np.maximum(lengths, 1)).mean()),
-        "max_waiting_s": float(waiting.max()),
-        "mean_max_waiting_s": float(waiting.mean()),
-        "output_tokens": tokens,
-        "tokens_per_s": tokens / makespan,
-        "makespan_s": makespan,
-        "tenants": by_tenant([life.tenant for life in done], latency, ttft, waiting, lengths),
-        **reached(finish, until),
-    }
+    return Seen(
+        requests=len(times),
+        finished=len(done),
+        rejected=refused,
+        mean_latency_s=float(latency.mean()),
+        p50_latency_s=float(np.quantile(latency, 0.5)),
+        p95_latency_s=float(np.quantile(latency, 0.95)),
+        p99_latency_s=float(np.quantile(latency, 0.99)),
+        mean_ttft_s=float(ttft.mean()),
+        p99_ttft_s=float(np.quantile(ttft, 0.99)),
+        mean_tpot_s=float(tpot.mean()) if several.any() else 0.0,
+        mean_latency_per_token_s=float((latency / np.maximum(done.tokens, 1)).mean()),
+        max_waiting_s=float(waiting.max()),
+        mean_max_waiting_s=float(waiting.mean()),
+        output_tokens=tokens,
+        tokens_per_s=tokens / makespan,
+        requests_per_s=len(done) / makespan,
+        makespan_s=makespan,
+        tenants=by_tenant(done.tenant, latency, ttft, waiting, done.tokens),
+        **time_until(finish, until),
+    )
+
+
+def work(costs: Mapping[str, float], busy_s: float) -> Work:
+    """What vLLM did, by its counters; ``busy_s`` is the time spent inside its steps."""
+    steps = max(costs["steps"], 1)
+    return Work(
+        preemptions=int(costs["pauses"] + costs["evictions"]),
+        evictions=int(costs["evictions"]),
+        recomputed_tokens=int(costs["recomputed_tokens"]),
+        slices=int(costs["slices"]),
+        steps=int(costs["steps"]),
+        step_ms=1000 * busy_s / steps,
+        scheduler_ms_per_step=1000 * costs["schedule_s"] / steps,
+        ranking_ms_per_step=1000 * costs["ranking_s"] / steps,
+        predictor_ms_per_step=1000 * (costs["predict_s"] + costs["prompt_s"]) / steps,
+    )

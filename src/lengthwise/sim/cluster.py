@@ -59,7 +59,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         at_least(1, instances=self.instances)
-        positive(report=self.report_s)
+        positive(report_interval=self.report_s)
         not_negative(stale=self.stale_s)
         for death in self.deaths:
             if not 0 <= death.instance < self.instances or not 0 <= death.at < death.back:

@@ -45,8 +45,8 @@ class Setup:
     interval: int = 1
 
     def __post_init__(self) -> None:
-        at_least(1, seats=self.seats, blocks=self.blocks, block_size=self.block_size)
-        at_least(1, interval=self.interval)
+        at_least(1, seats=self.seats, kv_blocks=self.blocks, block_size=self.block_size)
+        at_least(1, predict_interval=self.interval)
         not_negative(margin=self.margin)
         if self.budget < self.seats:
             raise UserError(f"a budget of {self.budget} tokens cannot serve {self.seats} seats")

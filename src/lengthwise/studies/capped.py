@@ -6,13 +6,12 @@ as memory holds of the longest requests, so that nobody ever runs out of it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from lengthwise.padded.drive import Life, Log
+from lengthwise.padded.drive import BatchTiming, Log
 from lengthwise.padded.figures import figures
 from lengthwise.policies import FCFS
+from lengthwise.results.record import Batched, Part
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.padded import requests_of
 from lengthwise.sim.predictors import make_predictor
@@ -25,9 +24,9 @@ _BLOCK = 16
 
 def capped(
     workload: Workload, time: StepTime, instances: int, seats: int, until: int | None = None
-) -> dict[str, Any]:
+) -> tuple[Part, ...]:
     """Figures of a run, first come first served; request i goes to instance i mod n."""
-    lives = [Life(request) for request in requests_of(workload)]
+    timings = [BatchTiming.begin(request) for request in requests_of(workload)]
     last = np.zeros(instances)
     for instance in range(instances):
         rows = np.arange(instance, len(workload), instances)
@@ -38,11 +37,11 @@ def capped(
         first, finish = _serve(part, time, seats)
         last[instance] = begin + finish.max()
         for row, *times in zip(rows.tolist(), first + begin, finish + begin, strict=True):
-            life = lives[row]
-            life.first, life.finish = times
-            life.slices, life.request.generated = 1, int(workload.output[row])
-    found = figures(Log(lives), instances, until)
-    return found | {"seats": seats, "load_imbalance_s": float(last.std())}
+            timing = timings[row]
+            timing.first, timing.finish = map(float, times)
+            timing.slices, timing.tokens = 1, int(workload.output[row])
+    found = figures(Log(timings), instances, until)
+    return *found, Batched(load_imbalance_s=float(last.std()))
 
 
 def _serve(part: Workload, time: StepTime, seats: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,27 +1,19 @@
-"""What runs of several instances say: a table, and figures against the number of instances."""
+"""Figures of runs of several instances, against the number of instances."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from lengthwise.results.plotting import labelled, literal, save
-from lengthwise.results.runs import Run, change, grouped, interval, mean
-from lengthwise.results.terminal import Table, say
+from lengthwise.results.record import Run
+from lengthwise.results.runs import grouped, interval
 
 _SIZE = (6.0, 4.0)
 """Of a figure, in inches."""
 
 _LINES = ("load", "policy", "predictor", "router", "stale_s")
-"""What runs with one line in a figure have in common; those of a row also ``instances``."""
-
-_PEERS = ("instances", "load", "policy", "predictor", "stale_s")
-"""What runs have in common that are compared."""
-
-_HEADS = "N load policy predictor router mean p50 p99 p99-change TTFT p99-TTFT imbalance req/s"
+"""What runs with one line in a figure have in common."""
 
 FIGURES = {
     "p99_latency.png": ("p99_latency_s", "p99 latency in simulated seconds"),
@@ -29,33 +21,6 @@ FIGURES = {
     "imbalance.png": ("work_imbalance", "imbalance of the work left (deviation / mean)"),
 }
 """Each figure's file, what it shows and what its axis says."""
-
-
-def show_fleets(runs: list[Run]) -> None:
-    """A line for each router; p99 is compared, seed by seed, with the first router at its load.
-
-    ± is the half width of a 95 % confidence interval over the seeds.
-    """
-    title = "lengthwise simulate, several instances (simulated seconds)"
-    table = Table(title, _HEADS.split(), left=("policy", "predictor", "router"), width=160)
-    first: dict[Any, list[Run]] = {}
-    for group in grouped(_served(runs), ("instances", *_LINES)):
-        run = group[0]
-        base = first.setdefault(tuple(run[name] for name in _PEERS), group)
-        table.add_row(
-            str(run["instances"]),
-            f"{run['load']:g}",
-            *(run[name] for name in ("policy", "predictor", "router")),
-            *(f"{mean(group, f'{name}_latency_s'):.2f}s" for name in ("mean", "p50", "p99")),
-            change(group, base, "p99_latency_s", "seed"),
-            *(f"{mean(group, f'{name}_ttft_s'):.2f}s" for name in ("mean", "p99")),
-            f"{mean(group, 'work_imbalance'):.2f}",
-            f"{float(np.mean([each['finished'] / each['makespan_s'] for each in group])):.2f}",
-        )
-    table.print()
-    lost = sum(run["failed"] for run in runs)
-    if lost:
-        say(f"{lost} requests had begun to stream when their instance died: failed")
 
 
 def draw_fleets(runs: list[Run], folder: Path) -> list[Path]:
@@ -87,9 +52,9 @@ def _draw(runs: list[Run], what: str, label: str, path: Path) -> Path:
 def _label(run: Run, runs: list[Run]) -> str:
     """The router, and whatever else differs between the lines."""
     others = (name for name in _LINES if name != "router" and len({r[name] for r in runs}) > 1)
-    return ", ".join([run["router"], *(f"{run[name]}" for name in others)])
+    return ", ".join([str(run["router"]), *(f"{run[name]}" for name in others)])
 
 
 def _served(runs: list[Run]) -> list[Run]:
     """Those with figures: where no request finished there are none."""
-    return [run for run in runs if run["finished"]]
+    return [run for run in runs if run.finished]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lengthwise.core.checks import at_least, positive
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
+from lengthwise.results import setups
+from lengthwise.results.capacity import middle_rate
+from lengthwise.results.files import plain, write_results
+from lengthwise.results.record import Labels, Notes, Run, Size, Spread
 from lengthwise.routing import make_router
 from lengthwise.sim.cluster import Cluster, Layout
 from lengthwise.sim.engine import Simulator
@@ -65,19 +67,20 @@ class FleetCase:
 def capacity(workload: Workload, setup: Setup, time: StepTime) -> float:
     """Requests per second that leave one instance, serving in order, while many wait.
 
-    Measured on a burst, between a tenth and eight tenths of it: memory that large prompts
-    cannot use, evictions and prompts between decodes are in no simple formula.
+    Raises:
+        UserError: if no request fits into its memory.
     """
     many = resample(workload, max(2000, 8 * setup.seats), 0)
     run = Simulator(many, make_policy("fcfs"), make_predictor("none"), time, setup).run()
-    finish = np.sort(run.finish[np.isfinite(run.finish)])
+    finish = run.finish[np.isfinite(run.finish)]
     if not len(finish):
-        raise UserError(f"{workload.name}: no request fits into the KV memory: give more --blocks")
-    first, last = len(finish) // 10, 8 * len(finish) // 10
-    return float((last - first) / (finish[last] - finish[first]))
+        raise UserError(
+            f"{workload.name}: no request fits into the KV memory: give more --kv-blocks"
+        )
+    return middle_rate(finish)
 
 
-def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[dict[str, Any]]:
+def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[Run]:
     """Every case of the plan; results.json and the runs, in the plan's order.
 
     Raises:
@@ -88,7 +91,7 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[dict[str, Any]]:
         check_predictor(_split(spec)[1], plan.workload, plan.requests)
     for name in plan.routers:
         make_router(name)
-    at_least(1, seeds=plan.seeds, requests=plan.requests, until=plan.until)
+    at_least(1, repeat=plan.seeds, requests=plan.requests, until=plan.until)
     at_least(0, workers=plan.workers)
     positive(cv=plan.cv)
     for load in plan.loads:
@@ -104,12 +107,25 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[dict[str, Any]]:
     ]
     runs = in_parallel(run_case, plan, cases, plan.workers)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "results.json").write_text(json.dumps({"runs": runs}, indent=1) + "\n")
+        setup = setups.Fleets(
+            workload=plan.workload.name,
+            requests=plan.requests,
+            resampled=True,
+            profile=plan.profile,
+            policies=plan.policies,
+            cv=plan.cv,
+            seeds=plan.seeds,
+            until=plan.until,
+            routers=plan.routers,
+            layouts=[plain(layout) for layout in plan.layouts],
+            loads=plan.loads,
+            capacity_requests_per_s=one,
+        )
+        write_results(out, setup, runs, plan.setup)
     return runs
 
 
-def run_case(plan: FleetPlan, case: FleetCase) -> dict[str, Any]:
+def run_case(plan: FleetPlan, case: FleetCase) -> Run:
     """Simulate one case; its figures under the names of results.json."""
     n = case.layout.instances
     workload = resample(plan.workload, plan.requests, case.seed)
@@ -127,28 +143,31 @@ def run_case(plan: FleetPlan, case: FleetCase) -> dict[str, Any]:
         case.seed,
     ).run()
     balance = outcome.balance
-    return {
-        "policy": name,
-        "predictor": predictor,
-        "router": case.router,
-        "instances": n,
-        "stale_s": case.layout.stale_s,
-        "engine": "simulator",
-        "model": Path(plan.profile).stem,
-        "rate": case.rate,
-        "load": case.load,
-        "seats": plan.setup.seats,
-        "seed": case.seed,
-        **figures(workload, outcome.total, plan.until),
-        "failed": outcome.failed,
-        "resubmitted": outcome.resubmitted,
-        "predictions": outcome.predictions,
-        "seat_imbalance": balance.seats,
-        "work_imbalance": balance.work,
-        "busy_seats": balance.busy,
-        "overloaded": overloaded(outcome.total, n * plan.setup.seats),
-        "simulated_in_s": time.perf_counter() - start,
-    }
+    labels = Labels(
+        policy=name,
+        predictor=predictor,
+        router=case.router,
+        stale_s=case.layout.stale_s,
+        engine="simulator",
+        model=Path(plan.profile).stem,
+        rate=case.rate,
+        load=case.load,
+        seed=case.seed,
+    )
+    spread = Spread(
+        failed=outcome.failed,
+        resubmitted=outcome.resubmitted,
+        predictions=outcome.predictions,
+        seat_imbalance=balance.seats,
+        work_imbalance=balance.work,
+        busy_seats=balance.busy,
+    )
+    notes = Notes(
+        overloaded=overloaded(outcome.total, n * plan.setup.seats),
+        simulated_in_s=time.perf_counter() - start,
+    )
+    size = Size(seats=plan.setup.seats, instances=n)
+    return Run.of(labels, size, *figures(workload, outcome.total, plan.until), spread, notes)
 
 
 def _split(spec: str) -> tuple[str, str]:

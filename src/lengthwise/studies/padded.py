@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lengthwise.core.arrays import Floats
+from lengthwise.core.checks import at_least
 from lengthwise.core.policy import Source
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.padded import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
 from lengthwise.padded.drive import serve
 from lengthwise.padded.figures import figures
+from lengthwise.results.record import Batched, Part, Size
 from lengthwise.sim.padded import Instances, Slower, load_batch_time, requests_of
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
@@ -21,7 +24,7 @@ from lengthwise.studies.capped import capped
 from lengthwise.workload import Workload
 
 if TYPE_CHECKING:
-    from lengthwise.studies.sweep import Plan
+    from lengthwise.studies.sweep import SweepPlan
 
 CONTINUOUS = "ccb"
 """Conservative continuous batching: as many seats as memory holds of the longest requests."""
@@ -60,12 +63,13 @@ class Batches:
     cap: int = 1024
     constants: Constants = field(default_factory=Constants)
 
-    def check(self, plan: Plan) -> None:
+    def check(self, plan: SweepPlan) -> None:
         """Times must be there, and memory for the longest request.
 
         Raises:
-            UserError: if not.
+            UserError: if not, or for answers of no token.
         """
+        at_least(1, max_tokens=self.cap)
         self._limits(plan.workload, load_batch_time(plan.profile), self.memory)
         if any(spec.partition("@")[0] == CONTINUOUS for spec in plan.policies):
             load_profile(plan.profile)
@@ -80,33 +84,38 @@ class Batches:
             return "none"
         if policy not in SYSTEMS:
             known = ", ".join([*SYSTEMS, QUANTISED, CONTINUOUS])
-            raise UserError(f"policy {policy!r} is none of --engine batches: these are {known}")
+            raise UserError(f"policy {policy!r} is none of padded batches: these are {known}")
         tiny = Limits(1, 1, 1, SliceTime((0, 0, 0, 1), (0, 0, 0, 1)))
         return make_system(policy, tiny, self.constants).source
 
     def run(
-        self, plan: Plan, workload: Workload, policy: str, predictor: str, seed: int
-    ) -> dict[str, Any]:
+        self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int
+    ) -> tuple[Part, ...]:
         """Figures of one run."""
         workload = replace(workload, output=np.minimum(workload.output, self.cap))
         if policy == CONTINUOUS:
             seats = self.constants.seats or self.constants.size or self._safe(workload)
-            return capped(workload, load_profile(plan.profile), self.instances, seats, plan.until)
-        time, memory = load_batch_time(plan.profile), self.memory
+            time = load_profile(plan.profile)
+            found = capped(workload, time, self.instances, seats, plan.until)
+            return *found, Size(seats=seats, instances=self.instances)
+        batch_time, memory = load_batch_time(plan.profile), self.memory
         if policy == QUANTISED:
-            policy, time = "vanilla", Slower(time, self.constants.quantised_time)
+            policy, batch_time = "vanilla", Slower(batch_time, self.constants.quantised_time)
             memory = int(memory * self.constants.quantised_memory)
-        limits = self._limits(workload, time, memory)
+        limits = self._limits(workload, batch_time, memory)
         requests = requests_of(workload)
         said = make_predictor(predictor).at_arrival(workload, np.random.default_rng([seed, 3]))
-        engine = Instances(requests, workload, time, memory)
+        engine = Instances(requests, workload, batch_time, memory)
         system = make_system(policy, limits, self.constants)
         log = serve(requests, system, engine, self.instances, Given(said))
-        return figures(log, self.instances, plan.until) | {"slice_time_error": limits.time.error}
+        error = limits.time.error
+        fit = Batched(slice_time_error=None if math.isnan(error) else error)
+        found = figures(log, self.instances, plan.until)
+        return *found, fit, Size(instances=self.instances)
 
-    def described(self, plan: Plan) -> dict[str, Any]:
+    def described(self, plan: SweepPlan) -> Part:
         """Instances, memory and constants."""
-        return asdict(self)
+        return self
 
     def _limits(self, workload: Workload, time: BatchTime, memory: int) -> Limits:
         """What systems know of the instances: times are fitted to a profile of them."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError, reading
-from lengthwise.policies import POLICIES, make_policy
-from lengthwise.results.terminal import Table
+from lengthwise.policies import make_policy
+from lengthwise.results.files import Results, read_requests, read_results
+from lengthwise.results.record import Labels, Run
+from lengthwise.results.runs import mean
+from lengthwise.results.tables import print_table
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.figures import figures
 from lengthwise.sim.predictors import make_predictor
@@ -30,56 +32,47 @@ _AGAIN = "run lengthwise bench again"
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of ``lengthwise bench``: what it was and what each request lived through."""
+class Served:
+    """One run of ``lengthwise bench``: what it was and what each request got of it."""
 
-    figures: dict[str, Any]
+    figures: Run
     workload: Workload
     blocks: int | None
     block_size: int
     windows: NDArray[np.float64] | None = None
 
 
-def read_runs(folder: Path) -> list[Run]:
+def read_runs(folder: Path) -> list[Served]:
     """The runs of a bench's results folder.
 
     Raises:
         UserError: if it is not one, or damaged.
     """
-    path = folder / "results.json"
-    if not path.is_file():
-        raise UserError(f"no results.json in {folder}: give a folder that lengthwise bench wrote")
-    with reading(path, _AGAIN):
-        results = json.loads(path.read_text())
-        setup = results["setup"]
-        found = []
-        for number, run in enumerate(results["runs"]):
-            requests = folder / f"requests-{number}.jsonl"
-            with reading(requests, _AGAIN):
-                rows = [json.loads(line) for line in requests.read_text().splitlines()]
-            rows.sort(key=lambda row: row["arrival"])
-            arrival = np.array([row["arrival"] for row in rows])
-            steps = folder / f"steps-{number}.json"
-            with reading(steps, _AGAIN):
-                windows = np.array(json.loads(steps.read_text())) if steps.is_file() else None
-            found.append(
-                Run(
-                    run,
-                    Workload(
-                        arrival - arrival[0],
-                        np.array([row["prompt_tokens"] for row in rows]),
-                        np.array([row["tokens"] for row in rows]),
-                        name=f"{folder.name}-{number}",
-                        id=tuple(row["id"] for row in rows),
-                        tenant=tuple(row.get("tenant") for row in rows),
-                        priority=np.array([row.get("priority", 0) for row in rows]),
-                    ),
-                    setup["kv_blocks"],
-                    setup["block_size"],
-                    windows,
-                )
-            )
-    return found
+    results = read_results(folder)
+    if results.study != "bench":
+        raise UserError(
+            f"{folder} is of {results.study}: give a folder that lengthwise bench wrote"
+        )
+    return [_served(folder, number, results) for number in range(len(results.runs))]
+
+
+def _served(folder: Path, number: int, results: Results) -> Served:
+    rows = sorted(read_requests(folder, number), key=lambda row: row.arrival)
+    arrival = np.array([row.arrival for row in rows])
+    workload = Workload(
+        arrival - arrival[0],
+        np.array([row.prompt_tokens for row in rows]),
+        np.array([row.tokens for row in rows]),
+        name=f"{folder.name}-{number}",
+        id=tuple(row.id for row in rows),
+        tenant=tuple(row.tenant for row in rows),
+        priority=np.array([row.priority for row in rows]),
+    )
+    steps = folder / f"steps-{number}.json"
+    with reading(steps, _AGAIN):
+        windows = np.array(json.loads(steps.read_text())) if steps.is_file() else None
+    setup = results.setup
+    return Served(results.runs[number], workload, setup["kv_blocks"], setup["block_size"], windows)
 
 
 @dataclass(frozen=True)
@@ -113,35 +106,71 @@ class Weather:
 
 
 def replay(
-    run: Run,
+    run: Served,
     profile: str,
     predictor: str | None,
     setup: Setup,
     seed: int = 0,
     slowness: Callable[[float], float] | None = None,
-) -> dict[str, Any]:
+) -> Run:
     """The same requests, arrivals, seats and blocks in the simulator; its figures.
 
     ``slowness`` is how much longer the bench's steps took than the profile says, by time.
     """
-    name = "fcfs" if run.figures["policy"] == "stock" else run.figures["policy"]
+    was = run.figures
+    name = "fcfs" if was.policy == "stock" else was.policy
     policy = make_policy(name)
     setup = replace(
         setup,
-        seats=run.figures["seats"],
+        seats=was["seats"],
         block_size=run.block_size,
         blocks=run.blocks or setup.blocks,
     )
     spec = predictor if policy.source == "probe" and predictor else DEFAULTS[policy.source]
     time = load_profile(profile)
     simulator = Simulator(run.workload, policy, make_predictor(spec), time, setup, seed, slowness)
-    outcome = simulator.run()
-    return figures(run.workload, outcome)
+    labels = Labels(
+        policy=name, engine="simulator", model=Path(profile).stem, rate=was.rate, seed=seed
+    )
+    return Run.of(labels, *figures(run.workload, simulator.run()))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A figure of the engine and of the simulator; the error is a share of the engine's."""
+
+    engine: float
+    simulator: float
+    error: float | None
+
+    @classmethod
+    def of(cls, engine: float, simulator: float) -> Compared:
+        """No error if both are 0; none that is a share if only the engine's is."""
+        if engine:
+            return cls(engine, simulator, simulator / engine - 1.0)
+        return cls(engine, simulator, None if simulator else 0.0)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A run of the bench beside its replay.
+
+    Attributes:
+        speed: how many times as long as the profile says the bench's steps took.
+    """
+
+    policy: str
+    rate: float | None
+    speed: float
+    mean_latency_s: Compared
+    mean_ttft_s: Compared
+    p99_latency_s: Compared
+    preemptions: Compared
 
 
 def compare(
     folder: Path, profile: str, predictor: str | None, setup: Setup, seeds: int = 1
-) -> list[dict[str, Any]]:
+) -> list[Replayed]:
     """Replay each run that the simulator knows the policy of; errors as shares.
 
     The simulator's figures are means over ``seeds`` draws of the predictor's errors. The
@@ -151,35 +180,34 @@ def compare(
     Raises:
         UserError: for what is no bench's folder, profile or predictor, or no seeds.
     """
-    at_least(1, seeds=seeds)
+    at_least(1, repeat=seeds)
     load_profile(profile)
     if predictor is not None:
         make_predictor(predictor)
     rows = []
-    weathers: dict[Any, Weather] = {}
+    weathers: dict[float | None, Weather] = {}
     for run in read_runs(folder):
-        if run.figures["policy"].partition(":")[0].partition("+")[0] not in {*POLICIES, "stock"}:
+        was = run.figures
+        if not _known(was.policy):
             continue
-        rate = run.figures["rate"]
-        if rate not in weathers:
-            weathers[rate] = _weather(run, profile, predictor, setup)
-        weather = weathers[rate]
+        if was.rate not in weathers:
+            weathers[was.rate] = _weather(run, profile, predictor, setup)
+        weather = weathers[was.rate]
         draws = [replay(run, profile, predictor, setup, seed, weather) for seed in range(seeds)]
-        row: dict[str, Any] = {
-            "policy": run.figures["policy"],
-            "rate": rate,
-            "speed": weather.mean,
-        }
-        for name in COMPARED:
-            real = run.figures[name]
-            made = float(np.mean([draw[name] for draw in draws]))
-            row[name] = {"engine": real, "simulator": made}
-            row[name]["error"] = made / real - 1.0 if real else (0.0 if not made else None)
-        rows.append(row)
+        compared = {name: Compared.of(was[name], mean(draws, name)) for name in COMPARED}
+        rows.append(Replayed(was.policy, was.rate, weather.mean, **compared))
     return rows
 
 
-def _weather(run: Run, profile: str, predictor: str | None, setup: Setup) -> Weather:
+def _known(policy: str) -> bool:
+    """Whether the simulator has this policy; one's own may be gone since the bench."""
+    try:
+        return policy == "stock" or bool(make_policy(policy))
+    except UserError:
+        return False
+
+
+def _weather(run: Served, profile: str, predictor: str | None, setup: Setup) -> Weather:
     """By the run's windows, or on the whole where it kept none or the profile has no terms."""
     time = load_profile(profile)
     if isinstance(time, Linear) and run.windows is not None and len(run.windows):
@@ -194,17 +222,15 @@ def _weather(run: Run, profile: str, predictor: str | None, setup: Setup) -> Wea
     return weather
 
 
-def show(rows: list[dict[str, Any]]) -> None:
+def show(rows: Sequence[Replayed]) -> None:
     """Engine, simulator and error of each figure."""
-    heads = ("policy", "rate", "mean latency", "mean TTFT", "p99 latency", "preemptions")
-    table = Table("engine → simulator", heads, left=heads, width=150)
+    lines = []
     for row in rows:
-        cells = []
+        cells = [row.policy, "burst" if row.rate is None else f"{row.rate:.4g}/s"]
         for name in COMPARED:
-            it = row[name]
-            error = "" if it["error"] is None else f" ({100 * it['error']:+.1f} %)"
-            cells.append(f"{it['engine']:.4g} → {it['simulator']:.4g}{error}")
-        table.add_row(
-            row["policy"], "burst" if row["rate"] is None else f"{row['rate']:g}/s", *cells
-        )
-    table.print()
+            it = getattr(row, name)
+            error = "" if it.error is None else f" ({100 * it.error:+.1f} %)"
+            cells.append(f"{it.engine:.4g} → {it.simulator:.4g}{error}")
+        lines.append(cells)
+    heads = ("policy", "rate", "mean latency", "mean TTFT", "p99 latency", "preemptions")
+    print_table("engine → simulator", heads, lines, heads, 150)

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from lengthwise.policies import make_policy
-from lengthwise.results.terminal import Table
+from lengthwise.results.tables import print_table
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
@@ -31,21 +31,21 @@ def main() -> None:
     parser.add_argument("--profile", default="a100-llama3-8b")
     parser.add_argument("--against", type=int, default=0, help="requests for sched-sim; 0 for none")
     args = parser.parse_args()
-    title = f"{args.seats} seats, {args.rate:g} requests/s, {args.profile}"
-    heads = ("requests", "simulator", "seconds", "µs a request", "mean latency", "peak GiB")
-    table = Table(title, heads, width=110)
+    rows = []
     sizes = [int(size) for size in args.sizes.split(",")]
     for n in sizes:
         workload = made(n, args.rate)
         for case in CASES:
             seconds, latency = ours(workload, case, args.profile, args.seats)
-            table.add_row(f"{n:,}", case, *row(seconds, n, latency))
+            rows.append([f"{n:,}", case, *row(seconds, n, latency)])
     if args.against:
         workload = made(args.against, args.rate)
         for name, measure in (("fcfs@none", ours), ("sched-sim FCFS", theirs)):
             seconds, latency = measure(workload, "fcfs@none", args.profile, args.seats)
-            table.add_row(f"{args.against:,}", name, *row(seconds, args.against, latency))
-    table.print()
+            rows.append([f"{args.against:,}", name, *row(seconds, args.against, latency)])
+    title = f"{args.seats} seats, {args.rate:g} requests/s, {args.profile}"
+    heads = ("requests", "simulator", "seconds", "µs a request", "mean latency", "peak GiB")
+    print_table(title, heads, rows, width=110)
 
 
 def row(seconds: float, n: int, latency: float) -> tuple[str, ...]:

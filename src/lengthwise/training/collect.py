@@ -59,7 +59,7 @@ class Options:
     too_long: TooLong = "leave-out"
 
     def __post_init__(self) -> None:
-        at_least(1, cap=self.cap, seats=self.seats)
+        at_least(1, max_tokens=self.cap, seats=self.seats)
         at_least(0, seed=self.seed)
         not_negative(temperature=self.temperature, save_every=self.save_s)
         if self.seats > ENGINE_CONTEXT:

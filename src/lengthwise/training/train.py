@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from lengthwise.answers.arrays import Answers, split
 from lengthwise.answers.files import read_meta
@@ -21,6 +20,7 @@ from lengthwise.models.fingerprint import model_folder
 from lengthwise.models.prompt_text import PromptText
 from lengthwise.models.served import config_of
 from lengthwise.predictors import find_predictor
+from lengthwise.predictors.accuracy import Errors, absolute_errors, tau
 from lengthwise.predictors.base import Fitting, PromptPredictor
 from lengthwise.predictors.errors import ErrorModel
 from lengthwise.predictors.store import Trained
@@ -32,7 +32,7 @@ Said = dict[str, tuple[Lengths, Lengths]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What to train.
 
     Attributes:
@@ -91,7 +91,7 @@ def check_arrival(spec: str) -> None:
         raise UserError(f"--arrival {spec} does not read prompts: it cannot rank new requests")
 
 
-def train(plan: Plan) -> Trained:
+def train(plan: TrainingPlan) -> Trained:
     """Train on 75 % of the prompts, choose by a fifth of those, report on the other 25 %.
 
     Raises:
@@ -141,7 +141,7 @@ def served_model(folders: Sequence[Path], model: str | None) -> str | None:
     return model
 
 
-def prompt_text(plan: Plan) -> PromptText:
+def prompt_text(plan: TrainingPlan) -> PromptText:
     """What gives the users' texts back from the collected token ids."""
     model = served_model(plan.folders, plan.model)
     if model is None:
@@ -157,10 +157,10 @@ def measure(said: Said, fit: Answers, test: Answers) -> dict[str, Any]:
     """
     at = test.positions
     median = float(np.median(fit.positions.left[fit.positions.grid]))
-    guesses = {"constant_median": np.full_like(at.left, median)}
+    off: Errors = {"constant_median": np.abs(np.full_like(at.left, median) - at.left)}
     for name, (_, remaining) in said.items():
-        guesses[name] = remaining.mean()
-        guesses[f"{name}_median"] = remaining.median()
+        by_readout = absolute_errors(remaining, at.left)
+        off |= {f"{name}{readout}": each for readout, each in by_readout.items()}
     total = test.tokens.astype(np.float32)
     found: dict[str, Any] = {
         "censored_share": round(float(test.censored.mean()), 3),
@@ -169,17 +169,15 @@ def measure(said: Said, fit: Answers, test: Answers) -> dict[str, Any]:
     for kind, mask in (("served", at.grid), ("uncensored", at.grid & ~at.censored)):
         if not mask.any():
             continue
-        errors = {
-            name: float(np.abs(guess - at.left)[mask].mean()) for name, guess in guesses.items()
-        }
+        errors = {name: float(each[mask].mean()) for name, each in off.items()}
         found[f"mae_{kind}"] = {name: round(error, 2) for name, error in errors.items()}
         for name, readout in (("", best), ("_by_median", f"{best}_median")):
             ratio = errors["constant_median"] / errors[readout]
             found[f"mae_{kind}"][f"ratio_to_constant{name}"] = round(ratio, 3)
     arrival = {"mae_constant_median": float(np.abs(total - np.median(total)).mean())}
     for name, (first, _) in said.items():
-        arrival[f"mae_{name}"] = float(np.abs(first.mean() - total).mean())
-        arrival[f"tau_{name}"] = float(kendalltau(first.mean(), total).statistic)
+        arrival[f"mae_{name}"] = float(absolute_errors(first, total)[""].mean())
+        arrival[f"tau_{name}"] = tau(first.mean(), total)
     found["at_arrival"] = {name: round(value, 3) for name, value in arrival.items()}
     return found
 

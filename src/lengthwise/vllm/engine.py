@@ -152,5 +152,7 @@ def build_engine(model: str | Path, seats: int, **overrides: Any) -> Any:
         arguments.setdefault("dtype", "float32")
     try:
         return LLMEngine.from_engine_args(EngineArgs(**arguments))
+    except UserError:
+        raise
     except (ValueError, MemoryError) as error:
         raise UserError(f"vLLM did not start: {str(error).splitlines()[0]}") from error

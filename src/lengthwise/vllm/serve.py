@@ -55,8 +55,8 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     if source in ("prompt", "probe"):
         if settings.probe is None:
             raise UserError(
-                f"policy {settings.policy} predicts: give --probe FOLDER (see lengthwise train), "
-                "or --policy fcfs"
+                f"policy {settings.policy} predicts: give --predictor FOLDER "
+                "(see lengthwise train), or --policy fcfs"
             )
     elif settings.learn:
         raise UserError(f"policy {settings.policy} predicts nothing: there is nothing to learn")

@@ -76,7 +76,7 @@ class Settings:
             UserError: for a number out of range, an unknown policy or way of scoring, or
                 predictors that are missing, damaged, or another model's.
         """
-        at_least(1, interval=self.interval, look_every=self.look_every)
+        at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
         if self.learn:

@@ -46,7 +46,7 @@ def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
         UserError: if the file or a line cannot be read; names the line.
     """
     if limit is not None and limit < 1:
-        raise UserError(f"--limit must be at least 1, not {limit}")
+        raise UserError(f"--requests must be at least 1, not {limit}")
     if source == BUILTIN:
         packaged = resources.files("lengthwise") / "data" / "prompts.jsonl"
         with packaged.open("rb") as lines:

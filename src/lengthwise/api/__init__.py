@@ -1,0 +1,1 @@
+"""What ``import lengthwise`` offers beyond the parts: a simulation in a call, a regressor."""

@@ -1,0 +1,53 @@
+"""``lengthwise serve``: vLLM's own server with lengthwise in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lengthwise.cli import flags, values
+from lengthwise.cli.groups import examples
+
+
+@click.command(
+    short_help="vllm serve with lengthwise in it.",
+    context_settings={"ignore_unknown_options": True},
+    epilog=examples(
+        "lengthwise serve MODEL --policy fcfs --port 8000",
+        "lengthwise serve MODEL --predictor FOLDER --max-num-seqs 64",
+    ),
+)
+@flags.model
+@flags.text("--policy", "trail", "NAME", "E.g. trail, trail:0.5, sjf, fcfs.")
+@flags.predictor()
+@flags.whole("--slice", None, "Most tokens served at a time.")
+@flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
+@click.option(
+    "--learn",
+    type=values.PATH,
+    metavar="FOLDER",
+    help="Go on learning from finished requests; versions are kept in this folder.",
+)
+@click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
+def serve(
+    model: str,
+    policy: str,
+    predictor: str | None,
+    slice: int | None,
+    scoring: str,
+    learn: Path | None,
+    rest: tuple[str, ...],
+) -> None:
+    """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM."""
+    from lengthwise.vllm.serve import serve as start
+    from lengthwise.vllm.settings import Settings
+
+    settings = Settings(
+        policy=policy if slice is None else f"{policy}+slice:{slice}",
+        probe=predictor,
+        scoring=scoring,
+        learn=learn is not None,
+        learning={} if learn is None else {"folder": str(learn.resolve())},
+    )
+    start(model, settings, list(rest))

@@ -1,0 +1,137 @@
+"""What results.json says of a study's setup: all that is needed to run it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Options = dict[str, Any]
+"""Settings of an engine or a system, as its own dataclass has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What every bench has; ``prompts`` is how many, and the runs' request files name them.
+
+    Attributes:
+        probe: folder of trained predictors, where a policy names none.
+        cv: coefficient of variation of the gaps between arrivals.
+        trace: file with arrival times, if they come from one.
+    """
+
+    model: str
+    prompts: int
+    policies: list[str]
+    rates: list[float | None]
+    seats: int
+    cap: int
+    seed: int
+    until: int | None
+    probe: str | None
+    cv: float
+    trace: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench(Served):
+    """``lengthwise bench``.
+
+    Attributes:
+        loads: rates as shares of the capacity.
+        settings: of the scheduler.
+    """
+
+    loads: list[float]
+    kv_blocks: int | None
+    block_size: int
+    settings: Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterBench(Bench):
+    """``lengthwise bench`` of several routers.
+
+    Attributes:
+        report_s: seconds between two load reports of a replica.
+        capacity_requests_per_s: of all replicas; None where no load was asked for.
+    """
+
+    routers: list[str]
+    replicas: int
+    repeat: int
+    report_s: float
+    capacity_requests_per_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaddedBench(Served):
+    """``lengthwise bench`` of systems of padded batches.
+
+    Attributes:
+        memory: KV tokens of an instance.
+        learn: folders of collected answers that Magnus goes on learning from.
+        slice_time: the fitted times of a batch.
+    """
+
+    instances: int
+    memory: int
+    learn: list[str]
+    constants: Options
+    slice_time: Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """What every simulation has; the simulated engine's own settings stand beside it.
+
+    Attributes:
+        requests: how many are served in a run.
+        resampled: whether they are drawn from the workload, with each run's seed.
+    """
+
+    workload: str
+    requests: int
+    resampled: bool
+    profile: str
+    policies: list[str]
+    cv: float
+    seeds: int
+    until: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Simulated):
+    """``lengthwise simulate``: policies by rates by seeds on one engine, or on padded batches.
+
+    Attributes:
+        process: of the arrivals: gamma, poisson, trace or burst.
+    """
+
+    rates: list[float | None]
+    process: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleets(Simulated):
+    """``lengthwise simulate`` of several instances behind routers.
+
+    Attributes:
+        layouts: instances, reports and deaths.
+        loads: rates as shares of what the instances can serve.
+        capacity_requests_per_s: of one instance.
+    """
+
+    routers: list[str]
+    layouts: list[Options]
+    loads: list[float]
+    capacity_requests_per_s: float
+
+
+STUDIES: dict[str, type[Served] | type[Simulated]] = {
+    "bench": Bench,
+    "bench-padded": PaddedBench,
+    "bench-routers": RouterBench,
+    "simulate": Sweep,
+    "simulate-fleets": Fleets,
+}
+"""What results.json calls each study."""
