@@ -1,9 +1,8 @@
-import argparse
 import json
 
 import pytest
 
-from lengthwise.cli import theory as command
+from lengthwise.cli.theory import theory as command
 from lengthwise.errors import UserError
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -13,12 +12,9 @@ FIGURES = {"response_against_c.png", "memory_against_c.png", "response_against_l
 @pytest.fixture
 def theory(tmp_path):
     """Run the command with these flags; results go below tmp_path."""
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers(required=True))
 
     def run(*flags):
-        args = parser.parse_args(["theory", "--out", str(tmp_path / "out"), *flags])
-        args.run(args)
+        command.main(["--out", str(tmp_path / "out"), *flags], standalone_mode=False)
         return tmp_path / "out"
 
     return run

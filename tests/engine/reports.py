@@ -17,7 +17,7 @@ import httpx
 import lengthwise.ray.replica
 from lengthwise.ray.app import Route, serving
 from lengthwise.ray.replica import Replica
-from lengthwise.vllm.arrivals import PREDICTED_HINT
+from lengthwise.vllm.hints import PREDICTED_HINT
 from lengthwise.vllm.settings import Settings
 
 FOLDER = sys.argv[3]
@@ -31,7 +31,7 @@ class Watched(Replica):
 
     def _load(self) -> dict[str, Any]:
         load = super()._load()
-        scheduler = self._engine.engine_core.engine_core.scheduler
+        scheduler = self._driver._scheduler
         probed = {}
         for id, request in scheduler.requests.items():
             view = scheduler._views[id]

@@ -12,7 +12,7 @@ _PATIENCE_S = 600.0
 def settle(scheduler: Any) -> None:
     """Wait for the predictions of requests that just arrived; the next step gets them all."""
     awaited = {id for id, view in scheduler._views.items() if view.awaited}
-    arrivals, found = scheduler._arrivals, []
+    arrivals, found = scheduler.arrivals, []
     end = time.monotonic() + _PATIENCE_S
     while awaited - {id for id, _ in found}:
         assert time.monotonic() < end, "the predictions do not come"

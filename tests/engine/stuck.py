@@ -32,15 +32,15 @@ def main(model: str, probe: str, folder: str) -> dict[str, Any]:
         additional_config=settings.additional_config(),
     )
     scheduler = engine.engine_core.engine_core.scheduler
-    arrivals = scheduler._arrivals
+    arrivals = scheduler.arrivals
     predicted: dict[str, float] = {}
-    keep = scheduler._predict
+    keep = scheduler.predict
 
     def note(request_id: str, tokens: float) -> None:
         predicted[request_id] = tokens
         keep(request_id, tokens)
 
-    scheduler._predict = note
+    scheduler.predict = note
     params = SamplingParams(temperature=0, max_tokens=12)
 
     def serve(*names: str) -> dict[str, int]:
@@ -87,8 +87,8 @@ def main(model: str, probe: str, folder: str) -> dict[str, Any]:
 
 
 def scheduler_scores(scheduler: Any, predicted: dict[str, float]) -> bool:
-    for request_id, tokens in scheduler._arrivals.ready():
-        scheduler._predict(request_id, tokens)
+    for request_id, tokens in scheduler.arrivals.ready():
+        scheduler.predict(request_id, tokens)
     return bool(predicted)
 
 

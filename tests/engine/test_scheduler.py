@@ -61,7 +61,7 @@ def shares(n: int) -> Any:
 def test_a_policy_ranks_arrivals_by_their_distributions(scheduler: Any) -> None:
     lengths = Lengths.of(BINS, shares(4), np.full(4, 100.0))
     for id, prediction in zip("abcd", each_of(lengths, "prompt"), strict=True):
-        scheduler._predict(id, prediction)
+        scheduler.predict(id, prediction)
     quantiles = lengths.quantile(0.9)
     found = [request.request_id for request in scheduler.waiting.ranked]
     assert found == ["abcd"[i] for i in np.argsort(quantiles, kind="stable")]
@@ -69,13 +69,13 @@ def test_a_policy_ranks_arrivals_by_their_distributions(scheduler: Any) -> None:
 
 
 def test_nothing_is_expected_to_last_beyond_its_max_tokens(scheduler: Any) -> None:
-    scheduler._predict("a", point(400.0, "client"))
-    scheduler._predict("b", each_of(Lengths.of(BINS, shares(1)), "router")[0])
-    scheduler._predict("c", None)
+    scheduler.predict("a", point(400.0, "client"))
+    scheduler.predict("b", each_of(Lengths.of(BINS, shares(1)), "router")[0])
+    scheduler.predict("c", None)
     assert scheduler._views["a"].initial == 100
     assert scheduler._views["b"].prediction.quantile(1.0) <= 100
     assert scheduler._views["c"].prediction is None
-    scheduler._predict("gone", point(3.0, "client"))
+    scheduler.predict("gone", point(3.0, "client"))
 
 
 def test_the_probes_rows_reach_the_requests_with_the_same_means_as_ever(scheduler: Any) -> None:
@@ -94,14 +94,14 @@ def test_the_probes_rows_reach_the_requests_with_the_same_means_as_ever(schedule
         whole = Lengths.of(BINS, rows, limit)
         assert now.quantile(0.9) == pytest.approx(whole.quantile(0.9)[row])
         # Later words of the prompt predictor come too late.
-        scheduler._predict(id, point(1.0, "prompt"))
+        scheduler.predict(id, point(1.0, "prompt"))
         assert view.prediction == now
     batch = scheduler._views["a"].prediction.batch
     assert all(view.prediction.batch is batch for view in scheduler._views.values())
 
 
 def test_counters_tell_what_no_policy_could_use(scheduler: Any) -> None:
-    scheduler._arrivals = SimpleNamespace(stats=lambda: {"scored": 2.0})
+    scheduler.arrivals = SimpleNamespace(stats=lambda: {"scored": 2.0})
     before = scheduler.prediction_stats()
     assert point(0.0, "client") == point(1.0, "client")
     after = scheduler.prediction_stats()

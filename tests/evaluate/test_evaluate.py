@@ -1,12 +1,11 @@
-import argparse
 import json
 
 import numpy as np
 import pytest
 
 from lengthwise.answers.arrays import Answers, split
-from lengthwise.cli import evaluate as command
-from lengthwise.cli import main as cli
+from lengthwise.cli import main
+from lengthwise.cli.evaluate import evaluate as command
 from lengthwise.errors import UserError
 from lengthwise.predictors import NAMES, PREDICTORS
 from lengthwise.predictors.ngrams import Ngrams
@@ -42,7 +41,7 @@ def out(folder, collected, tmp_path_factory):
         patch.setattr("lengthwise.predictors.NAMES", (*NAMES, "refuses"))
         specs = ["--predictors", f"refuses,{SPECS}", "--shift", str(others)]
         specs += ["--samples", ",".join(samples)]
-        code = cli.main(["evaluate", str(folder), *specs, "--out", str(root / "out"), *QUICK])
+        code = main(["evaluate", str(folder), *specs, "--out", str(root / "out"), *QUICK])
     assert code == 2
     return root / "out"
 
@@ -163,13 +162,10 @@ def test_figures_are_drawn(out):
 @pytest.fixture
 def evaluate(tmp_path):
     """Run the command with these arguments; results go below tmp_path."""
-    parser = argparse.ArgumentParser()
-    command.add(parser.add_subparsers(required=True))
 
     def run(data, *flags):
         out = ["--out", str(tmp_path / "out")]
-        args = parser.parse_args(["evaluate", str(data), *out, *QUICK, *map(str, flags)])
-        args.run(args)
+        command.main([str(data), *out, *QUICK, *map(str, flags)], standalone_mode=False)
 
     return run
 

@@ -22,7 +22,7 @@ def answers(made_answers):
 def collected(folder, answers, tokens):
     """A folder as lengthwise collect leaves it, without states."""
     folder.mkdir()
-    (folder / "meta.json").write_text(json.dumps({"model": answers.model}))
+    (folder / "meta.json").write_text(json.dumps({"model": answers.model, "layers": [], "cap": 1}))
     rows = [
         {"id": each.id, "prompt_ids": [], "output_tokens": int(total), "censored": False}
         for each, total in zip(answers.asked, tokens, strict=True)

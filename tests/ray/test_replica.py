@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lengthwise.ray.replica import Replica, _params
+from lengthwise.vllm.driver import Driver
 from lengthwise.vllm.hints import PREDICTED_HINT
 from lengthwise.workload.clients import TENANT_HINT
 
@@ -31,11 +32,10 @@ def replica(held: dict[str, int], ids: dict[str, list[str]], left: dict[str, flo
     """A replica between two steps, with vLLM's ids of its requests and their probe's word."""
     it: Any = Replica.__new__(Replica)
     it._held, it._steps = held, [0.25, 0.75]
-    core = SimpleNamespace(scheduler=SimpleNamespace(remaining=lambda id: left.get(id, math.nan)))
-    it._engine = SimpleNamespace(
-        engine_core=SimpleNamespace(engine_core=core),
-        output_processor=SimpleNamespace(external_req_ids=ids),
-    )
+    driver: Any = Driver.__new__(Driver)
+    driver._scheduler = SimpleNamespace(remaining=lambda id: left.get(id, math.nan))
+    driver._engine = SimpleNamespace(output_processor=SimpleNamespace(external_req_ids=ids))
+    it._driver = driver
     return it
 
 

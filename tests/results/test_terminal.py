@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import lengthwise
-from lengthwise.bench.compare import show
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.evaluate.leaderboard import Board
 from lengthwise.evaluate.plots import draw
+from lengthwise.results.record import Run, TenantFigures
+from lengthwise.results.tables import show_bench
 from lengthwise.results.terminal import Table, complain, rule, say
 from lengthwise.studies.fleet_report import FIGURES, draw_fleets
 
@@ -96,10 +97,28 @@ def test_a_long_name_is_not_cut(capsys):
 
 
 def test_the_bench_shows_policies_and_tenants_as_they_are(capsys):
-    tenant = {"requests": 1, "output_tokens": 1, "mean_latency_s": 1.0, "p99_latency_s": 1.0}
-    run = defaultdict(lambda: 1.0, rate=None, policy="ltr+bound:100:1", predictors=None)
-    run["tenants"] = {"[red]\x1b[31m:100:": tenant | {"mean_ttft_s": 1.0}}
-    show([run])
+    tenant = TenantFigures(
+        requests=1,
+        output_tokens=1,
+        mean_latency_s=1.0,
+        p99_latency_s=1.0,
+        mean_ttft_s=1.0,
+        mean_max_waiting_s=1.0,
+    )
+    run = Run(
+        policy="ltr+bound:100:1",
+        engine="vllm",
+        model="m",
+        rate=None,
+        requests=1,
+        finished=1,
+        mean_latency_s=1.0,
+        ranking_ms_per_step=0.0,
+        predictor_ms_per_step=0.0,
+        step_ms=1.0,
+        tenants={"[red]\x1b[31m:100:": tenant},
+    )
+    show_bench([run])
     printed = capsys.readouterr().out
     assert printed.count("ltr+bound:100:1") == 2
     assert r"[red]\x1b[31m:100:" in printed

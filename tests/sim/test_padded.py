@@ -202,7 +202,7 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys, checked):
     out = tmp_path / "out"
     status = main(
         [
-            *("simulate", "--engine", "batches", "--synthetic", "applications"),
+            *("simulate", "padded", "--synthetic", "applications"),
             *("--requests", "60", "--profile", PROFILE, "--policies", "vanilla,magnus@forest,scls"),
             *("--rates", "3,burst", "--workers", "1", "--constants", "slice=64", "--out", str(out)),
             *("--until", "20"),
@@ -222,16 +222,25 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys, checked):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--policies", "sls+slices"], "lengthwise simulate padded"),
-        (["padded", "--policies", "trail"], "none of padded batches"),
-        (["--engine", "batches", "--policies", "scls", "--constants", "slices=1"], "choose from"),
-        (["--engine", "batches", "--policies", "scls", "--kv-tokens", "100"], "cannot hold"),
-        (["--engine", "batches", "--policies", "scls", "--instances", "0"], "at least 1"),
-        (["--engine", "batches", "--policies", "scls", "--max-tokens", "0"], "at least 1"),
+        (["--policies", "sls+slices"], "none of padded batches"),
+        (["--policies", "trail"], "none of padded batches"),
+        (["--policies", "scls", "--constants", "slices=1"], "choose from"),
+        (["--policies", "scls", "--kv-tokens", "100"], "cannot hold"),
+        (["--policies", "scls", "--instances", "0"], "at least 1"),
+        (["--policies", "scls", "--max-tokens", "0"], "at least 1"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_status_2(arguments, said, capsys):
-    given = ["simulate", "--synthetic", "constant:50,exp:50", "--requests", "10", "--workers", "1"]
+    given = [
+        "simulate",
+        "padded",
+        "--synthetic",
+        "constant:50,exp:50",
+        "--requests",
+        "10",
+        "--workers",
+        "1",
+    ]
     assert main([*given, *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line

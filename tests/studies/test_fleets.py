@@ -22,7 +22,7 @@ from lengthwise.studies.fleets import capacity
 from lengthwise.workload import synthetic, with_arrivals
 
 COMMAND = [
-    *("simulate", "--synthetic", "constant:20,exp:30", "--requests", "80", "--seats", "2"),
+    *("simulate", "fleet", "--synthetic", "constant:20,exp:30", "--requests", "80", "--seats", "2"),
     *("--workers", "1", "--policies", "fcfs@oracle"),
 ]
 
@@ -82,11 +82,6 @@ def test_until_is_when_so_many_have_finished(tmp_path: Path) -> None:
     assert all(0 < run["until_s"] < run["makespan_s"] for run in runs)
 
 
-def test_a_replay_has_no_until(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--replay", str(tmp_path), "--until", "3"]) == 2
-    assert "--until goes with a workload" in capsys.readouterr().err
-
-
 def run_of(router: str, seed: int, p99: float) -> Run:
     """A run as results.json has it, all figures but p99 the same."""
     names = ("mean_latency_s", "p50_latency_s", "mean_ttft_s", "p99_ttft_s", "work_imbalance")
@@ -110,9 +105,9 @@ def test_the_change_of_p99_is_paired_by_seed(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--instances", "x"], "--instances: 'x' is not a number"),
+        (["--instances", "x"], "'x' is not a list of whole numbers"),
         (["--instances", "1.5"], "whole numbers"),
-        (["--instances", "0"], "--instances must be above 0"),
+        (["--instances", "0"], "--instances must be at least 1"),
         (["--instances", "2", "--routers", "best"], "unknown router 'best'"),
         (["--instances", "2", "--loads", "-1"], "--loads must be above 0"),
         (["--instances", "2", "--deaths", "0"], "--deaths takes INSTANCE:AT"),

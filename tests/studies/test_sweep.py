@@ -173,7 +173,7 @@ def test_a_bad_trace_is_one_line_and_status_2(tmp_path, capsys, rows, said):
         ["simulate"],
         ["simulate", "--synthetic", "constant:5"],
         ["simulate", "--synthetic", "constant:5,exp:9", "--rates", "fast"],
-        ["simulate", "--replay", "nowhere"],
+        ["simulate", "replay", "nowhere"],
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(arguments, capsys):

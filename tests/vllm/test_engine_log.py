@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lengthwise.bench.compare import in_fresh_processes
-from lengthwise.bench.worker import Run
+from lengthwise.bench.job import Job
 from lengthwise.errors import UserError
 from lengthwise.vllm.engine_log import engine_log
 
@@ -87,7 +87,7 @@ def failing(monkeypatch, tmp_path):
         worker.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(worker))
         monkeypatch.setattr("lengthwise.bench.compare.check_memory", lambda *_: None)
-        bad = Run("trail", "", None, 4, 64, None, 0, [], {}, {})
+        bad = Job("trail", "", None, 4, 64, None, 0, [])
         with pytest.raises(UserError) as failed:
             in_fresh_processes([bad], tmp_path)
         return str(failed.value)

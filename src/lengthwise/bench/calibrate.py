@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,8 @@ from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.models.served import check_model, context_of
 from lengthwise.sim.steps import Linear
-from lengthwise.vllm.engine import build_engine, check_memory, check_vllm, engine_name
-from lengthwise.vllm.steps import Compositions
+from lengthwise.vllm.driver import Driver
+from lengthwise.vllm.engine import check_memory, check_vllm, engine_name
 
 _PROMPT, _ANSWER = 400, 200
 """Most tokens of a prompt, and of an answer."""
@@ -57,14 +56,8 @@ def calibrate(model: Path, seats: int, requests: int, name: str, seed: int = 0) 
 
 def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.float64]:
     """Steps of the real engine: [n, 4] prefill tokens, decodes, context tokens, seconds."""
-    engine = build_engine(
-        model,
-        seats,
-        scheduler_cls="lengthwise.vllm.StockScheduler",
-        enable_prefix_caching=False,
-    )
-    scheduler = engine.engine_core.engine_core.scheduler
-    steps = Compositions(scheduler)
+    driver = Driver(model, seats, enable_prefix_caching=False)
+    steps = driver.compositions()
     rng = np.random.default_rng(seed)
     rows: list[tuple[float, ...]] = []
     served = 0
@@ -72,11 +65,11 @@ def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.flo
     while served < requests:
         wave = min(int(rng.integers(1, seats + 1)), requests - served)
         for i in range(served, served + wave):
-            _add(engine, str(i), rng)
+            _add(driver, str(i), rng)
         served += wave
-        while engine.has_unfinished_requests():
+        while driver.busy:
             start = time.perf_counter()
-            outputs = engine.step()
+            outputs = driver.step()
             seconds = time.perf_counter() - start
             made = steps.take()
             if any(made[:2]):
@@ -87,11 +80,11 @@ def measure(model: Path, seats: int, requests: int, seed: int) -> NDArray[np.flo
     return np.array(rows[10:], dtype=np.float64)
 
 
-def _add(engine: Any, request_id: str, rng: np.random.Generator) -> None:
+def _add(driver: Driver, request_id: str, rng: np.random.Generator) -> None:
     from vllm import SamplingParams
 
     ids = rng.integers(10, 10_000, size=int(rng.integers(8, _PROMPT + 1))).tolist()
     params = SamplingParams(
         temperature=0, max_tokens=int(rng.integers(8, _ANSWER + 1)), ignore_eos=True
     )
-    engine.add_request(request_id, {"prompt_token_ids": ids}, params)
+    driver.add(request_id, ids, params)

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.core.prediction import Prediction
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.results.terminal import Table, complain
 from lengthwise.vllm.arrivals import ArrivalPredictor, NoPredictor, make_arrival_predictor
-from lengthwise.vllm.engine import build_engine, preload_libraries
+from lengthwise.vllm.driver import Driver
+from lengthwise.vllm.engine import preload_libraries
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.prompts import BUILTIN, read_prompts
 
@@ -95,27 +95,20 @@ def main() -> None:
 def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """The three ways' figures with the predictor in one folder."""
     settings = Settings(policy="sjf", probe=args.only, scoring="thread")
-    engine = build_engine(
-        args.model,
-        args.seats,
-        scheduler_cls="lengthwise.vllm.Scheduler",
-        additional_config=settings.additional_config(),
-        enable_prefix_caching=False,
-    )
+    driver = Driver(args.model, args.seats, settings, enable_prefix_caching=False)
     own = make_arrival_predictor("prompt", replace(settings, scoring="process"), args.model)
-    scheduler = engine.engine_core.engine_core.scheduler
     ways = {
         "off": Way(NoPredictor()),
-        "thread": Way(scheduler._arrivals),
+        "thread": Way(driver.arrivals),
         "process": Way(own),
     }
-    load = _load(engine, args)
+    load = _load(driver, args)
     try:
         _until_up(own)
         order = list(ways.values())
         for number in range(args.rounds + 1):
             for way in order:
-                _turn(engine, scheduler, way, load, args, measured=number > 0)
+                _turn(driver, way, load, args, measured=number > 0)
             order = order[1:] + order[:1]
         return {name: way.figures() for name, way in ways.items()}
     finally:
@@ -135,42 +128,41 @@ def _until_up(own: ArrivalPredictor) -> None:
         time.sleep(0.1)
 
 
-def _load(engine: Any, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], Any]]:
+def _load(driver: Driver, args: argparse.Namespace) -> Iterator[tuple[str, list[int], Any]]:
     """Requests without end; each stays so long that one every few steps fills the seats."""
     from vllm import SamplingParams
 
     from lengthwise.models.served import chat_ids
 
-    tokenizer = engine.get_tokenizer()
+    tokenizer = driver.tokenizer()
     prompts = [chat_ids(tokenizer, prompt.text) for prompt in read_prompts(BUILTIN)]
     params = SamplingParams(temperature=0, max_tokens=args.seats * args.every, ignore_eos=True)
     for number, ids in enumerate(cycle(prompts)):
-        yield str(number), {"prompt_token_ids": ids}, params
+        yield str(number), ids, params
 
 
 def _turn(
-    engine: Any,
-    scheduler: Any,
+    driver: Driver,
     way: Way,
-    load: Iterator[tuple[str, dict[str, Any], Any]],
+    load: Iterator[tuple[str, list[int], Any]],
     args: argparse.Namespace,
     measured: bool,
 ) -> None:
     """Fill the seats, measure, let all requests end; the first turn of each only warms up."""
-    scheduler._arrivals = way.predictor
+    driver.predict_arrivals_by(way.predictor)
     COSTS.reset()
-    scored = _count_scores(scheduler)
+    scored = driver.predicted()
     filling = args.seats * args.every
     arrived, steps = 0, []
     for number in range(filling + args.steps):
         if number % args.every == 0:
-            engine.add_request(*next(load))
+            driver.add(*next(load))
             arrived += 1
         start = time.perf_counter()
-        engine.step()
+        driver.step()
         steps.append(time.perf_counter() - start)
-    while engine.has_unfinished_requests():
-        engine.step()
+    while driver.busy:
+        driver.step()
     time.sleep(_PAUSE_S)
     way.predictor.ready()
     if measured:
@@ -179,19 +171,6 @@ def _turn(
         way.scored += len(scored)
         way.engine_s += COSTS.prompt_s
         way.service_s += COSTS.service_s
-
-
-def _count_scores(scheduler: Any) -> list[str]:
-    """Notes each request whose prediction came while it was there."""
-    seen: list[str] = []
-    predict = type(scheduler)._predict
-
-    def noting(request_id: str, prediction: Prediction | None) -> None:
-        seen.append(request_id)
-        predict(scheduler, request_id, prediction)
-
-    scheduler._predict = noting
-    return seen
 
 
 def show(found: dict[str, dict[str, dict[str, float]]]) -> None:

@@ -11,12 +11,11 @@ import json
 import statistics
 import subprocess
 import sys
-import time
-from typing import Any
 
 from lengthwise.bench.job import STOCK
 from lengthwise.results.terminal import say
-from lengthwise.vllm.engine import build_engine, preload_libraries
+from lengthwise.vllm.driver import Driver
+from lengthwise.vllm.engine import preload_libraries
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.clients import TENANT_HINT
 
@@ -61,41 +60,23 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     """Median microseconds a step, over the steps after the seats have filled."""
     from vllm import SamplingParams
 
-    additional = Settings(policy=args.only, probe=args.predictor).additional_config()
-    ours = {"scheduler_cls": "lengthwise.vllm.Scheduler", "additional_config": additional}
-    stock = {"scheduler_cls": "lengthwise.vllm.StockScheduler"}
-    engine = build_engine(args.model, args.seats, **(stock if args.only == STOCK else ours))
+    ours = Settings(policy=args.only, probe=args.predictor)
+    driver = Driver(args.model, args.seats, None if args.only == STOCK else ours)
     for i in range(args.waiting):
         ids = [1 + (i * 7 + j * 13) % 40_000 for j in range(12)]
         tenant = {TENANT_HINT: f"tenant {i % args.tenants}"}
         params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True, extra_args=tenant)
-        engine.add_request(str(i), {"prompt_token_ids": ids}, params)
-    scheduler = engine.engine_core.engine_core.scheduler
-    schedule = _stopwatch(scheduler, "schedule")
-    update = _stopwatch(scheduler, "update_from_output")
+        driver.add(str(i), ids, params)
+    schedule = driver.stopwatch("schedule")
+    update = driver.stopwatch("update_from_output")
     for _ in range(args.steps):
-        engine.step()
+        driver.step()
     settled = slice(args.steps // 4, None)
     both = [a + b for a, b in zip(schedule[settled], update[settled], strict=True)]
     return {
         "schedule_us": 1e6 * statistics.median(schedule[settled]),
         "both_us": 1e6 * statistics.median(both),
     }
-
-
-def _stopwatch(target: Any, name: str) -> list[float]:
-    """Replace a method by one that notes how long each call takes."""
-    times: list[float] = []
-    original = getattr(target, name)
-
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        result = original(*args, **kwargs)
-        times.append(time.perf_counter() - start)
-        return result
-
-    setattr(target, name, timed)
-    return times
 
 
 if __name__ == "__main__":

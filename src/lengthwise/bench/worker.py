@@ -25,7 +25,8 @@ from lengthwise.results.capacity import full_rate
 from lengthwise.results.record import Work
 from lengthwise.results.timings import Times, Timing, seen, work
 from lengthwise.vllm.arrivals import OraclePredictor
-from lengthwise.vllm.engine import build_engine, preload_libraries
+from lengthwise.vllm.driver import Driver
+from lengthwise.vllm.engine import preload_libraries
 from lengthwise.vllm.engine_log import engine_log
 from lengthwise.vllm.hints import ORACLE_HINT
 from lengthwise.vllm.settings import Settings
@@ -49,14 +50,13 @@ def execute(job: Job, clock: Clock | None = None, terminal: TextIO | None = None
         UserError: if the engine cannot be built as asked.
     """
     OraclePredictor.allowed = True
-    engine = build_engine(job.model, job.seats, **job.engine, **_scheduling(job))
-    _warm_up(engine)
-    scheduler = engine.engine_core.engine_core.scheduler
-    steps = StepLog(scheduler)
+    driver = Driver(job.model, job.seats, _settings(job), **job.engine)
+    _warm_up(driver)
+    steps = StepLog(driver.compositions())
     # Policies must not count the time in which other runs have their turn.
     clock = clock or Clock(turns=False)
-    scheduler.clock = clock.now
-    timings, busy_s = _serve(engine, job, clock, steps, terminal)
+    driver.use_clock(clock.now)
+    timings, busy_s = _serve(driver, job, clock, steps, terminal)
     times = Times.of(timings)
     clients = seen(times, job.until)
     if not clients.finished:
@@ -66,38 +66,32 @@ def execute(job: Job, clock: Clock | None = None, terminal: TextIO | None = None
     return JobOutcome(clients, done, timings, steps.windows)
 
 
-def _scheduling(job: Job) -> dict[str, Any]:
+def _settings(job: Job) -> Settings | None:
     if job.policy == STOCK:
-        return {"scheduler_cls": "lengthwise.vllm.StockScheduler"}
-    settings = Settings(policy=job.policy, probe=job.probe, **job.settings)
-    return {
-        "scheduler_cls": "lengthwise.vllm.Scheduler",
-        "additional_config": settings.additional_config(),
-    }
+        return None
+    return Settings(policy=job.policy, probe=job.probe, **job.settings)
 
 
-def _warm_up(engine: Any) -> None:
+def _warm_up(driver: Driver) -> None:
     """Short requests, so that first-time costs hit no policy; then a clean slate.
 
     They go on until a predictor in a process of its own has loaded and scored one.
     """
     from vllm import SamplingParams
 
-    scheduler: Any = engine.engine_core.engine_core.scheduler
     end = time.monotonic() + _LOADING_S
     for i in count():
         params = SamplingParams(temperature=0, max_tokens=4)
-        engine.add_request(f"warm-{i}", {"prompt_token_ids": [1, 2, 3, 4 + i]}, params)
-        while engine.has_unfinished_requests():
-            engine.step()
-        if i and (scheduler.prediction_stats().get("scored", 1) or time.monotonic() > end):
+        driver.add(f"warm-{i}", [1, 2, 3, 4 + i], params)
+        while driver.busy:
+            driver.step()
+        if i and (driver.prediction_stats().get("scored", 1) or time.monotonic() > end):
             break
-    engine.reset_prefix_cache()
-    COSTS.reset()
+    driver.start_clean()
 
 
 def _serve(
-    engine: Any, job: Job, clock: Clock, steps: StepLog, terminal: TextIO | None
+    driver: Driver, job: Job, clock: Clock, steps: StepLog, terminal: TextIO | None
 ) -> tuple[list[Timing], float]:
     """The open loop: requests arrive when they arrive, however far behind the engine is."""
     from vllm import SamplingParams
@@ -114,20 +108,19 @@ def _serve(
     oracle = job.oracle
     busy_s = 0.0
     clock.start()
-    while pending or engine.has_unfinished_requests():
+    while pending or driver.busy:
         clock.pause()
         now = clock.now()
         while pending and pending[-1].arrival <= now:
             request = pending.pop()
             hints = _hints(request, oracle)
             params = SamplingParams(temperature=0, max_tokens=job.cap, extra_args=hints or None)
-            prompt = {"prompt_token_ids": request.prompt_ids}
-            engine.add_request(request.id, prompt, params, priority=request.priority)
-        if not engine.has_unfinished_requests():
+            driver.add(request.id, request.prompt_ids, params, request.priority)
+        if not driver.busy:
             clock.skip_to(pending[-1].arrival)
             continue
         before = clock.now()
-        outputs = engine.step()
+        outputs = driver.step()
         now = clock.now()
         busy_s += now - before
         steps.saw(before, now - before)

@@ -39,13 +39,8 @@ class Replica:
     ) -> None:
         if cores:
             os.environ["VLLM_CPU_OMP_THREADS_BIND"] = str(cores[_rank() % len(cores)])
-        self._arguments = {
-            "model": model,
-            "seats": seats,
-            "scheduler_cls": "lengthwise.vllm.Scheduler",
-            "additional_config": settings,
-            **engine,
-        }
+        self._model, self._seats, self._settings = model, seats, settings
+        self._engine_arguments = engine
         self._name = _context().replica_id.unique_id
         self._loop: asyncio.AbstractEventLoop | None = None
         self._inbox: deque[tuple[str, dict[str, Any] | None]] = deque()
@@ -111,9 +106,11 @@ class Replica:
     def _run(self) -> None:
         try:
             # Here, because threads of OpenMP belong to the thread that made them.
-            from lengthwise.vllm.engine import build_engine
+            from lengthwise.vllm.driver import Driver
+            from lengthwise.vllm.settings import Settings
 
-            self._engine = build_engine(**self._arguments)
+            settings = Settings.read(self._settings)
+            self._driver = Driver(self._model, self._seats, settings, **self._engine_arguments)
             self._ready.set()
             self._serve()
         except Exception as error:
@@ -129,13 +126,13 @@ class Replica:
             self._take()
             while self._asked:
                 self._asked.popleft().set_result(self._load())
-            if not self._engine.has_unfinished_requests():
+            if not self._driver.busy:
                 self._steps.clear()
                 self._wake.wait()
                 self._wake.clear()
                 continue
             start = time.perf_counter()
-            outputs = self._engine.step()
+            outputs = self._driver.step()
             self._steps.append(time.perf_counter() - start)
             self._hand_over(outputs)
 
@@ -143,15 +140,12 @@ class Replica:
         while self._inbox:
             id, request = self._inbox.popleft()
             if request is None:
-                self._engine.abort_request([id])
+                self._driver.abort(id)
                 self._held.pop(id, None)
                 continue
             try:
-                prompt = {"prompt_token_ids": request["prompt_ids"]}
-                if SALT in request:
-                    prompt[SALT] = request[SALT]
-                priority = request.get("priority", 0)
-                self._engine.add_request(id, prompt, _params(request), priority=priority)
+                ids, priority = request["prompt_ids"], request.get("priority", 0)
+                self._driver.add(id, ids, _params(request), priority, request.get(SALT))
                 self._held[id] = 0
             except ValueError as error:
                 self._send(id, ValueError(str(error).splitlines()[0]))
@@ -167,23 +161,13 @@ class Replica:
 
     def _load(self) -> dict[str, Any]:
         """What :class:`lengthwise.routing.Report` says of this moment."""
-        left = {id: self._left(id) for id in self._held}
+        left = {id: self._driver.remaining(id) for id in self._held}
         return {
             "at": time.time(),
             "held": dict(self._held),
             "left": {id: tokens for id, tokens in left.items() if not math.isnan(tokens)},
             "pace": sum(self._steps) / len(self._steps) if self._steps else math.nan,
         }
-
-    def _left(self, id: str) -> float:
-        """Tokens still to come as the scheduler's probe predicts them; NaN before it has.
-
-        vLLM schedules a request under ids of its own, one for each of its n samples. The
-        request lasts as long as the longest of those that are predicted.
-        """
-        scheduler = self._engine.engine_core.engine_core.scheduler
-        known = map(scheduler.remaining, self._engine.output_processor.external_req_ids.get(id, ()))
-        return max((tokens for tokens in known if not math.isnan(tokens)), default=math.nan)
 
     def _send(self, id: str, output: Any) -> None:
         queue = self._outputs.get(id)

@@ -22,7 +22,8 @@ from lengthwise.models.served import (
     context_of,
 )
 from lengthwise.results.terminal import say
-from lengthwise.vllm.engine import build_engine, check_memory, check_vllm
+from lengthwise.vllm.driver import Driver
+from lengthwise.vllm.engine import check_memory, check_vllm
 from lengthwise.vllm.engine_log import engine_log
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload.prompts import Prompt
@@ -125,15 +126,15 @@ class Job:
         ):
             options = self.options
             settings = Settings("fcfs", record=self.meta["layers"], record_every=options.every)
-            engine = build_engine(
+            driver = Driver(
                 self.model,
                 options.seats,
-                additional_config=settings.additional_config(),
+                settings,
                 enable_prefix_caching=False,
                 # On a CPU vLLM cannot take back what a seeded request drew for half a prompt.
                 enable_chunked_prefill=options.temperature == 0,
             )
-            _run(engine, todo, Shards(self.folder, options.save_s), options, bar)
+            _run(driver, todo, Shards(self.folder, options.save_s), options, bar)
 
 
 def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) -> None:
@@ -199,19 +200,19 @@ def _claim(folder: Path, meta: dict[str, Any], model: Path) -> None:
 
 
 def _run(
-    engine: Any, todo: list[tuple[Prompt, list[int]]], shards: Shards, options: Options, bar: Any
+    driver: Driver, todo: list[tuple[Prompt, list[int]]], shards: Shards, options: Options, bar: Any
 ) -> None:
     from vllm import SamplingParams
 
-    recorder = engine.collective_rpc(lambda worker: worker.lengthwise)[0]
+    recorder = driver.recorder()
     internal = {}
     for i, (_, ids) in enumerate(todo):
         params = SamplingParams(
             temperature=options.temperature, max_tokens=options.cap, seed=options.seed + i
         )
-        internal[str(i)] = engine.add_request(str(i), {"prompt_token_ids": ids}, params)
-    while engine.has_unfinished_requests():
-        for output in engine.step():
+        internal[str(i)] = driver.add(str(i), ids, params)
+    while driver.busy:
+        for output in driver.step():
             if not output.finished:
                 continue
             answer = output.outputs[0]

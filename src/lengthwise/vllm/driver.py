@@ -6,6 +6,7 @@ vLLM's private names stand here and in the scheduler alone.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,15 +48,26 @@ class Driver:
         self._scheduler: Any = self._engine.engine_core.engine_core.scheduler
 
     def add(
-        self, request_id: str, prompt_ids: list[int], params: SamplingParams, priority: int = 0
+        self,
+        request_id: str,
+        prompt_ids: list[int],
+        params: SamplingParams,
+        priority: int = 0,
+        cache_salt: str | None = None,
     ) -> str:
         """A request arrives; returns vLLM's internal id of it.
 
         Raises:
             ValueError: if vLLM refuses it.
         """
-        prompt = {"prompt_token_ids": prompt_ids}
+        prompt: dict[str, Any] = {"prompt_token_ids": prompt_ids}
+        if cache_salt is not None:
+            prompt["cache_salt"] = cache_salt
         return str(self._engine.add_request(request_id, prompt, params, priority=priority))
+
+    def abort(self, request_id: str) -> None:
+        """The client has left."""
+        self._engine.abort_request([request_id])
 
     def step(self) -> list[RequestOutput]:
         """One step of the engine: what it gave of each request that has new tokens."""
@@ -84,6 +96,16 @@ class Driver:
         found: dict[str, float] = self._scheduler.prediction_stats()
         return found
 
+    def remaining(self, request_id: str) -> float:
+        """Tokens that the scheduler's probe predicts a request still needs; NaN before it has.
+
+        vLLM schedules a request under ids of its own, one for each of its n samples. The
+        request lasts as long as the longest of those that are predicted.
+        """
+        internal = self._engine.output_processor.external_req_ids.get(request_id, ())
+        known = map(self._scheduler.remaining, internal)
+        return max((tokens for tokens in known if not math.isnan(tokens)), default=math.nan)
+
     def recorder(self) -> Recorder:
         """The worker's recorder of hidden states, which ``Settings.record`` asks for."""
         found: Recorder = self._engine.collective_rpc(lambda worker: worker.lengthwise)[0]
@@ -108,12 +130,24 @@ class Driver:
         setattr(self._scheduler, method, timed)
         return times
 
+    def predict_arrivals_by(self, predictor: ArrivalPredictor) -> None:
+        """New requests are predicted by another predictor from now on."""
+        self._scheduler.arrivals = predictor
+
     @property
     def arrivals(self) -> ArrivalPredictor:
         """What predicts new requests."""
         found: ArrivalPredictor = self._scheduler.arrivals
         return found
 
-    @arrivals.setter
-    def arrivals(self, predictor: ArrivalPredictor) -> None:
-        self._scheduler.arrivals = predictor
+    def predicted(self) -> list[str]:
+        """Ids of the requests whose predictions come from now on, a list that grows."""
+        seen: list[str] = []
+        predict = type(self._scheduler).predict
+
+        def noting(request_id: str, prediction: Any) -> None:
+            seen.append(request_id)
+            predict(self._scheduler, request_id, prediction)
+
+        self._scheduler.predict = noting
+        return seen

@@ -75,7 +75,7 @@ class Scheduler(StockScheduler):
             settings.margin,
             look_every=settings.look_every,
         )
-        self._arrivals = make_arrival_predictor(
+        self.arrivals = make_arrival_predictor(
             self._policy.source, settings, config.model_config.model
         )
         self._vocabulary = config.model_config.get_vocab_size()
@@ -96,7 +96,7 @@ class Scheduler(StockScheduler):
             self._forget_strays()
             hints = Hints.of(request, self._ignored)
             view = self._views[request.request_id] = self._new_view(request, hints)
-            view.awaited = self._arrivals.submit(request, hints)
+            view.awaited = self.arrivals.submit(request, hints)
             self._seats.idle(request)
         elif request.request_id not in self.requests:
             # The next slice of a request keeps its view: it is predicted once.
@@ -145,8 +145,8 @@ class Scheduler(StockScheduler):
     def _arrange(self) -> None:
         """Read the predictions that are ready, then give the seats to the best ranks."""
         start = time.perf_counter()
-        for request_id, prediction in self._arrivals.ready():
-            self._predict(request_id, prediction)
+        for request_id, prediction in self.arrivals.ready():
+            self.predict(request_id, prediction)
             self._seats.unsettled = True
         self._engine.part(self._seats.paused)
         before = self._seats.pauses
@@ -203,7 +203,7 @@ class Scheduler(StockScheduler):
         ``clamped`` and ``refused``: predictions that no policy could use as they were.
         """
         ignored = {"ignored_hints": self._ignored.counts.total()}
-        return asdict(MENDED) | self._arrivals.stats() | ignored
+        return asdict(MENDED) | self.arrivals.stats() | ignored
 
     def remaining(self, request_id: str) -> float:
         """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
@@ -216,14 +216,14 @@ class Scheduler(StockScheduler):
 
     def shutdown(self) -> None:
         """The end; a prediction process ends too."""
-        self._arrivals.close()
+        self.arrivals.close()
         super().shutdown()
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         if returns(request, self.max_model_len):
             self._seats.forget(request)
         else:
-            self._arrivals.finished(request)
+            self.arrivals.finished(request)
             self._seats.gone(request)
             del self._views[request.request_id]
         return super()._free_request(request, *args, **kwargs)
@@ -231,7 +231,7 @@ class Scheduler(StockScheduler):
     def _view(self, request: Any) -> Request:
         return self._views[request.request_id]
 
-    def _predict(self, request_id: str, prediction: Prediction | None) -> None:
+    def predict(self, request_id: str, prediction: Prediction | None) -> None:
         view = self._views.get(request_id)
         if view is None or view.probed:
             return

@@ -54,9 +54,9 @@ class StepLog:
             context tokens, and the seconds the steps took.
     """
 
-    def __init__(self, scheduler: Any) -> None:
+    def __init__(self, steps: Compositions) -> None:
         self.windows: list[list[float]] = []
-        self._steps = Compositions(scheduler)
+        self._steps = steps
 
     def saw(self, start: float, seconds: float) -> None:
         """The step that began at ``start`` took so long."""
