@@ -43,7 +43,7 @@ def test_prompts_that_do_not_fit_are_left_out_and_counted(chat, capsys):
     assert [prompt.id for prompt, _ in found.requests] == ["p:1", "p:30", "p:54"]
     found.tell()
     (line,) = capsys.readouterr().err.splitlines()
-    says = "2 prompts left out: longer than the model's context of 64 tokens less the cap"
+    says = "2 prompts left out: longer than the model's context of 64 tokens less --max-tokens"
     assert line == f"lengthwise: {says}"
 
 

@@ -110,6 +110,7 @@ def test_the_bench_shows_policies_and_tenants_as_they_are(capsys):
         engine="vllm",
         model="m",
         rate=None,
+        seed=0,
         requests=1,
         finished=1,
         mean_latency_s=1.0,
@@ -164,13 +165,15 @@ def test_the_simulator_draws_names_as_they_are(drawn, tmp_path):
         "predictor": "none",
         "load": 0.9,
         "seed": 0,
+        "requests": 1,
         "finished": 1,
         "stale_s": 0.0,
+        "engine": "simulator",
+        "model": "made",
+        "rate": 1.0,
     }
     runs = [
-        {**figures, **same, "router": name, "instances": n, "repeat": 0}
-        for name in NAMES
-        for n in (1, 2)
+        Run(**figures, **same, router=name, instances=n, repeat=0) for name in NAMES for n in (1, 2)
     ]
     draw_fleets(runs, tmp_path)
     assert len(drawn) == len(FIGURES)
@@ -188,4 +191,4 @@ def test_one_module_uses_rich():
                 names = [node.module or ""]
             if any(name.partition(".")[0] == "rich" for name in names):
                 users.add(path.relative_to(SOURCES).as_posix())
-    assert users == {"terminal.py"}
+    assert users == {"results/terminal.py"}

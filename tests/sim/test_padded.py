@@ -222,26 +222,17 @@ def test_the_command_compares_systems_and_saves(tmp_path, capsys, checked):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--policies", "sls+slices"], "none of padded batches"),
-        (["--policies", "trail"], "none of padded batches"),
-        (["--policies", "scls", "--constants", "slices=1"], "choose from"),
-        (["--policies", "scls", "--kv-tokens", "100"], "cannot hold"),
-        (["--policies", "scls", "--instances", "0"], "at least 1"),
-        (["--policies", "scls", "--max-tokens", "0"], "at least 1"),
+        (["--policies", "sls+slices"], "lengthwise simulate padded"),
+        (["padded", "--policies", "trail"], "none of padded batches"),
+        (["padded", "--policies", "scls", "--constants", "slices=1"], "choose from"),
+        (["padded", "--policies", "scls", "--kv-tokens", "100"], "cannot hold"),
+        (["padded", "--policies", "scls", "--instances", "0"], "at least 1"),
+        (["padded", "--policies", "scls", "--max-tokens", "0"], "at least 1"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_status_2(arguments, said, capsys):
-    given = [
-        "simulate",
-        "padded",
-        "--synthetic",
-        "constant:50,exp:50",
-        "--requests",
-        "10",
-        "--workers",
-        "1",
-    ]
-    assert main([*given, *arguments]) == 2
+    made = ["--synthetic", "constant:50,exp:50", "--requests", "10", "--workers", "1"]
+    assert main(["simulate", *arguments, *made]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
 

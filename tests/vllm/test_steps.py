@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from lengthwise.vllm.steps import StepLog, composition
+from lengthwise.vllm.steps import Compositions, StepLog, composition
 
 
 class Scheduler:
@@ -23,7 +23,7 @@ def test_a_steps_tokens_are_told_apart():
 
 def test_steps_add_up_in_windows_of_five_seconds():
     scheduler = Scheduler()
-    log = StepLog(scheduler)
+    log = StepLog(Compositions(scheduler))
     for start in (0.5, 4.9, 5.0, 21.0):
         scheduler.schedule()
         log.saw(start, 0.25)
@@ -35,6 +35,6 @@ def test_steps_add_up_in_windows_of_five_seconds():
 
 
 def test_a_step_that_scheduled_nothing_does_not_count():
-    log = StepLog(Scheduler())
+    log = StepLog(Compositions(Scheduler()))
     log.saw(1.0, 0.001)
     assert log.windows == []
