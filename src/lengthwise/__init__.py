@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "LengthRegressor": "api.regressor",
     "Policy": "core.policy",
+    "Prediction": "core.prediction",
     "Request": "core.request",
     "Result": "api.simulation",
     "UserError": "errors",

@@ -3,6 +3,7 @@ from lengthwise.api.regressor import load_predictor as load_predictor
 from lengthwise.api.simulation import Result as Result
 from lengthwise.api.simulation import simulate as simulate
 from lengthwise.core.policy import Policy as Policy
+from lengthwise.core.prediction import Prediction as Prediction
 from lengthwise.core.request import Request as Request
 from lengthwise.errors import UserError as UserError
 from lengthwise.policies import make_policy as make_policy
