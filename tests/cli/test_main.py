@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from lengthwise import __version__
@@ -122,3 +124,28 @@ def test_a_wrong_command_line_is_status_two(capsys, argv):
 )
 def test_serve_refuses_what_slices_do_not_go_with(refuse, model, flags, says):
     assert says in refuse("serve", model, "--policy", "fcfs", *flags)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("lengthwise simulate fl", "fleet"),
+        ("lengthwise bench MODEL --pol", "--policies"),
+        ("lengthwise com", "completion"),
+    ],
+)
+def test_a_shell_completes_modes_and_flags(monkeypatch, capsys, words, completed):
+    monkeypatch.setenv("_LENGTHWISE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    with pytest.raises(SystemExit):
+        main([])
+    assert capsys.readouterr().out.splitlines() == [f"plain,{completed}"]
+
+
+def test_json_is_all_that_goes_to_standard_output(capsys, tmp_path):
+    arguments = ["simulate", "--synthetic", "constant:5,exp:9", "--requests", "8", "--workers", "1"]
+    assert main([*arguments, "--rates", "burst", "--json", "--out", str(tmp_path)]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content == json.loads((tmp_path / "results.json").read_text())
+    assert content["setup"]["rates"] == ["burst"]

@@ -181,7 +181,7 @@ def simulate(
         cv=cv,
         seeds=1,
         until=until,
-        rates=[per_second],
+        rates=["burst" if process == "burst" else per_second],
         process=process,
     )
     labels = Labels(

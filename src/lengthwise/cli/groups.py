@@ -20,7 +20,9 @@ class Modes(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the first mode before arguments that name none."""
         modes = list(self.commands)
-        if not args or args[0] not in {*modes, *ctx.help_option_names}:
+        # A shell that completes the next word asks for the modes.
+        asked = bool(args) or not ctx.resilient_parsing
+        if asked and args[:1] not in [[each] for each in (*modes, *ctx.help_option_names)]:
             args = [modes[0], *args]
         return super().parse_args(ctx, args)
 

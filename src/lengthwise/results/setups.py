@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 Options = dict[str, Any]
 """Settings of an engine or a system, as its own dataclass has them."""
@@ -104,10 +104,11 @@ class Sweep(Simulated):
     """``lengthwise simulate``: policies by rates by seeds on one engine, or on padded batches.
 
     Attributes:
-        process: of the arrivals: gamma, poisson, trace or burst.
+        rates: requests per second; ``burst`` for all at once, None for the workload's own times.
+        process: of the arrivals at a rate in numbers: gamma, poisson or trace.
     """
 
-    rates: list[float | None]
+    rates: list[float | Literal["burst"] | None]
     process: str
 
 

@@ -212,7 +212,7 @@ def sweep(plan: SweepPlan, out: Path | None) -> list[Run]:
             cv=plan.cv,
             seeds=plan.seeds,
             until=plan.until,
-            rates=plan.rates,
+            rates=["burst" if rate == BURST else rate for rate in plan.rates],
             process=plan.process,
         )
         write_results(out, setup, runs, plan.serving.described(plan))
