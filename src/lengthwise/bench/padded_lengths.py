@@ -104,7 +104,7 @@ def refuse_to_learn(predictor: LengthPredictor) -> None:
     """
     if not isinstance(predictor, Magnus):
         raise UserError(
-            f"--learn is Magnus's continuous learning, and these predictors are "
+            f"--learn-from is Magnus's continuous learning, and these predictors are "
             f"{predictor.name}: run lengthwise train magnus"
         )
 

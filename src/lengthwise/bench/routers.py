@@ -1,4 +1,4 @@
-"""``lengthwise bench --routers``: the same requests through several routers, on real replicas."""
+"""``lengthwise bench routers``: the same requests through several routers, on real replicas."""
 
 from __future__ import annotations
 

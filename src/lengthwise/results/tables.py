@@ -263,7 +263,7 @@ def show_routers(runs: Group) -> None:
     ]
     peers = ("policy", "predictors", "rate")
     groups = grouped(runs, (*peers, "router"))
-    print_runs("lengthwise bench --routers", groups, peers, columns, 150)
+    print_runs("lengthwise bench routers", groups, peers, columns, 150)
 
 
 def _changed(head: str, name: str, by: str, own: str | None = None) -> Column:

@@ -1,4 +1,4 @@
-"""``lengthwise simulate --instances``: routers by instances by loads by seeds."""
+"""``lengthwise simulate fleet``: routers by instances by loads by seeds."""
 
 from __future__ import annotations
 
