@@ -7,12 +7,14 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import click
 import pytest
 
 from lengthwise.cli.groups import Modes
 from lengthwise.cli.main import lengthwise
+from lengthwise.policies.registry import POLICIES
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lengthwise"
@@ -23,7 +25,7 @@ _INLINE = re.compile(r"`([^`\n]+)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 FOREIGN = {
-    *("--additional-config", "--scheduler-cls", "--max-num-seqs"),  # vLLM's
+    *("--additional-config", "--scheduler-cls", "--max-num-seqs", "--no-enforce-eager"),  # vLLM's
     "--no-deps",  # pip's
     "--help",
 }
@@ -114,7 +116,9 @@ def test_commands_have_the_options_that_are_named(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_runs(page: Path) -> None:
     for kind, body in _FENCED.findall(page.read_text()):
-        if kind == "python":
+        if kind != "python":
+            continue
+        with patch.dict(POLICIES):  # a page may register policies
             exec(compile(body, page.name, "exec"), {"__name__": "example"})
 
 
