@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tomllib
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -15,6 +16,8 @@ import pytest
 from lengthwise.cli.groups import Modes
 from lengthwise.cli.main import lengthwise
 from lengthwise.policies.registry import POLICIES
+from lengthwise.results.record import Run
+from lengthwise.results.setups import STUDIES
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lengthwise"
@@ -146,6 +149,12 @@ def test_docs_that_the_source_names_exist() -> None:
     for file in SOURCE.rglob("*.py"):
         for name in re.findall(r"docs/[\w/-]+\.md", file.read_text()):
             assert (ROOT / name).exists(), (file.name, name)
+
+
+def test_every_field_of_a_run_and_every_study_is_described() -> None:
+    text = (ROOT / "docs" / "reference" / "results.md").read_text()
+    for name in (*(each.name for each in fields(Run)), *STUDIES):
+        assert f"`{name}`" in text, name
 
 
 def test_every_page_is_in_an_index() -> None:
