@@ -100,7 +100,7 @@ def refuse_to_learn(predictor: LengthPredictor) -> None:
     """Refuse a predictor that does not learn as Magnus's does.
 
     Raises:
-        UserError: says which one does.
+        UserError: names the predictor that does.
     """
     if not isinstance(predictor, Magnus):
         raise UserError(

@@ -136,7 +136,7 @@ def _until_up(own: ArrivalPredictor) -> None:
 
 
 def _load(engine: Any, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Requests without end; each stays so long that one every few steps fills the seats."""
+    """Requests without end, long enough that one every few steps keeps the seats full."""
     from vllm import SamplingParams
 
     from lengthwise.models.served import chat_ids

@@ -167,7 +167,7 @@ def show_sweep(runs: Group) -> None:
 
 
 def _warn(runs: Group) -> None:
-    """Say which rates are above capacity, and how many requests were rejected."""
+    """Print which rates are above capacity, and how many requests were rejected."""
     for each in dict.fromkeys(run.rate for run in runs):
         if any(run.get("overloaded") for run in runs if run.rate == each):
             what = "the trace's own rate" if each is None else f"{each:g} requests/s"
