@@ -22,7 +22,7 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --probe builtin --held-out \
+	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --predictor builtin --held-out \
 	  --policies stock,fcfs,sjf,trail,trail-early,oracle --loads 0.5,0.8,1.1
 
 setup: $(READY)

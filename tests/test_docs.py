@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
 import re
 import tomllib
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
+import click
 import pytest
 
-from lengthwise.cli import main
+from lengthwise.cli.groups import Modes
+from lengthwise.cli.main import lengthwise
+from lengthwise.policies.registry import POLICIES
+from lengthwise.results.record import Run
+from lengthwise.results.setups import STUDIES
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "lengthwise"
@@ -23,24 +28,24 @@ _INLINE = re.compile(r"`([^`\n]+)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 FOREIGN = {
-    *("--additional-config", "--scheduler-cls", "--max-num-seqs"),  # vLLM's
+    *("--additional-config", "--scheduler-cls", "--max-num-seqs", "--no-enforce-eager"),  # vLLM's
     "--no-deps",  # pip's
     "--help",
 }
 
 
 @cache
-def options(command: tuple[str, ...]) -> frozenset[str]:
-    """The options of ``lengthwise COMMAND``, by its help."""
-    text = io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(text),
-        contextlib.suppress(SystemExit),
-    ):
-        patch.setenv("COLUMNS", "200")
-        main([*command, "--help"])
-    return frozenset(_OPTION.findall(text.getvalue()))
+def options(words: tuple[str, ...]) -> frozenset[str]:
+    """The options of ``lengthwise WORDS``; without a mode, those of the command's first."""
+    command: click.Command = lengthwise
+    for word in words:
+        if not isinstance(command, click.Group) or word not in command.commands:
+            break
+        command = command.commands[word]
+    assert command is not lengthwise, f"no command {words[0]}"
+    if isinstance(command, Modes):
+        command = next(iter(command.commands.values()))
+    return frozenset(option for each in command.params for option in each.opts) | {"--help"}
 
 
 def shell_of(page: Path) -> list[str]:
@@ -105,7 +110,6 @@ def test_links_resolve(page: Path) -> None:
 def test_commands_have_the_options_that_are_named(page: Path) -> None:
     for words, named in commands_of(page):
         known = options(words)
-        assert known, words
         if words[0] != "serve":  # hands every other option on to vLLM
             assert named <= known, (words, named - known)
     for module, named in modules_of(page):
@@ -115,7 +119,9 @@ def test_commands_have_the_options_that_are_named(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_runs(page: Path) -> None:
     for kind, body in _FENCED.findall(page.read_text()):
-        if kind == "python":
+        if kind != "python":
+            continue
+        with patch.dict(POLICIES):  # a page may register policies
             exec(compile(body, page.name, "exec"), {"__name__": "example"})
 
 
@@ -143,6 +149,12 @@ def test_docs_that_the_source_names_exist() -> None:
     for file in SOURCE.rglob("*.py"):
         for name in re.findall(r"docs/[\w/-]+\.md", file.read_text()):
             assert (ROOT / name).exists(), (file.name, name)
+
+
+def test_every_field_of_a_run_and_every_study_is_described() -> None:
+    text = (ROOT / "docs" / "reference" / "results.md").read_text()
+    for name in (*(each.name for each in fields(Run)), *STUDIES):
+        assert f"`{name}`" in text, name
 
 
 def test_every_page_is_in_an_index() -> None:

@@ -51,7 +51,7 @@ def test_simulating_loads_no_engine() -> None:
 
 def test_the_examples_of_the_docs_run() -> None:
     try:
-        found = doctest.testfile(str(ROOT / "docs/api.md"), module_relative=False)
+        found = doctest.testfile(str(ROOT / "docs/reference/api.md"), module_relative=False)
     finally:
         POLICIES.pop("short-prompt", None)
     assert found.attempted > 5

@@ -1,4 +1,4 @@
-"""``lengthwise bench --routers``: two real vLLM replicas on Ray Serve, and two routers."""
+"""``lengthwise bench routers``: two real vLLM replicas on Ray Serve, and two routers."""
 
 from __future__ import annotations
 

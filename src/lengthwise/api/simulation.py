@@ -204,7 +204,7 @@ def _run(
     described: setups.Sweep,
     setup: Setup,
 ) -> Result:
-    """Simulate, and say what came of it."""
+    """Simulate, and return the run's result."""
     steps = load_profile(described.profile)
     start = time.perf_counter()
     outcome = Simulator(traffic, policy, predictor, steps, setup, labels.seed).run()

@@ -23,7 +23,7 @@ class Routed(Timing):
 
     Attributes:
         sent: when it really left, in seconds of the run; all else counts from ``arrival``.
-        replica: who served it.
+        replica: the id of the replica that served it.
         error: why there is no answer, or not all of it.
     """
 
@@ -34,7 +34,7 @@ class Routed(Timing):
 
 @dataclass(frozen=True)
 class Known:
-    """What a router says of itself.
+    """A router's own figures, as ``/v1/routing`` has them.
 
     Attributes:
         in_flight: requests on each replica that it knows.

@@ -76,7 +76,7 @@ class _Bench:
         self.runs: list[Run] = []
 
     def measure_lengths(self) -> None:
-        """Under vLLM's own scheduler, if the oracle is to be told them."""
+        """Under vLLM's own scheduler, if a policy is to be given true lengths."""
         plan = self._plan
         if any(source_of(spec) == "oracle" for spec in plan.policies):
             job = replace(self._base, policy=STOCK, requests=self._requests(None))

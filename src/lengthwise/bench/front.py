@@ -41,7 +41,7 @@ class Front:
         self._salts = 0
 
     def known(self) -> Known:
-        """What the router says of itself and the replicas."""
+        """The router's own figures, and its view of the replicas."""
         with _DIRECT.open(f"{self.address}/v1/routing", timeout=60) as answer:
             found = msgspec.json.decode(answer.read(), type=list[Known])
         return found[0] if found else Known()

@@ -26,7 +26,7 @@ class BenchRequest:
         prompt_ids: token ids in the model's chat template.
         arrival: seconds from the start of the run.
         tokens: its output tokens in an earlier run, for the oracle predictor alone.
-        tenant, priority: what its client says of it.
+        tenant, priority: as its client sends them.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Job:
 
     @property
     def oracle(self) -> bool:
-        """Whether its policy is told true lengths."""
+        """Whether its policy reads true lengths."""
         return self.policy != STOCK and make_policy(self.policy).source == "oracle"
 
     def save(self, path: Path) -> None:

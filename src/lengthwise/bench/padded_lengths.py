@@ -100,11 +100,11 @@ def refuse_to_learn(predictor: LengthPredictor) -> None:
     """Refuse a predictor that does not learn as Magnus's does.
 
     Raises:
-        UserError: says which one does.
+        UserError: names the predictor that does.
     """
     if not isinstance(predictor, Magnus):
         raise UserError(
-            f"--learn is Magnus's continuous learning, and these predictors are "
+            f"--learn-from is Magnus's continuous learning, and these predictors are "
             f"{predictor.name}: run lengthwise train magnus"
         )
 

@@ -29,7 +29,7 @@ class PaddedPlan:
 
     Attributes:
         base: model, prompts, systems, predictors, rates; ``system@FOLDER`` has its own
-            predictors, ``system@oracle`` is told the lengths of an unreported first run.
+            predictors, ``system@oracle`` reads the lengths of an unreported first run.
         instances: processes, each with its model.
         memory: KV tokens of each; 0 is ``base.seats`` of the longest requests.
         constants: of the systems.

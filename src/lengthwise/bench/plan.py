@@ -33,7 +33,7 @@ class BenchPlan:
             finishes while every seat is taken.
         cv: coefficient of variation of the gaps; 1 is Poisson.
         trace: file with arrival times instead of random ones.
-        until: also say when so many requests had finished.
+        until: also measure the seconds until this many requests have finished.
         too_long: what becomes of prompts that the model's context has no room for.
     """
 
@@ -58,8 +58,7 @@ class BenchPlan:
         """Refuse what no engine takes.
 
         Raises:
-            UserError: for a number out of range, no prompts, or no predictors where some are
-                said to be.
+            UserError: for a number out of range, no prompts, or a folder without predictors.
         """
         given = {"seats": self.seats, "max_tokens": self.cap, "block_size": self.block_size}
         at_least(1, **given, kv_blocks=self.kv_blocks, until=self.until)
@@ -105,7 +104,7 @@ class BenchPlan:
         """Refuse rates, or a trace, that are no arrival times.
 
         Raises:
-            UserError: says why.
+            UserError: with the reason.
         """
         for rate in self.rates:
             arrival_times(self, rate)
@@ -124,7 +123,7 @@ def with_predictors(plan: BenchPlan, spec: str) -> tuple[str, str | None]:
 
 
 def engine_arguments(plan: BenchPlan) -> dict[str, Any]:
-    """What vLLM is told of its KV memory."""
+    """vLLM's arguments for its KV memory."""
     engine: dict[str, Any] = {"block_size": plan.block_size}
     if plan.kv_blocks is not None:
         engine["num_gpu_blocks_override"] = plan.kv_blocks
@@ -181,7 +180,7 @@ def labels_of(
 
 
 def shared_setup(plan: BenchPlan) -> dict[str, Any]:
-    """What every kind of bench says of its setup (:class:`setups.Served`)."""
+    """The setup that every kind of bench has (:class:`setups.Served`)."""
     return {
         "model": plan.model.name,
         "prompts": len(plan.prompts),

@@ -36,7 +36,7 @@ def routed(
     """What clients saw, and what the router made of the replicas.
 
     Args:
-        known: what the router said of itself after the run.
+        known: the router's own figures after the run.
     """
     names = _names(timings)
     even = balance(timings, [*names, *("" for _ in range(replicas - len(names)))])

@@ -1,4 +1,4 @@
-"""``lengthwise bench --routers``: the same requests through several routers, on real replicas."""
+"""``lengthwise bench routers``: the same requests through several routers, on real replicas."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def compare_routers(plan: RouterPlan, out: Path, start: Start = on_ray) -> list[
 
 
 def _route(plan: RouterPlan, spec: str) -> Route:
-    """What ``lengthwise route`` would be told."""
+    """The settings that ``lengthwise route`` would have."""
     base = plan.base
     policy, folder = plans.with_predictors(base, spec)
     if policy == STOCK:
@@ -147,7 +147,7 @@ class _Bench:
     def _run(
         self, front: Front, router: str, what: str, times: list[float]
     ) -> tuple[list[Routed], Known]:
-        """One router's run, and what the router said afterwards."""
+        """One router's run, and the router's own figures after it."""
         front.use(router)
         requests = [
             replace(request, arrival=time)

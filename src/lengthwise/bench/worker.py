@@ -132,7 +132,7 @@ def _serve(
 
 
 def _hints(request: BenchRequest, oracle: bool) -> dict[str, Any]:
-    """What the client says beside the prompt; true lengths under oracle policies only."""
+    """A client's hints; true lengths under oracle policies only."""
     hints: dict[str, Any] = {} if request.tenant is None else {TENANT_HINT: request.tenant}
     if oracle and request.tokens is not None:
         hints[ORACLE_HINT] = request.tokens

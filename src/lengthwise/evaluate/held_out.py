@@ -32,7 +32,7 @@ class HeldOut:
         return cls(held, resamples, judge(constant_median(fit, held), held, resamples))
 
     def predictions_for(self, predictor: LengthPredictor) -> Said:
-        """What it says of the answers."""
+        """Its predictions for the answers."""
         return Said(*predictor.both(self.answers))
 
     def judge(self, said: Said) -> dict[str, Table]:

@@ -1,4 +1,4 @@
-"""What a predictor is worth: the held-out requests, scheduled by what it said of them."""
+"""What a predictor is worth: the held-out requests, scheduled by its predictions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def worth(
     """Figures of FCFS, the oracle and each predictor in each scenario, ± over the runs.
 
     Args:
-        tracks: what each predictor said, as files that ``recorded:FILE`` reads.
+        tracks: each predictor's predictions, as files that ``recorded:FILE`` reads.
         once: those that read prompts only: they also rank ``sjf``, which never preempts.
         held: the requests.
 

@@ -33,10 +33,10 @@ AGES = (0, 1, 32, 64, 128, 256)
 
 @dataclass(frozen=True)
 class Said:
-    """What a predictor said of some answers.
+    """A predictor's predictions for some answers.
 
     Attributes:
-        first: [n] distributions of total tokens, its first word.
+        first: [n] distributions of total tokens, predicted at arrival.
         remaining: [rows] distributions of what is left at each position.
     """
 

@@ -37,10 +37,10 @@ def noise_floors(
 def noise_floor(
     fit: Answers, folders: Sequence[Path], b: int, seed: int
 ) -> tuple[int, dict[str, Table]]:
-    """How many held-out prompts all folders have, and what one sample says of another.
+    """How many held-out prompts all folders have, and how well one sample predicts another.
 
     A predictor that knows everything but the sampler's dice can do a little better: it
-    may say the median of all samples, where another sample is but one of them. The first
+    may predict the median of all samples, where another sample is but one of them. The first
     folder is predicted by each of the others; figures are means over those.
 
     Raises:

@@ -53,7 +53,7 @@ class Ingress:
         return await self._whole(ask)
 
     async def use_router(self, name: str) -> None:
-        """Let another router choose from now on; for whoever has the app's handle."""
+        """Let another router choose from now on; called through the app's handle, not over HTTP."""
         for router in registry.ROUTERS:
             await asyncio.wrap_future(router.use(name))
 

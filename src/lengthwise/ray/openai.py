@@ -27,7 +27,7 @@ class Ask:
 
     Attributes:
         request: what a replica is asked: ``id``, ``prompt_ids``, ``max_tokens``, sampling,
-            and ``priority`` and ``tenant`` where the client says so.
+            and ``priority`` and ``tenant`` where the client gives them.
         chat, stream, usage: how it wants the answer; ``usage`` also at a stream's end.
         token_ids: whether a stream's pieces carry token ids, as vLLM's own server has it.
     """

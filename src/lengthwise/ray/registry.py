@@ -1,4 +1,4 @@
-"""The routers of this process: the ingress tells them what it sees streaming.
+"""The routers of this process: the ingress reports streamed tokens to them.
 
 In a module of its own, because Ray Serve sends a router's class by value, with copies of its
 module's globals, and everything else by name.

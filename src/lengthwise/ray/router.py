@@ -131,7 +131,7 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         await asyncio.shield(self._gathering)
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
-        """Replicas came or went, or said something of their load."""
+        """Replicas came or went, or reported their load."""
         super().update_replicas(replicas)
         now = {replica.replica_id for replica in replicas}
         for gone in self.fleet.instances.keys() - now:

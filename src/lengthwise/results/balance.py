@@ -13,7 +13,7 @@ class Balance:
     """Imbalance: standard deviation over mean across instances, averaged over samples.
 
     Args:
-        output: [n] true output tokens; this measures, nobody decides by it.
+        output: [n] true output tokens; for measuring only, no decision reads it.
     """
 
     def __init__(self, output: Tokens) -> None:

@@ -191,7 +191,7 @@ class Batched:
 
 @dataclass(frozen=True, kw_only=True)
 class Notes:
-    """What is said of a run beside its figures.
+    """What a run has beside its figures.
 
     Attributes:
         other_answers: requests whose answer is not that of the first run.

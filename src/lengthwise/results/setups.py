@@ -1,4 +1,4 @@
-"""What results.json says of a study's setup: all that is needed to run it again."""
+"""A study's setup in results.json: all that is needed to run it again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Served:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench(Served):
-    """``lengthwise bench``.
+    """``lengthwise bench policies``.
 
     Attributes:
         loads: rates as shares of the capacity.
@@ -49,7 +49,7 @@ class Bench(Served):
 
 @dataclass(frozen=True, kw_only=True)
 class RouterBench(Bench):
-    """``lengthwise bench`` of several routers.
+    """``lengthwise bench routers``.
 
     Attributes:
         report_s: seconds between two load reports of a replica.
@@ -65,7 +65,7 @@ class RouterBench(Bench):
 
 @dataclass(frozen=True, kw_only=True)
 class PaddedBench(Served):
-    """``lengthwise bench`` of systems of padded batches.
+    """``lengthwise bench padded``.
 
     Attributes:
         memory: KV tokens of an instance.
@@ -101,7 +101,7 @@ class Simulated:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(Simulated):
-    """``lengthwise simulate``: policies by rates by seeds on one engine, or on padded batches.
+    """``lengthwise simulate policies`` and ``padded``: policies by rates by seeds.
 
     Attributes:
         rates: requests per second; ``burst`` for all at once, None for the workload's own times.
@@ -114,7 +114,7 @@ class Sweep(Simulated):
 
 @dataclass(frozen=True, kw_only=True)
 class Fleets(Simulated):
-    """``lengthwise simulate`` of several instances behind routers.
+    """``lengthwise simulate fleet``.
 
     Attributes:
         layouts: instances, reports and deaths.

@@ -167,7 +167,7 @@ def show_sweep(runs: Group) -> None:
 
 
 def _warn(runs: Group) -> None:
-    """Say which rates are above capacity, and how many requests were rejected."""
+    """Print which rates are above capacity, and how many requests were rejected."""
     for each in dict.fromkeys(run.rate for run in runs):
         if any(run.get("overloaded") for run in runs if run.rate == each):
             what = "the trace's own rate" if each is None else f"{each:g} requests/s"
@@ -263,7 +263,7 @@ def show_routers(runs: Group) -> None:
     ]
     peers = ("policy", "predictors", "rate")
     groups = grouped(runs, (*peers, "router"))
-    print_runs("lengthwise bench --routers", groups, peers, columns, 150)
+    print_runs("lengthwise bench routers", groups, peers, columns, 150)
 
 
 def _changed(head: str, name: str, by: str, own: str | None = None) -> Column:

@@ -19,7 +19,9 @@ def by_tenant(
     waiting: Seconds,
     tokens: NDArray[np.int64],
 ) -> dict[str, TenantFigures]:
-    """Figures of each tenant's requests, by name (empty: nobody's); none if nobody has one.
+    """Figures of each tenant's requests, by name; the empty name has requests without a tenant.
+
+    No figures if no request has one.
 
     All of n requests: names, latency, time to first token and longest wait in seconds, and
     output tokens.

@@ -110,8 +110,8 @@ def seen(times: Times, until: int | None = None, rejected: int | None = None) ->
     """What the clients saw of a run; only finished requests count.
 
     Args:
-        until: also say when so many requests had finished.
-        rejected: requests that did not fit, where the engine tells.
+        until: also measure the seconds until this many requests have finished.
+        rejected: requests that did not fit, where the engine counts them.
     """
     refused = UNSET if rejected is None else rejected
     done = times.finished()

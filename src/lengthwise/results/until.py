@@ -16,9 +16,9 @@ class Until(TypedDict, total=False):
 
 
 def time_until(finish: NDArray[np.float64], until: int | None) -> Until:
-    """``until_s``, the seconds until so many requests had finished (None: fewer did).
+    """``until_s``, the seconds until this many requests have finished (None: fewer did).
 
-    ``finish`` is in seconds from the first arrival, [n]. Nothing where nobody asks.
+    ``finish`` is in seconds from the first arrival, [n]. Empty if no number is asked for.
     """
     if until is None:
         return {}

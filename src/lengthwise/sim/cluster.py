@@ -46,7 +46,7 @@ class Layout:
         instances: how many.
         report_s: seconds between two load reports of an instance.
         stale_s: age in seconds of all that the router learns, reports and tokens.
-        deaths: who dies when.
+        deaths: which instances fail, and when.
 
     Raises:
         UserError: for a number out of range, or a death of an instance that is not there.
@@ -92,7 +92,7 @@ class Cluster:
         workload, predictor, time, setup, seed: as a single :class:`Simulator` has them;
             requests are predicted once, for the router and for the instances' policies.
         policy: makes one policy for each instance.
-        router: chooses instances, from predictions and what it is told.
+        router: chooses instances, from predictions and load reports.
         layout: the instances.
     """
 
@@ -282,7 +282,7 @@ class Cluster:
 
 
 def _capacity(time: StepTime, setup: Setup, ranked: bool) -> Capacity:
-    """What a router is told of an engine, from its profile."""
+    """An engine's capacity as a router knows it, from the profile."""
     seats, budget, memory = setup.seats, setup.budget, setup.blocks * setup.block_size
     one, full = time.seconds(0, 1, 0), time.seconds(0, seats, 0)
     prefill = (time.seconds(budget, seats, 0) - full) / budget

@@ -14,17 +14,17 @@ from lengthwise.workload import Workload
 
 
 class Traffic:
-    """Requests as plain lists (indexing NumPy arrays is slow), predicted once for everybody.
+    """Requests as plain lists (indexing NumPy arrays is slow), predicted once for all instances.
 
     Args:
-        predicting: whether anybody reads predictions at arrival.
-        refining: whether anybody reads later ones.
+        predicting: whether a policy or router reads predictions at arrival.
+        refining: whether a policy reads later ones.
 
     Attributes:
         n: how many requests.
         arrival, prompt, output, prefix: n each; ``output`` is the truth.
-        tenant, priority: n each, what the clients say.
-        initial: n predicted output tokens, NaN for unknown; None if nobody predicts.
+        tenant, priority: n each, as the clients sent them.
+        initial: n predicted output tokens, NaN for unknown; None without predictions.
         refinements: what refines them, if anything does.
         rng: of the predictor's errors.
         first, finish, gap: [n] as in an engine's ``Outcome``, filled as they happen.
@@ -75,7 +75,7 @@ class Traffic:
         return None if self.initial is None else point(self.initial[i], self._source)
 
     def predict(self, i: int, request: Request) -> None:
-        """Request i arrives: its view is told what was predicted."""
+        """Request i arrives: its view receives the prediction."""
         if self._distributions:
             request.receive(self._distributions[i])
         elif self.initial is not None:

@@ -1,7 +1,7 @@
 """Iteration-level scheduling with a cap on seats, on several instances in turn.
 
 Magnus compares with it as conservative continuous batching, SCLS as ILS: seats are as few
-as memory holds of the longest requests, so that nobody ever runs out of it.
+as memory holds of the longest requests, so that no instance ever runs out of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``lengthwise simulate --instances``: routers by instances by loads by seeds."""
+"""``lengthwise simulate fleet``: routers by instances by loads by seeds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FleetPlan:
         layouts: the instances, and how stale reports are; one run for each.
         loads: arrival rates as shares of what the instances can serve (:func:`capacity`).
         requests: how many to resample from the workload.
-        until: also say when so many requests had finished.
+        until: also measure the seconds until this many requests have finished.
     """
 
     workload: Workload

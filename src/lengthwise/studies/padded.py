@@ -34,7 +34,7 @@ QUANTISED = "vsq"
 
 
 class Given:
-    """What a simulated predictor said of a workload, request by request."""
+    """A simulated predictor's predictions for a workload, request by request."""
 
     def __init__(self, predicted: Floats) -> None:
         self._predicted = predicted.tolist()

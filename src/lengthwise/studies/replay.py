@@ -77,7 +77,7 @@ def _served(folder: Path, number: int, results: Results) -> Served:
 
 @dataclass(frozen=True)
 class Weather:
-    """How many times as long as a profile says steps took, by the time they began.
+    """How much slower steps were than a profile has them, by the time they began.
 
     A shared machine is not always as fast as when it was calibrated.
 
@@ -115,7 +115,7 @@ def replay(
 ) -> Run:
     """The same requests, arrivals, seats and blocks in the simulator; its figures.
 
-    ``slowness`` is how much longer the bench's steps took than the profile says, by time.
+    ``slowness`` is the bench's time of a step over the profile's, by the time it began.
     """
     was = run.figures
     name = "fcfs" if was.policy == "stock" else was.policy
@@ -156,7 +156,7 @@ class Replayed:
     """A run of the bench beside its replay.
 
     Attributes:
-        speed: how many times as long as the profile says the bench's steps took.
+        speed: the bench's time of a step over the profile's.
     """
 
     policy: str

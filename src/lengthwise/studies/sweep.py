@@ -64,7 +64,7 @@ class Continuous:
         load_profile(plan.profile)
 
     def source(self, policy: str) -> Source:
-        """As the policy says."""
+        """The best prediction that the policy uses."""
         return make_policy(policy).source
 
     def run(
@@ -94,7 +94,7 @@ class SweepPlan:
         process: arrival process for the rates (see ``with_arrivals``).
         requests: how many to resample from the workload; None serves it as it is.
         seeds: independent repetitions, for the confidence intervals.
-        until: also say when so many requests had finished.
+        until: also measure the seconds until this many requests have finished.
         serving: which kind of engine; ``setup`` is the continuous one's.
     """
 

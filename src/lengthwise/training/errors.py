@@ -27,7 +27,7 @@ def probe_errors(
 def prompt_confusion(
     total: NDArray[np.int64], predicted: Floats, cap: float, k: int = 8
 ) -> dict[str, Any]:
-    """Counts of predicted bins for each true bin, and what predictions in a bin say.
+    """Counts of predicted bins for each true bin, and the mean prediction in each.
 
     Saved as ``confusion.json`` beside the predictors; ``confusion:FILE`` in the simulator.
     """

@@ -70,7 +70,7 @@ def check_sources(folders: Sequence[Path], model: str | None, how: Fitting) -> N
     """Refuse a seed, data, a served model or a backbone that cannot be used.
 
     Raises:
-        UserError: says which, and why.
+        UserError: names it, with the reason.
     """
     at_least(0, seed=how.seed)
     for folder in folders:
@@ -82,10 +82,10 @@ def check_sources(folders: Sequence[Path], model: str | None, how: Fitting) -> N
 
 
 def check_arrival(spec: str) -> None:
-    """Refuse a predictor that does not speak when a request arrives.
+    """Refuse a predictor that does not predict when a request arrives.
 
     Raises:
-        UserError: says so.
+        UserError: if it does not.
     """
     if not issubclass(find_predictor(spec)[0], PromptPredictor):
         raise UserError(f"--arrival {spec} does not read prompts: it cannot rank new requests")
@@ -134,7 +134,7 @@ def train(plan: TrainingPlan) -> Trained:
 
 
 def served_model(folders: Sequence[Path], model: str | None) -> str | None:
-    """The model whose answers were collected, as far as the user or the folders tell."""
+    """The model whose answers were collected, as far as the user or the folders name it."""
     for folder in folders:
         if model is None and (folder / "meta.json").is_file():
             model = read_meta(folder).get("path")

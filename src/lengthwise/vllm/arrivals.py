@@ -29,7 +29,7 @@ class ArrivalPredictor:
     """Scores arrivals; the scheduler asks what is ready before each step. This one never."""
 
     def submit(self, request: Any, hints: Hints) -> bool:
-        """A vLLM request arrived; whether :meth:`ready` will say something of it."""
+        """A vLLM request arrived; whether :meth:`ready` will give a prediction of it."""
         return False
 
     def ready(self) -> Ready:

@@ -25,7 +25,7 @@ def engine_log(path: Path) -> Iterator[TextIO]:
 
     Raises:
         UserError: what the block raises, as one line that names the file, where the traceback
-            is; a UserError of the block that says what is wrong stays as it is.
+            is; a UserError of the block stays as it is.
     """
     if _LEVEL in os.environ:
         yield sys.stderr

@@ -40,7 +40,7 @@ _Value = TypeVar("_Value")
 
 
 class Ignored:
-    """Counts hints that are not what they should be; one line a minute at most tells of them.
+    """Counts hints that are outside their limits, and logs one line a minute at most.
 
     Args:
         clock: seconds.
@@ -55,7 +55,7 @@ class Ignored:
         self.counts: Counter[str] = Counter()
 
     def add(self, key: str, said: Any, wanted: str) -> None:
-        """A hint under this key is not used: what the client said, and what it may say."""
+        """A hint under this key is not used: its value, and what it should be."""
         self.counts[key] += 1
         if self._clock() < self._quiet_until:
             return
@@ -71,7 +71,7 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Hints:
-    """What the client of one request said, each value within its limits.
+    """The hints that a client sent with one request, each value within its limits.
 
     Attributes:
         tenant: whose request it is.

@@ -9,7 +9,7 @@ from lengthwise.vllm.tap import Observer
 
 
 def make_observer(settings: Settings, model: str, device: Any) -> tuple[list[int], Observer] | None:
-    """Layers to tap and who looks at them; None if nobody needs hidden states."""
+    """Layers to tap and the observer of them; None if no hidden states are needed."""
     if settings.record:
         from lengthwise.vllm.recorder import Recorder
 

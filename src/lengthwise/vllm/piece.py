@@ -1,4 +1,4 @@
-"""One slice of a request: where it ends, and what it tells the engine that serves it."""
+"""One slice of a request: where it ends, and the facts that travel with it to the engine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Slice:
 
 
 def drop_facts(request: Any) -> Any:
-    """Take from a request what is said where slices keep their facts: what it was, or None."""
+    """Remove what a request has where slices keep their facts; returns it, or None."""
     given = getattr(request.sampling_params, "extra_args", None)
     if not given or KEY not in given:
         return None

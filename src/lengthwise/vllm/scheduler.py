@@ -47,8 +47,8 @@ _PATIENCE = 16
 class Scheduler(StockScheduler):
     """``--scheduler-cls lengthwise.vllm.Scheduler``.
 
-    Only the order of things is ours: who is admitted next, who keeps a seat, who is
-    the victim when memory runs out. Tokens, blocks and outputs stay vLLM's.
+    Only the order is ours: which request is admitted next, which keeps a seat, which is
+    evicted when memory runs out. Tokens, blocks and outputs stay vLLM's.
 
     Attributes:
         clock: seconds, by which policies count waiting; a benchmark has its own.

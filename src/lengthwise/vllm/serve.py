@@ -82,7 +82,7 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
 
 
 def for_cpus(flags: list[str]) -> list[str]:
-    """The user's flags, and those that the CPU build needs where the user says nothing of it."""
+    """The user's flags, and those that the CPU build needs and the user did not give."""
     given, added = _names(flags), []
     if "--dtype" not in given:
         added += ["--dtype", "float32"]

@@ -60,7 +60,7 @@ class Settings:
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:
-        """Settings from vLLM's additional config; defaults where it says nothing.
+        """Settings from vLLM's additional config; defaults for what it leaves out.
 
         Raises:
             UserError: for an unknown name.
@@ -123,7 +123,7 @@ class Settings:
 
 
 def in_process(settings: Settings, scorer: Scorer) -> bool:
-    """Whether prompts are scored in a process of their own, as the settings say.
+    """Whether prompts are scored in a process of their own, by the settings.
 
     Left to itself, a predictor of token ids (or of nothing) stays on a thread: it takes
     some ten microseconds, less than sending the prompt. One of text needs a tokenizer

@@ -59,7 +59,7 @@ class StepLog:
         self._steps = steps
 
     def saw(self, start: float, seconds: float) -> None:
-        """The step that began at ``start`` took so long."""
+        """The step that began at ``start`` has ended; both in seconds."""
         made = self._steps.take()
         if not any(made[:2]):
             return

@@ -57,7 +57,7 @@ class Observer(Protocol):
 
 
 def upload(values: NDArray[Any], device: torch.device) -> torch.Tensor:
-    """Host values on the device; on a GPU nobody waits for the copy."""
+    """Host values on the device; on a GPU without waiting for the copy."""
     tensor = torch.from_numpy(values)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
@@ -127,7 +127,7 @@ class Tap:
         return self._observer.output(self._sample(*args, **kwargs))
 
     def _read_prompts(self, scheduler_output: Any, states: list[torch.Tensor]) -> None:
-        """Keep what this step computes of prompts, also if nobody looks yet."""
+        """Keep what this step computes of prompts, also if no observer reads it yet."""
         end = 0
         for request_id in self._runner.input_batch.req_ids:
             start = end

@@ -1,7 +1,7 @@
-"""Predictors for the simulator: what a policy is told instead of the true lengths.
+"""Predictors for the simulator: what a policy reads instead of the true lengths.
 
-Each predicts every request's output tokens ``at_arrival``; a refining one says more while
-a request runs, as TRAIL's probe does.
+Each predicts every request's output tokens ``at_arrival``; a refining one predicts
+again while a request runs, as TRAIL's probe does.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def make_predictor(spec: str) -> Predictor:
     - ``refined`` or ``refined:FILE.json``: a refining probe with a fitted ``ErrorModel``.
       Nothing is known at arrival unless another predictor stands before it with a ``+``:
       ``lognormal:0.8+refined``.
-    - ``recorded:FILE.jsonl``: what a real predictor said of these very requests, at arrival
-      and while they ran, found by the requests' ids (``lengthwise train`` writes one).
+    - ``recorded:FILE.jsonl``: a real predictor's predictions for these very requests, at
+      arrival and while they ran, found by the requests' ids (``lengthwise train`` writes one).
 
     Raises:
         UserError: for an unknown name, a bad argument or an unreadable file.
@@ -84,7 +84,7 @@ def check_predictor(spec: str, workload: Workload, requests: int | None) -> None
         requests: how many will be resampled from the workload; None serves it as it is.
 
     Raises:
-        UserError: says why.
+        UserError: with the reason.
     """
     predictor = make_predictor(spec)
     if "recorded:" in spec or "file:" in spec:

@@ -1,4 +1,4 @@
-"""The shape of a simulated predictor: what a policy is told instead of the true lengths.
+"""The shape of a simulated predictor: what a policy reads instead of the true lengths.
 
 Only these objects and the engine see a workload's true lengths.
 """
@@ -20,7 +20,7 @@ Rule = Callable[[Workload, Rng], Floats]
 
 
 class Refinements(Protocol):
-    """What a refining predictor says in one run."""
+    """A refining predictor's predictions in one run."""
 
     def remaining(self, index: Ints, true: Floats, age: Ints, rng: Rng) -> Floats:
         """Predicted remaining tokens of the requests ``index``, each [m], none twice.
@@ -29,7 +29,7 @@ class Refinements(Protocol):
         """
 
     def lengths(self, index: Ints, age: Ints) -> Lengths | None:
-        """The distributions whose means ``remaining`` says, m; None if it says points."""
+        """The m distributions whose means ``remaining`` gives; None if it predicts points."""
 
 
 class Predictor(Protocol):
@@ -51,7 +51,7 @@ class Predictor(Protocol):
         """
 
     def lengths(self, workload: Workload) -> Lengths | None:
-        """The distributions whose means ``at_arrival`` says, n; None if it says points."""
+        """The n distributions whose means ``at_arrival`` gives; None if it predicts points."""
 
     def start(self, workload: Workload, rng: Rng) -> Refinements | None:
         """What refines the predictions of one run of the workload, if anything does."""
@@ -66,11 +66,11 @@ class Guess:
     refines: bool = False
 
     def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
-        """What the rule says, [n]."""
+        """Predicted output tokens by the rule, [n]."""
         return self.rule(workload, rng)
 
     def lengths(self, workload: Workload) -> None:
-        """A rule says points."""
+        """A rule predicts points."""
 
     def start(self, workload: Workload, rng: Rng) -> None:
         """Nothing: it does not refine."""

@@ -44,7 +44,7 @@ class Errors:
         return found
 
     def lengths(self, index: Ints, age: Ints) -> None:
-        """The model of errors says points."""
+        """The model of errors predicts points."""
 
     def _draw(self, index: Ints, true: Floats, age: Ints, rng: Rng) -> Floats:
         log_rho, bias, slope, spread = self._by_age[:, np.minimum(age, self._last)]
@@ -66,7 +66,7 @@ class Refined:
     refines: bool = True
 
     def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
-        """What the prompt's predictor says, [n]: a waiting request has no hidden state."""
+        """Output tokens by the predictor of prompts, [n]: a waiting request has no hidden state."""
         return self.prompt.at_arrival(workload, rng)
 
     def lengths(self, workload: Workload) -> Lengths | None:

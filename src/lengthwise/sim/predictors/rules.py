@@ -87,7 +87,7 @@ def _ssjf(argument: str) -> Rule:
 
 
 def _forest(argument: str) -> Rule:
-    """Magnus's forest without the user's words: what trees say that have not seen the request."""
+    """Magnus's forest without the user's words, by trees that have not seen the request."""
     from lengthwise.predictors.forest import Forest
 
     def rule(workload: Workload, rng: Rng) -> Floats:

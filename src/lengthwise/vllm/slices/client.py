@@ -48,7 +48,7 @@ def _wrapped(factory: Any) -> Any:
 
 
 def attach(client: Any) -> None:
-    """Let an engine client serve requests in slices, if its settings say so, and check hints.
+    """Let an engine client serve requests in slices, if its settings ask for it, and check hints.
 
     Raises:
         UserError: if the engine is set up for something that slices do not go with.
@@ -80,7 +80,7 @@ def check(config: Any) -> None:
     """Refuse an engine whose features slices were not made for.
 
     Raises:
-        UserError: one line that says what to leave out.
+        UserError: one line that names what to leave out.
     """
     scheduler = str(config.scheduler_config.scheduler_cls)
     present = (

@@ -36,7 +36,7 @@ def returns(request: Any, max_model_len: int) -> bool:
 def resume_in_worker(runner: Any) -> None:
     """Let a model runner take up slices where the one before ended.
 
-    The V2 runner does by itself: it is told prompt and output apart, and draws by position.
+    The V2 runner does by itself: it receives prompt and output apart, and draws by position.
 
     Raises:
         UserError: if the sampler draws in a way that cannot be continued.
