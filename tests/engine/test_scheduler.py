@@ -42,6 +42,7 @@ class Asking:
 @pytest.fixture
 def scheduler() -> Any:
     """The real scheduler's methods on requests that wait: a to d, with 100 tokens at most."""
+    from lengthwise.vllm.hints import Ignored
     from lengthwise.vllm.scheduler import Scheduler
 
     made = Scheduler.__new__(Scheduler)
@@ -51,6 +52,7 @@ def scheduler() -> Any:
     for request in made.requests.values():
         made.waiting.ranked.push(request)
     made._bins, made._predictions_seen, made._steps_without = BINS, False, 3
+    made._ignored = Ignored()
     return made
 
 
@@ -107,3 +109,21 @@ def test_counters_tell_what_no_policy_could_use(scheduler: Any) -> None:
     after = scheduler.prediction_stats()
     assert after["clamped"] == before["clamped"] + 1 == MENDED.clamped
     assert (after["refused"], after["scored"]) == (before["refused"], 2.0)
+    assert after["ignored_hints"] == 0
+
+
+def test_a_worker_without_predictions_is_told_of_once(
+    scheduler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lengthwise.vllm.scheduler as ours
+    from lengthwise.vllm.tap import WANTED
+
+    said: list[str] = []
+    monkeypatch.setattr(ours, "logger", SimpleNamespace(error=said.append))
+    monkeypatch.setattr(ours.StockScheduler, "update_from_output", lambda *args: "taken")
+    steps = SimpleNamespace(**{WANTED: True}), SimpleNamespace(sampled_token_ids=[[7]])
+    scheduler._steps_without = 0
+    for _ in range(40):
+        assert scheduler.update_from_output(*steps) == "taken"
+    (line,) = said
+    assert "no predictions arrive from the worker" in line

@@ -260,12 +260,12 @@ class Scheduler(StockScheduler):
         batch, remaining = Distributions(lengths), expected(lengths)
         for row, (id, left, at) in enumerate(zip(ids, remaining, generated.tolist(), strict=True)):
             self._views[id].refine(left, at, batch, row)
-        known = [self.requests.get(request_id) for request_id in predictions.ids]
-        limit = [request.max_tokens if request else 0 for request in known] - predictions.generated
-        lengths = Lengths.of(self._bins, predictions.probabilities, np.maximum(limit, 1))
-        batch, remaining = Distributions(lengths), expected(lengths)
-        rows = zip(predictions.ids, remaining, predictions.generated.tolist(), strict=True)
-        for row, (request_id, left, at) in enumerate(rows):
-            view = self._views.get(request_id)
-            if view is not None:
-                view.refine(left, at, batch, row)
+
+    def _miss(self) -> None:
+        """A step without the predictions it asked for."""
+        self._steps_without += 1
+        if self._steps_without == _PATIENCE:
+            logger.error(
+                "no predictions arrive from the worker: is the lengthwise plug-in installed "
+                "there and allowed by VLLM_PLUGINS? Ranking by prompt-only predictions."
+            )
