@@ -128,13 +128,8 @@ def _until_up(own: ArrivalPredictor) -> None:
         time.sleep(0.1)
 
 
-<<<<<<< HEAD
 def _load(driver: Driver, args: argparse.Namespace) -> Iterator[tuple[str, list[int], Any]]:
-    """Requests without end; each stays so long that one every few steps fills the seats."""
-=======
-def _load(engine: Any, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], Any]]:
     """Requests without end, long enough that one every few steps keeps the seats full."""
->>>>>>> i13-docs
     from vllm import SamplingParams
 
     from lengthwise.models.served import chat_ids
