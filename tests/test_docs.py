@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import tomllib
 from dataclasses import fields
-from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -34,17 +34,21 @@ FOREIGN = {
 }
 
 
-@cache
-def options(words: tuple[str, ...]) -> frozenset[str]:
-    """The options of ``lengthwise WORDS``; without a mode, those of the command's first."""
+def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that the words name (without a mode, its first), and its arguments."""
     command: click.Command = lengthwise
-    for word in words:
-        if not isinstance(command, click.Group) or word not in command.commands:
-            break
-        command = command.commands[word]
-    assert command is not lengthwise, f"no command {words[0]}"
-    if isinstance(command, Modes):
-        command = next(iter(command.commands.values()))
+    while isinstance(command, click.Group):
+        if words and words[0] in command.commands:
+            command, words = command.commands[words[0]], words[1:]
+        else:
+            assert isinstance(command, Modes), f"no command {words}"
+            command = next(iter(command.commands.values()))
+    return command, words
+
+
+def options(words: tuple[str, ...]) -> frozenset[str]:
+    """The options of ``lengthwise WORDS``."""
+    command, _ = command_of([*words])
     return frozenset(option for each in command.params for option in each.opts) | {"--help"}
 
 
@@ -114,6 +118,30 @@ def test_commands_have_the_options_that_are_named(page: Path) -> None:
             assert named <= known, (words, named - known)
     for module, named in modules_of(page):
         assert named <= options_of_module(module), module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_can_be_parsed(page: Path) -> None:
+    for line in shell_of(page):
+        bare = re.sub(r"\$\(lengthwise model\)", "MODEL", line)
+        parse(re.sub(r"\$\(\(.*?\)\)", "1", bare))
+
+
+def test_examples_of_the_help_can_be_parsed() -> None:
+    commands: list[click.Command] = [lengthwise]
+    for command in commands:
+        if isinstance(command, click.Group):
+            commands += command.commands.values()
+        for line in (command.epilog or "").splitlines():
+            parse(re.sub(r"^ +eval .*", "", line))
+
+
+def parse(line: str) -> None:
+    """Read a shell line's command, if it is ours, without running it."""
+    _, ours, words = line.partition("lengthwise ")
+    if ours:
+        command, arguments = command_of(shlex.split(words.partition(";")[0]))
+        command.make_context(line, arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
