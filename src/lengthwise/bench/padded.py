@@ -22,7 +22,7 @@ from lengthwise.online.scorer import Scorer
 from lengthwise.padded import Limits, SliceTime, System, make_system
 from lengthwise.padded.drive import Lengths, Log, serve
 from lengthwise.padded.figures import figures
-from lengthwise.padded.processes import Instances
+from lengthwise.padded.processes import Processes
 from lengthwise.results import setups
 from lengthwise.results.files import RequestRow, write_requests, write_results
 from lengthwise.results.record import Batched, Labels, Notes, Run, Size
@@ -45,7 +45,7 @@ def batch_compare(plan: PaddedPlan, out: Path) -> list[Run]:
     Limits(plan.instances, memory, longest, NO_TIME)
     grid = [] if plan.slice_time is not None else profiled(base.seats, longest, memory)
     runs: list[Run] = []
-    with Instances(plan.base.model, plan.instances, memory) as engine:
+    with Processes(plan.base.model, plan.instances, memory) as engine:
         limits = Limits(plan.instances, memory, longest, _slice_time(plan, engine, grid))
         limits.time.save(out / "slice_time.json")
         bench = _Bench(plan, limits, engine, requests)
@@ -62,7 +62,7 @@ class _Bench:
     """What the runs share."""
 
     def __init__(
-        self, plan: PaddedPlan, limits: Limits, engine: Instances, requests: list[BenchRequest]
+        self, plan: PaddedPlan, limits: Limits, engine: Processes, requests: list[BenchRequest]
     ) -> None:
         self._plan, self._limits, self._engine = plan, limits, engine
         self._prompts = {each.id: each.prompt_ids for each in requests}
@@ -143,7 +143,7 @@ class _Bench:
         return self._measured
 
 
-def _slice_time(plan: PaddedPlan, engine: Instances, grid: list[tuple[int, int]]) -> SliceTime:
+def _slice_time(plan: PaddedPlan, engine: Processes, grid: list[tuple[int, int]]) -> SliceTime:
     return SliceTime.load(plan.slice_time) if plan.slice_time is not None else engine.profile(grid)
 
 

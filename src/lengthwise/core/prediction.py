@@ -1,4 +1,4 @@
-"""One prediction: how many output tokens a request still produces, as a predictor said it once."""
+"""One prediction: the output tokens that a request still produces, as one predictor put it."""
 
 from __future__ import annotations
 

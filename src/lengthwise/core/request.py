@@ -59,7 +59,7 @@ class Request:
     _row: int = 0
 
     def receive(self, prediction: Prediction | None) -> None:
-        """A prediction was made of it; None says that there is none, and takes back another.
+        """Take a prediction of this request; None means there is none, and drops an earlier one.
 
         The probe's are refinements, see :meth:`refine`.
         """

@@ -25,7 +25,7 @@ BATCH = 16
 def ms_per_request(
     predictor: LengthPredictor, answers: Answers, clock: Clock = time.perf_counter
 ) -> float:
-    """Median of the first word on one request alone, its mean read out."""
+    """Median milliseconds of predicting one request alone at arrival, its mean read out."""
     ones = [opening(answers, [number], 1) for number in range(min(REPEATS, len(answers)))]
     return _median_ms(predictor.first, ones, clock)
 

@@ -23,7 +23,7 @@ from lengthwise.padded.slice_time import STEPS, SliceTime
 T = TypeVar("T")
 
 
-class Instances:
+class Processes:
     """Runs batches on a process an instance, and keeps the token ids; a context manager.
 
     Seconds are CPU seconds of the instance's process, which has one thread: its time on a

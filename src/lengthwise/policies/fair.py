@@ -143,7 +143,7 @@ class Fair(Wrapper):
             self.counters[request.tenant] += self._output * new
 
     def _lift(self) -> None:
-        """Raise who came back to the least of those who wait; in the order of coming back."""
+        """Lift tenants that came back to the lowest waiting counter, in their order."""
         others = self._waiting.keys() - set(self._back)
         least = min((self.counters[each] for each in others), default=None)
         for tenant in dict.fromkeys(self._back):

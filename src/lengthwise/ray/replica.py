@@ -160,7 +160,7 @@ class Replica:
             self._send(id, chunk)
 
     def _load(self) -> dict[str, Any]:
-        """What :class:`lengthwise.routing.Report` says of this moment."""
+        """The present load, as a :class:`lengthwise.routing.Report` has it."""
         left = {id: self._driver.remaining(id) for id in self._held}
         return {
             "at": time.time(),

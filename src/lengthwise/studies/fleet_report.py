@@ -20,7 +20,7 @@ FIGURES = {
     "p99_ttft.png": ("p99_ttft_s", "p99 time to first token in simulated seconds"),
     "imbalance.png": ("work_imbalance", "imbalance of the work left (deviation / mean)"),
 }
-"""Each figure's file, what it shows and what its axis says."""
+"""Each figure's file, the field that it shows and its axis label."""
 
 
 def draw_fleets(runs: list[Run], folder: Path) -> list[Path]:

@@ -28,7 +28,7 @@ from lengthwise.predictors.trail import Trail
 from lengthwise.training.errors import held_out_tracks, probe_errors, prompt_confusion
 
 Said = dict[str, tuple[Lengths, Lengths]]
-"""What predictors said of answers, by name: first words [n] and remaining tokens [rows]."""
+"""Predictions of answers by the predictor's name: total tokens at arrival [n], remaining [rows]."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _priority(said: Any) -> int:
 
 
 def shown(said: Any) -> str:
-    """What a client said, short and on one line, fit for a log or an answer."""
+    """A client's text, short and on one line, fit for a log or an answer."""
     if isinstance(said, str):
         return ascii(said[:40]) + ("..." if len(said) > 40 else "")
     if isinstance(said, float) or is_whole(said):
