@@ -131,7 +131,8 @@ def test_a_base_model_is_collected_and_benched_with_the_prompts_that_fit(
 ) -> None:
     notes = (
         "lengthwise: model base has no chat template: prompts are served as they are",
-        "lengthwise: 2 prompts left out: longer than the model's context of 96 tokens less the cap",
+        "lengthwise: 2 prompts left out: longer than the model's context of 96 tokens "
+        "less --max-tokens",
     )
     given = (base_model, "--prompts", some_too_long, "--max-tokens", 16, "--seats", 2)
     done = lengthwise(environment, "collect", *given, "--out", tmp_path / "data", "--layers", 10)
