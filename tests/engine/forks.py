@@ -47,7 +47,6 @@ def work(job: dict[str, Any]) -> None:
     """Be the job's process: never returns."""
     os.environ.clear()
     os.environ.update(job["environment"])
-    prepare_process()
     os.chdir(job["folder"])
     for descriptor, path in enumerate(("/dev/null", job["out"], job["err"])):
         file = os.open(path, os.O_WRONLY | os.O_APPEND if descriptor else os.O_RDONLY)
