@@ -43,11 +43,11 @@ def model() -> Path:
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
     """Of processes with engines: each of pytest's workers keeps to a core of its own."""
-    own = {}
+    own = {"VLLM_CPU_KVCACHE_SPACE": "1"}
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if worker:
         core = str(int(worker) % (os.cpu_count() or 1))
-        own = {"VLLM_CPU_OMP_THREADS_BIND": core, "OMP_NUM_THREADS": "1"}
+        own |= {"VLLM_CPU_OMP_THREADS_BIND": core, "OMP_NUM_THREADS": "1"}
     return {**os.environ, **preload(), **own}
 
 

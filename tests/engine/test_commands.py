@@ -18,7 +18,6 @@ import pytest
 
 from lengthwise.answers.files import SHARD, finished_ids, read_shards
 
-
 Lengthwise = Callable[..., subprocess.CompletedProcess[str]]
 
 
