@@ -10,11 +10,14 @@ READY  := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/lengthwise demo
 
+# Two at a time, each file's tests in one process: engines keep to a core each.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -m "not engine"
+	$(PYTEST) -m "not engine"
 
 lint: $(READY)
 	$(BIN)/ruff check src tests

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,70 @@ def model() -> Path:
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    return {**os.environ, **preload()}
+    """Of processes with engines: each of pytest's workers keeps to a core of its own."""
+    own = {"VLLM_CPU_KVCACHE_SPACE": "1"}
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if worker:
+        core = str(int(worker) % (os.cpu_count() or 1))
+        own |= {"VLLM_CPU_OMP_THREADS_BIND": core, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **preload(), **own}
+
+
+class Forks:
+    """Programs in forks of a process that has imported vLLM (see ``forks.py``)."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment, self._folder = environment, folder
+        self._jobs = count()
+        self._told = (folder / "err").open("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forks.py"))],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._told,
+            text=True,
+        )
+
+    def __call__(
+        self,
+        program: str,
+        *arguments: object,
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script beside this file, or the command ``lengthwise``, to its end."""
+        number = next(self._jobs)
+        out, err = self._folder / f"{number}.out", self._folder / f"{number}.err"
+        for file in (out, err):
+            file.touch()
+        if program != "lengthwise":
+            program = str(Path(__file__).with_name(program))
+        given = [program, *map(str, arguments)]
+        job = {
+            **{"program": given[0], "arguments": given[1:], "out": str(out), "err": str(err)},
+            **{"environment": environment or self._environment, "folder": str(folder or Path())},
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, (self._folder / "err").read_text()[-3000:]
+        return subprocess.CompletedProcess(given, int(answer), out.read_text(), err.read_text())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+        self._told.close()
+
+
+@pytest.fixture(scope="session")
+def forks(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """``forks(program, *arguments)``: a program in a process of its own, run to its end."""
+    made = Forks(environment, tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +176,7 @@ def prompts(model: Path) -> list[list[int]]:
 
 
 @pytest.fixture
-def drive(tmp_path: Path, model: Path, environment: dict[str, str]) -> Drive:
+def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks) -> Drive:
     """Runs requests through a fresh engine: ``drive(policy, requests, **engine)``."""
 
     def run(
@@ -145,13 +209,8 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str]) -> Drive:
                 }
             )
         )
-        done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("drive.py")), str(job), str(out)],
-            env={**environment, "LENGTHWISE_TRACE": str(tmp_path / f"trace-{number}")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        traced = {**environment, "LENGTHWISE_TRACE": str(tmp_path / f"trace-{number}")}
+        done = forks("drive.py", job, out, environment=traced)
         assert done.returncode == 0, done.stderr[-3000:]
         result: dict[str, Any] = json.loads(out.read_text())
         return result

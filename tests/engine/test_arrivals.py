@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,16 +30,10 @@ def probe(model: Path, tmp_path: Path) -> Path:
 
 
 def test_requests_are_served_while_the_process_is_stuck(
-    probe: Path, model: Path, environment: dict[str, str], tmp_path: Path
+    probe: Path, model: Path, forks: Any, tmp_path: Path
 ) -> None:
-    script, out = Path(__file__).with_name("stuck.py"), tmp_path / "out.json"
-    done = subprocess.run(
-        [sys.executable, str(script), str(model), str(probe), str(tmp_path / "kept"), str(out)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    out = tmp_path / "out.json"
+    done = forks("stuck.py", model, probe, tmp_path / "kept", out)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(out.read_text())
     assert found["while_stuck"] == {"a": 12, "b": 12}

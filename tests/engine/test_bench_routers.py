@@ -15,16 +15,9 @@ pytest.importorskip("ray.serve", reason="needs Ray Serve: pip install lengthwise
 def test_two_routers_serve_the_same_answers_on_the_same_replicas(
     model: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "lengthwise.cli",
-        "bench",
-        str(model),
-        "--predictor",
-        "builtin",
-    ]
-    command += ["--routers", "least-in-flight,predicted", "--policies", "trail", "--requests", "10"]
+    command = [sys.executable, "-m", "lengthwise.cli", "bench", "routers", str(model)]
+    command += ["--routers", "least-in-flight,predicted", "--policies", "trail"]
+    command += ["--predictor", "builtin", "--requests", "10"]
     command += ["--seats", "2", "--max-tokens", "16", "--rates", "burst", "--out", str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 from lengthwise.sim.steps import load_profile
 
 
 def test_calibrate_measures_steps_that_never_shrink_with_their_tokens(
-    model: Path, environment: dict[str, str], tmp_path: Path
+    model: Path, forks: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "own.json"
-    command = [sys.executable, "-m", "lengthwise.cli", "calibrate", str(model)]
-    done = subprocess.run(
-        [*command, "--seats", "4", "--requests", "16", "--out", str(out)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forks("lengthwise", "calibrate", model, "--seats", 4, "--requests", 16, "--out", out)
     assert done.returncode == 0, done.stderr
     described = json.loads(out.read_text())
     # How well and how fast is the machine's affair; that the fit finds a law, test_steps.py's.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ import pytest
 
 from lengthwise.answers.files import SHARD, finished_ids, read_shards
 
+Lengthwise = Callable[..., subprocess.CompletedProcess[str]]
 
-def lengthwise(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lengthwise.cli", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+@pytest.fixture(scope="module")
+def lengthwise(forks: Any) -> Lengthwise:
+    """``lengthwise(*arguments)``: the command, run to its end."""
+    return partial(forks, "lengthwise")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,7 @@ def collected(
     model: Path,
     short_prompts: Path,
     environment: dict[str, str],
+    lengthwise: Lengthwise,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """Data of a collect that was killed after its first shard and then run again.
@@ -60,7 +65,7 @@ def collected(
     first = json.loads((folder / "shard-00000.json").read_text())
     assert 0 < len(first) < SHARD
     assert len(before) < 80, "killed too late to test anything"
-    done = lengthwise(environment, *arguments)
+    done = lengthwise(*arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert finished_ids(folder)[: len(before)] == before
     return folder
@@ -79,10 +84,10 @@ def test_collect_resumes_and_marks_censored(collected: Path) -> None:
 
 
 def test_collect_refuses_other_options(
-    model: Path, short_prompts: Path, collected: Path, environment: dict[str, str]
+    model: Path, short_prompts: Path, collected: Path, lengthwise: Lengthwise
 ) -> None:
     done = lengthwise(
-        *(environment, "collect", model, "--prompts", short_prompts, "--out", collected),
+        *("collect", model, "--prompts", short_prompts, "--out", collected),
         *("--max-tokens", 64, "--layers", "10,20"),
     )
     assert done.returncode == 2
@@ -90,14 +95,14 @@ def test_collect_refuses_other_options(
 
 
 def test_collect_samples_more_prompts_than_one_step_can_read(
-    model: Path, environment: dict[str, str], tmp_path: Path
+    model: Path, lengthwise: Lengthwise, tmp_path: Path
 ) -> None:
     """Seeded requests whose prompts together exceed a step's budget of 2,048 tokens."""
     words = " ".join(f"thing{i}" for i in range(150))
     lines = [json.dumps({"prompt": f"{i}: shorten {words}"}) for i in range(6)]
     (tmp_path / "long.jsonl").write_text("\n".join(lines))
     done = lengthwise(
-        *(environment, "collect", model, "--prompts", tmp_path / "long.jsonl", "--max-tokens", 4),
+        *("collect", model, "--prompts", tmp_path / "long.jsonl", "--max-tokens", 4),
         *("--temperature", 1.0, "--seed", 3, "--layers", 10, "--out", tmp_path / "data"),
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -127,21 +132,20 @@ def some_too_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_base_model_is_collected_and_benched_with_the_prompts_that_fit(
-    base_model: Path, some_too_long: Path, environment: dict[str, str], tmp_path: Path
+    base_model: Path, some_too_long: Path, lengthwise: Lengthwise, tmp_path: Path
 ) -> None:
     notes = (
         "lengthwise: model base has no chat template: prompts are served as they are",
-        "lengthwise: 2 prompts left out: longer than the model's context of 96 tokens less the cap",
+        "lengthwise: 2 prompts left out: longer than the model's context of 96 tokens "
+        "less --max-tokens",
     )
     given = (base_model, "--prompts", some_too_long, "--max-tokens", 16, "--seats", 2)
-    done = lengthwise(environment, "collect", *given, "--out", tmp_path / "data", "--layers", 10)
+    done = lengthwise("collect", *given, "--out", tmp_path / "data", "--layers", 10)
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(note in done.stderr.splitlines() for note in notes)
     rows = [row for row, _ in read_shards(tmp_path / "data")]
     assert sorted(row["id"] for row in rows) == ["mixed:1", "mixed:2", "mixed:4", "mixed:5"]
-    done = lengthwise(
-        environment, "bench", *given, "--policies", "stock,mlfq", "--out", tmp_path / "results"
-    )
+    done = lengthwise("bench", *given, "--policies", "stock,mlfq", "--out", tmp_path / "results")
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(note in done.stderr.splitlines() for note in notes)
     runs = json.loads((tmp_path / "results" / "results.json").read_text())["runs"]
@@ -152,28 +156,16 @@ def test_train_then_serve_a_burst(
     model: Path,
     short_prompts: Path,
     collected: Path,
-    environment: dict[str, str],
+    lengthwise: Lengthwise,
     tmp_path: Path,
     checked: Callable[[Path], dict[str, Any]],
 ) -> None:
-    done = lengthwise(
-        environment, "train", "trail", collected, "--out", tmp_path / "probe", "--epochs", 2
-    )
+    done = lengthwise("train", "trail", collected, "--out", tmp_path / "probe", "--epochs", 2)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout)
     assert set(report["layers_mae_tune"]) == {"10", "20"}
     done = lengthwise(
-        *(
-            environment,
-            "bench",
-            model,
-            "--prompts",
-            short_prompts,
-            "--requests",
-            10,
-            "--max-tokens",
-            16,
-        ),
+        *("bench", model, "--prompts", short_prompts, "--requests", 10, "--max-tokens", 16),
         *("--seats", 2, "--policies", "stock,trail,oracle", "--predictor", tmp_path / "probe"),
         *("--rates", "burst,50", "--out", tmp_path / "results"),
     )
@@ -193,7 +185,7 @@ def test_train_then_serve_a_burst(
 
 
 def test_a_probe_of_another_model_is_refused(
-    model: Path, environment: dict[str, str], tmp_path: Path
+    model: Path, lengthwise: Lengthwise, tmp_path: Path
 ) -> None:
     from lengthwise.predictors.store import predictors_folder
 
@@ -202,22 +194,25 @@ def test_a_probe_of_another_model_is_refused(
     described = json.loads((foreign / "predictors.json").read_text())
     described["model"] = "llama-32x4096-0123456789abcdef"
     (foreign / "predictors.json").write_text(json.dumps(described))
-    done = lengthwise(environment, "serve", model, "--predictor", foreign, "--port", 0)
+    done = lengthwise("serve", model, "--predictor", foreign, "--port", 0)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "belongs to model llama-32x4096" in done.stderr
 
 
-def test_too_little_memory_is_one_line(model: Path, environment: dict[str, str]) -> None:
+def test_too_little_memory_is_one_line(
+    model: Path, environment: dict[str, str], lengthwise: Lengthwise
+) -> None:
     greedy = {**environment, "VLLM_CPU_KVCACHE_SPACE": "4000"}
-    done = lengthwise(greedy, "serve", model, "--predictor", "builtin", "--port", 0)
+    given = (model, "--predictor", "builtin", "--port", 0)
+    done = lengthwise("serve", *given, environment=greedy)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "not enough memory" in done.stderr
 
 
 def test_a_failing_engine_is_one_line_that_names_its_log(
-    model: Path, environment: dict[str, str], tmp_path: Path
+    model: Path, environment: dict[str, str], lengthwise: Lengthwise, tmp_path: Path
 ) -> None:
     """With weights of other shapes than the model's config says, which no check looks at."""
     broken, out = tmp_path / "broken", tmp_path / "out"
@@ -227,19 +222,9 @@ def test_a_failing_engine_is_one_line_that_names_its_log(
     (broken / "config.json").write_text(json.dumps(config))
     quiet = {name: value for name, value in environment.items() if name != "VLLM_LOGGING_LEVEL"}
     done = lengthwise(
-        *(
-            quiet,
-            "bench",
-            broken,
-            "--policies",
-            "stock",
-            "--requests",
-            2,
-            "--max-tokens",
-            4,
-            "--out",
-            out,
-        )
+        *("bench", broken, "--policies", "stock", "--requests", 2, "--max-tokens", 4),
+        *("--out", out),
+        environment=quiet,
     )
     assert done.returncode == 2
     (said,) = done.stderr.splitlines()

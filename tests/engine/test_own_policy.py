@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,17 +19,17 @@ class ShortPrompt(Policy):
 
 def test_a_class_in_the_working_directory_schedules_the_engine(
     model: Path,
-    environment: dict[str, str],
+    forks: Any,
     tmp_path: Path,
     checked: Callable[[Path], dict[str, Any]],
 ) -> None:
     (tmp_path / "own.py").write_text(MODULE)
-    command = [
-        *(sys.executable, "-m", "lengthwise.cli", "bench", str(model), "--seats", "1"),
-        *("--policies", "stock,own:ShortPrompt", "--requests", "5", "--max-tokens", "8"),
-        *("--out", str(tmp_path / "out")),
-    ]
-    subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+    done = forks(
+        *("lengthwise", "bench", model, "--seats", 1, "--policies", "stock,own:ShortPrompt"),
+        *("--requests", 5, "--max-tokens", 8, "--out", tmp_path / "out"),
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
     content = checked(tmp_path / "out")
     stock, own = content["runs"]
     assert content["study"] == "bench"

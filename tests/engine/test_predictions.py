@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 def found(
     model: Path,
     prompts: list[list[int]],
-    environment: dict[str, str],
+    forks: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     folder = tmp_path_factory.mktemp("quantile")
@@ -23,9 +21,7 @@ def found(
         {"id": f"r{i}", "prompt_ids": ids, "max_tokens": 24} for i, ids in enumerate(prompts[:6])
     ]
     (folder / "prompts.json").write_text(json.dumps(requests))
-    command = [sys.executable, str(Path(__file__).with_name("quantile.py")), str(model)]
-    command += [str(folder / "prompts.json"), str(folder / "out.json")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = forks("quantile.py", model, folder / "prompts.json", folder / "out.json")
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "out.json").read_text())
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +39,7 @@ STOPPED = ["greedy stopped", "to its end stopped"]
 def ran(
     model: Path,
     prompts: list[list[int]],
-    environment: dict[str, str],
+    forks: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """Every case once whole and once in slices, more cases than seats."""
@@ -52,14 +50,7 @@ def ran(
     ]
     job = {"model": str(model), "seats": 6, "policy": f"scls:{MOST}", "requests": requests}
     (folder / "job").write_text(json.dumps({**job, "most": MOST}))
-    script = str(Path(__file__).with_name("sliced.py"))
-    done = subprocess.run(
-        [sys.executable, script, str(folder / "job"), str(folder / "out")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forks("sliced.py", folder / "job", folder / "out")
     assert done.returncode == 0, done.stderr[-3000:]
     result: dict[str, Any] = json.loads((folder / "out").read_text())
     return result

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +32,13 @@ def requests(prompts: list[list[int]]) -> list[dict[str, Any]]:
 def served(
     requests: list[dict[str, Any]],
     model: Path,
-    environment: dict[str, str],
+    forks: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("systems")
     given, out = folder / "requests.json", folder / "out.json"
     given.write_text(json.dumps(requests))
-    script = Path(__file__).with_name("systems.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(model), str(given), str(out), "fcfs", *NEW],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forks("systems.py", model, given, out, "fcfs", *NEW)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(out.read_text())
     return found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,9 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def told(
-    model: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, list[Any]]:
+def told(model: Path, forks: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     out = tmp_path_factory.mktemp("told") / "out.json"
-    script = Path(__file__).with_name("told.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(model), str(out)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forks("told.py", model, out)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, list[Any]] = json.loads(out.read_text())
     return found

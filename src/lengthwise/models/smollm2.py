@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from filelock import FileLock
+
 from lengthwise.errors import UserError
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -37,10 +39,17 @@ def prepare_smollm2(target: Path | None = None) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"LENGTHWISE_CACHE {folder.parent}: {error.strerror}") from None
+    # Two commands, or two workers of pytest, may ask for it at once.
+    with FileLock(folder.with_name(folder.name + ".lock")):
+        if not (folder / "config.json").is_file():
+            _unpack(Path(found.origin).parent, folder)
+    return folder
+
+
+def _unpack(source: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = Path(found.origin).parent
     tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=GGUF)
     model = AutoModelForCausalLM.from_pretrained(source, gguf_file=GGUF)
     # It is plain float32 by now; transformers only remembers where it came from.
@@ -53,4 +62,3 @@ def prepare_smollm2(target: Path | None = None) -> Path:
     model.to(torch.float32).save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     partial.rename(folder)
-    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -42,11 +43,21 @@ def engine_log(path: Path) -> Iterator[TextIO]:
             if isinstance(error, UserError) and error.__cause__ is None:
                 raise
             traceback.print_exc(file=log)
-            raise UserError(f"{_line(error)}; its whole log is in {path}") from None
+            line = _line(error)
+            _let_go(error)
+            raise UserError(f"{line}; its whole log is in {path}") from None
         finally:
             sys.stderr.flush()
             os.dup2(terminal.fileno(), _STDERR)
             del os.environ[_LEVEL]
+
+
+def _let_go(error: BaseException | None) -> None:
+    """End what a failed engine has left open, as its progress bars: they write once more."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def _line(error: Exception) -> str:
