@@ -120,8 +120,8 @@ class Gate:
         self.clock -= work
         self._seated -= work
         self._add(epoch, work)
-        self.peak = max(self.peak - done.peak, self.backlog)
-        self.saved = min(max(self.saved - done.saved, 0.0), self.tolerance * self.peak)
+        self.peak -= done.peak
+        self.saved = max(self.saved - done.saved, 0.0)
 
     def rate(self, epoch: Epoch, before: float, work: float) -> None:
         """A waiting request's work is known better."""
