@@ -13,7 +13,7 @@ from lengthwise.core.lanes import Lanes, waiting_queue
 from lengthwise.core.policy import FIRST
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
-from lengthwise.policies import make_policy
+from lengthwise.policies import Fair, make_policy
 from lengthwise.policies.gate import Gate
 from lengthwise.policies.lengthwise import Lengthwise
 from lengthwise.policies.sizes import LogLine, Sizes
@@ -262,6 +262,35 @@ def test_the_engine_says_how_much_memory_a_seat_has() -> None:
     tight.begins(64, 640)
     assert roomy.rank(long) < roomy.rank(wide)
     assert tight.rank(long) > tight.rank(wide)
+
+
+@pytest.mark.parametrize(("spec", "most"), [("lengthwise:0", 120), ("lengthwise:0.05", 130)])
+@pytest.mark.parametrize("wrapper", ["+priority", "+fair"])
+def test_a_class_that_starves_another_keeps_its_own_bound(
+    spec: str, most: int, wrapper: str
+) -> None:
+    """Were its small requests before its large one, those would starve this one, too."""
+    policy = make_policy(spec + wrapper)
+    policy.begins(1, 0)
+    queue = waiting_queue(policy, lambda it: it)
+    for seq in range(10):
+        queue.push(request(seq, 500, 10.0, priority=1, tenant="other"))
+    large, passed = request(30, 900, 10.0, tenant="one"), 0
+    policy.observe(0.0, [])
+    if isinstance(policy, Fair):
+        policy.counters["other"] += 1e9  # it had more than its share
+    for seq in range(10, 3000):
+        # The large one comes an epoch later than those that are kept back.
+        queue.push(large if seq == 30 else request(seq, 50, 1.0, tenant="one"))
+        if seq == 30:
+            queue.push(request(3000, 50, 1.0, tenant="one"))
+        it = queue.pop()
+        it.started = True
+        assert it.tenant == "one"
+        passed += seq >= 30
+        if it is large:
+            break
+    assert 0 < passed <= most
 
 
 @pytest.mark.parametrize("text", ["1", "-0.1", "nan", "inf", "x"])

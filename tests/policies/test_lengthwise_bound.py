@@ -40,6 +40,8 @@ class Watched(Lengthwise):
 
     def exits(self, request: Request) -> None:
         if request.id not in self.waits:
+            known = self._known[request.id]
+            assert self._gate.passes(known.epoch, known.rating.work)
             t = self.tolerance
             most = ((1 + 1 / 16 + t) * self.peak + 2 * self.largest) / (1 - t)
             self.waits[request.id] = self._gate.clock - self.came[request.id], most

@@ -84,8 +84,11 @@ class Lengthwise(Policy):
         known = self._known.get(request.id)
         if known is None:
             return (0.0, self.rank(request))
-        behind = not self._gate.passes(known.epoch, known.rating.work)
-        return (1.0 if behind else 0.0, float(known.rating.lane))
+        lane = float(known.rating.lane)
+        if self._gate.passes(known.epoch, known.rating.work):
+            return (0.0, lane)
+        # First only where a wrapper keeps back whom the gate waits for: then by epochs.
+        return (1.0, float(known.epoch.number), lane)
 
     def lane(self, request: Request) -> Hashable:
         return self.rank(request)
