@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.request import Request
 from lengthwise.policies import make_policy
 from lengthwise.policies.lengthwise import Lengthwise
@@ -30,7 +31,7 @@ class Watched(Lengthwise):
         super().__init__(tolerance)
         self.came: dict[str, float] = {}
         self.waits: dict[str, tuple[float, float]] = {}
-        self.peak = self.largest = 0.0
+        self.peak = self.largest = self.grown = 0.0
 
     def enters(self, request: Request) -> None:
         super().enters(request)
@@ -38,12 +39,20 @@ class Watched(Lengthwise):
         self.largest = max(self.largest, self._known[request.id].rating.work)
         self.peak = max(self.peak, self._gate.peak)
 
+    def changes(self, request: Request) -> None:
+        before = self._known[request.id].rating.work
+        super().changes(request)
+        work = self._known[request.id].rating.work
+        self.grown += max(work - before, 0.0)
+        self.largest = max(self.largest, work)
+        self.peak = max(self.peak, self._gate.peak)
+
     def exits(self, request: Request) -> None:
         if request.id not in self.waits:
             known = self._known[request.id]
             assert self._gate.passes(known.epoch, known.rating.work)
             t = self.tolerance
-            most = ((1 + 1 / 16 + t) * self.peak + 2 * self.largest) / (1 - t)
+            most = ((1 + 1 / 16 + t) * self.peak + 2 * self.largest + self.grown) / (1 - t)
             self.waits[request.id] = self._gate.clock - self.came[request.id], most
         super().exits(request)
         self.peak = max(self.peak, self._gate.peak)
@@ -109,6 +118,42 @@ def test_no_wait_exceeds_the_bound(
     setup = Setup(seats=seats, budget=256, blocks=blocks, reserve=blocks // 100)
     serve(policy, traffic, predictions(predictor, traffic.output, rng), setup)
     assert len(policy.waits) == N
+    for wait, most in policy.waits.values():
+        assert wait <= most * (1 + 1e-9) + 1e-6
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    tolerance=st.sampled_from([0.0, 0.05, 0.4]),
+    load=st.sampled_from([0.5, 0.9, 1.2]),
+)
+def test_late_predictions_add_to_the_bound_what_they_add_to_the_work(
+    seed: int, tolerance: float, load: float
+) -> None:
+    """One seat: requests come, are predicted while they wait, give up, or are served."""
+    rng, policy = np.random.default_rng(seed), Watched(tolerance)
+    queue = waiting_queue(policy, lambda it: it)
+    waiting: list[Request] = []
+    for seq in range(600):
+        if seq < 200 or rng.random() < load:
+            waiting.append(Request(str(seq), 0.0, seq, int(rng.pareto(1.0) * 20) + 1))
+            queue.push(waiting[-1])
+        if waiting and rng.random() < 0.8:
+            late = waiting[rng.integers(len(waiting))]
+            late.predict(float(rng.choice([1.0, 5.0, 300.0, 5000.0, math.nan])))
+            queue.update(late)
+        if waiting and rng.random() < 0.05:
+            gone = waiting.pop(rng.integers(len(waiting)))
+            queue.remove(gone)
+            policy.leave(gone)
+        if waiting and seq >= 200:
+            served = queue.pop()
+            served.started = True
+            waiting.remove(served)
+            served.generated = int(rng.exponential(100)) + 1
+            policy.leave(served)
+    assert policy.waits
     for wait, most in policy.waits.values():
         assert wait <= most * (1 + 1e-9) + 1e-6
 
