@@ -76,6 +76,13 @@ def test_a_policy_that_predicts_wants_predictors(model, tmp_path):
         compare(plan(model, "stock", "trail@here", "sjf"), tmp_path, Engines())
 
 
+def test_lengthwise_needs_none(model, tmp_path, checked):
+    compare(plan(model, "stock", "lengthwise:0.1", "lengthwise+fair"), tmp_path, Engines())
+    runs = checked(tmp_path)["runs"]
+    assert [run["policy"] for run in runs] == ["stock", "lengthwise:0.1", "lengthwise+fair"]
+    assert [run["predictors"] for run in runs] == [None, None, None]
+
+
 def test_only_the_oracle_is_told_the_lengths_of_a_run_before(model, tmp_path):
     engines = Engines()
     compare(plan(model, "stock", "oracle"), tmp_path, engines)

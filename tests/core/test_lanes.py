@@ -114,7 +114,7 @@ def test_only_policies_that_listen_need_lanes():
         assert isinstance(waiting_queue(make_policy(name), lambda it: it), Lanes)
 
 
-@pytest.mark.parametrize("event", ["observe", "enters", "exits", "leave"])
+@pytest.mark.parametrize("event", ["observe", "enters", "changes", "exits", "leave"])
 def test_a_policy_listens_if_it_or_what_it_wraps_does_anything_when_told(event):
     silent = make_policy("trail")
     listening = type("Listening", (Trail,), {event: lambda self, *told: None})()

@@ -35,6 +35,7 @@ class SmallEngine:
 
     seats, slots = SEATS, UNLIMITED
     taken_seats, reserve, step_blocks = 0, 0, SEATS + 8
+    kv_tokens = 0
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A policy that keeps notes without being timed is told the same by vLLM and the simulator."""
+"""vLLM and the simulator tell a policy the same: one that keeps notes only, and lengthwise."""
 
 from __future__ import annotations
 
@@ -8,25 +8,34 @@ from typing import Any
 
 import pytest
 
+Told = dict[str, list[Any]]
+"""What each engine told a policy."""
+
 
 @pytest.fixture(scope="module")
-def told(model: Path, forks: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+def told(model: Path, forks: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
     out = tmp_path_factory.mktemp("told") / "out.json"
     done = forks("told.py", model, out)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, list[Any]] = json.loads(out.read_text())
+    found: dict[str, Told] = json.loads(out.read_text())
     return found
 
 
-def test_the_same_events_in_the_same_order(told: dict[str, list[Any]]) -> None:
-    simulated = told["simulator"]
+@pytest.mark.parametrize("policy", ["fewest-here", "lengthwise"])
+def test_the_same_events_in_the_same_order(told: dict[str, Told], policy: str) -> None:
+    simulated = told[policy]["simulator"]
     # The simulator skips steps in which nothing is decided, and only these.
-    real = [event for event in told["vllm"] if event[0] != "observe" or event in simulated]
+    real = [event for event in told[policy]["vllm"] if event[0] != "observe" or event in simulated]
     assert real == simulated
 
 
-def test_every_event_happens_in_it(told: dict[str, list[Any]]) -> None:
-    entered = [event[1] for event in told["vllm"] if event[0] == "enters"]
+@pytest.mark.parametrize("policy", ["fewest-here", "lengthwise"])
+def test_every_event_happens_in_it(told: dict[str, Told], policy: str) -> None:
+    real, simulated = told[policy]["vllm"], told[policy]["simulator"]
+    assert {event[0] for event in real} == {"begins", "observe", "enters", "exits", "leave"}
+    assert len(real) > len(simulated), "no step was skipped"
+
+
+def test_evicted_requests_enter_again(told: dict[str, Told]) -> None:
+    entered = [event[1] for event in told["fewest-here"]["vllm"] if event[0] == "enters"]
     assert len(entered) > len(set(entered)), "nothing was evicted"
-    assert {event[0] for event in told["vllm"]} == {"observe", "enters", "exits", "leave"}
-    assert len(told["vllm"]) > len(told["simulator"]), "no step was skipped"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ import numpy as np
 
 from lengthwise.core.policy import Policy, Source
 from lengthwise.core.request import Request
+from lengthwise.policies import Lengthwise
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
@@ -40,40 +42,67 @@ REQUESTS = [
 ]
 
 
-class FewestHere(Policy):
-    """The tenant with the fewest requests in the system goes first; writes down its events."""
+class Told(Policy):
+    """Writes down its events, then does what the policy after it does."""
+
+    told: list[list[Any]]
+
+    def begins(self, seats: int, kv_tokens: int) -> None:
+        self.told = [["begins", seats, kv_tokens]]
+        super().begins(seats, kv_tokens)
+
+    def observe(self, now: float, running: Iterable[Request]) -> None:
+        seated = list(running)
+        self.told.append(["observe", now, [[it.id, it.generated] for it in seated]])
+        super().observe(now, seated)
+
+    def enters(self, request: Request) -> None:
+        self.told.append(["enters", request.id, request.generated])
+        super().enters(request)
+
+    def exits(self, request: Request) -> None:
+        self.told.append(["exits", request.id, request.generated])
+        super().exits(request)
+
+    def leave(self, request: Request) -> None:
+        self.told.append(["leave", request.id, request.generated])
+        super().leave(request)
+
+
+class LeastWork(Told, Lengthwise):
+    """``lengthwise`` itself, without the limits of answers, which the simulator has none of."""
+
+    def enters(self, request: Request) -> None:
+        request.least_tokens, request.most_tokens = 1, math.inf
+        super().enters(request)
+
+
+class FewestHere(Told):
+    """The tenant with the fewest requests in the system goes first."""
 
     name = "fewest-here"
     source: Source = "none"
     preemptive = False
 
     def __init__(self) -> None:
-        self.told: list[list[Any]] = []
         self._here: Counter[str | None] = Counter()
         self._known: set[str] = set()
 
     def rank(self, request: Request) -> float:
         return self._here[request.tenant]
 
-    def observe(self, now: float, running: Iterable[Request]) -> None:
-        self.told.append(["observe", now, [[it.id, it.generated] for it in running]])
-
     def enters(self, request: Request) -> None:
-        self.told.append(["enters", request.id, request.generated])
+        super().enters(request)
         if request.id not in self._known:
             self._known.add(request.id)
             self._here[request.tenant] += 1
 
-    def exits(self, request: Request) -> None:
-        self.told.append(["exits", request.id, request.generated])
-
     def leave(self, request: Request) -> None:
-        self.told.append(["leave", request.id, request.generated])
+        super().leave(request)
         self._here[request.tenant] -= 1
 
 
-def by_simulator() -> list[list[Any]]:
-    policy = FewestHere()
+def by_simulator(policy: Told) -> list[list[Any]]:
     step, prompt, output, tenant = zip(*REQUESTS, strict=True)
     # Between the steps before and after, but for those that are there from the start.
     arrival = np.maximum(np.array(step) - 0.5, 0.0)
@@ -84,12 +113,11 @@ def by_simulator() -> list[list[Any]]:
     return policy.told
 
 
-def by_vllm(model: str) -> list[list[Any]]:
+def by_vllm(model: str, policy: Told) -> list[list[Any]]:
     from vllm.v1.outputs import ModelRunnerOutput
 
     import lengthwise.vllm.scheduler as ours
 
-    policy = FewestHere()
     ours.make_policy = lambda spec: policy  # type: ignore[assignment]
     scheduler = scheduler_of(model)
     pending = list(enumerate(REQUESTS))
@@ -148,5 +176,8 @@ def request_of(i: int, row: tuple[int, int, int, str]) -> Any:
 
 if __name__ == "__main__":
     prepare_process()
-    told = {"simulator": by_simulator(), "vllm": by_vllm(sys.argv[1])}
+    told = {
+        kind.name: {"simulator": by_simulator(kind()), "vllm": by_vllm(sys.argv[1], kind())}
+        for kind in (FewestHere, LeastWork)
+    }
     Path(sys.argv[2]).write_text(json.dumps(told))

@@ -190,6 +190,7 @@ def test_a_request_holds_no_true_length():
         *("id", "arrival", "seq", "prompt_tokens", "generated", "started", "preemptions"),
         *("tenant", "deadline", "initial", "probed", "_remaining", "_predicted_at"),
         *("_source", "_batch", "_row"),
+        *("cached_tokens", "least_tokens", "most_tokens", "aborted"),
         *("awaited", "idle_since", "promoted_at", "_promoted_until", "priority"),
     }
     assert set(Prediction._fields) == {"tokens", "age", "source", "since", "batch", "row"}

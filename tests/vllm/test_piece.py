@@ -1,10 +1,11 @@
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.core.slices import slice_end
-from lengthwise.vllm.piece import KEY, Slice, max_tokens
+from lengthwise.vllm.piece import KEY, Slice, max_tokens, output_bounds
 
 sizes = st.integers(1, 300)
 
@@ -62,3 +63,26 @@ def test_a_slice_fits_its_request_only_if_an_earlier_slice_can_have_left_it():
     assert not Slice([5] * 19, 90).fits(whole, vocabulary=100, longest=29)
     for token in (-1, 100, 10**30, True, 1.5, "a", None, [1]):
         assert not Slice([5, token], 90).fits(whole, **ok)
+
+
+@pytest.mark.parametrize(
+    ("given_params", "bounds"),
+    [
+        ({}, (1, 20)),
+        ({"min_tokens": 7}, (7, 20)),
+        ({"min_tokens": 20}, (20, 20)),
+        ({"ignore_eos": True}, (20, 20)),
+        ({"ignore_eos": True, "stop": ["."], "min_tokens": 3}, (3, 20)),
+        ({"ignore_eos": True, "stop_token_ids": [5]}, (1, 20)),
+        ({"extra_args": {KEY: {"generated": [], "max_tokens": 90}}}, (1, 90)),
+    ],
+)
+def test_what_a_client_allows_bounds_the_answer(given_params, bounds):
+    params = {"min_tokens": 0, "ignore_eos": False, "stop": [], "stop_token_ids": []}
+    params |= {"extra_args": None} | given_params
+    request = SimpleNamespace(max_tokens=20, sampling_params=SimpleNamespace(**params))
+    assert output_bounds(request) == bounds
+
+
+def test_a_request_without_sampling_has_bounds_too():
+    assert output_bounds(SimpleNamespace(max_tokens=1, sampling_params=None)) == (1, 1)

@@ -82,7 +82,7 @@ class BenchPlan:
         self.check_numbers()
         for spec in self.policies:
             _, folder = with_predictors(self, spec)
-            if source_of(spec) in ("prompt", "probe") and folder is None:
+            if folder is None and needs_predictor(spec):
                 raise UserError(
                     f"policy {spec} predicts: give it --predictor (see lengthwise train)"
                 )
@@ -114,6 +114,14 @@ def source_of(spec: str) -> str:
     """The prediction that a policy of the bench uses; vLLM's own uses none."""
     name = spec.partition("@")[0]
     return "none" if name == STOCK else make_policy(name).source
+
+
+def needs_predictor(spec: str) -> bool:
+    """Whether a policy of the bench orders nothing without the predictors of a folder."""
+    name = spec.partition("@")[0]
+    if source_of(spec) not in ("prompt", "probe"):
+        return False
+    return make_policy(name).needs_predictions
 
 
 def with_predictors(plan: BenchPlan, spec: str) -> tuple[str, str | None]:

@@ -20,6 +20,7 @@ class Engine(Protocol[R]):
         slots: most requests that can hold a KV cache at once, paused ones included.
         running: the requests in seats; the tail is evicted first when memory runs out.
         waiting: requests without a KV cache, in the policy's order (:func:`waiting_queue`).
+        kv_tokens: tokens that the KV memory holds; 0 without such a bound.
         step_blocks: more blocks of KV memory than one step can take.
         step: engine steps since the start.
         now: time in seconds, on the clock of the requests' arrivals.
@@ -29,6 +30,7 @@ class Engine(Protocol[R]):
     seats: int
     slots: int
     running: list[R]
+    kv_tokens: int
     step_blocks: int
     reserve: int
 

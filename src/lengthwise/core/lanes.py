@@ -33,12 +33,14 @@ class Lanes(Generic[T]):
         """Add an item; raises ValueError if it is queued already."""
         if item in self._lane_of:
             raise ValueError(f"already queued: {item!r}")
-        self._insert(item)
+        # What the policy keeps of a request says in which lane it belongs.
         self._policy.enters(self._view(item))
+        self._insert(item)
 
     def update(self, item: T) -> None:
         """Read the item's lane and place again; raises KeyError if it is not queued."""
         self.remove(item)
+        self._policy.changes(self._view(item))
         self._insert(item)
 
     def remove(self, item: T) -> None:

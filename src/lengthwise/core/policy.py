@@ -48,20 +48,33 @@ class Listener:
     steps in which no request comes, goes or could be preempted, with their ``observe``.
     """
 
+    def begins(self, seats: int, kv_tokens: int) -> None:
+        """Once, before all else: the engine's seats, and the tokens that its KV cache holds.
+
+        0 tokens stand for an engine without such a bound.
+        """
+
     def observe(self, now: float, running: Iterable[Request]) -> None:
         """Before keys are read: the time in seconds, and the seated requests, up to date."""
 
     def enters(self, request: Request) -> None:
         """The request waits now: it arrived, was evicted, or was put back."""
 
+    def changes(self, request: Request) -> None:
+        """Of a waiting request more is known: a prediction came, or it was promoted."""
+
     def exits(self, request: Request) -> None:
-        """The request was taken from the head of the queue, for a seat."""
+        """The request was taken from the head of the queue, for a seat.
+
+        If the engine then gives it none, it enters again, and that undoes this.
+        """
 
     def leave(self, request: Request) -> None:
         """The request has finished or was aborted; ``generated`` is final."""
 
 
-_EVENTS = ("observe", "enters", "exits", "leave")
+_EVENTS = ("observe", "enters", "changes", "exits", "leave")
+"""What a queue of its own is needed for; every policy is told how it begins."""
 
 
 def hears(kind: type, silent: type = Listener) -> bool:
@@ -76,6 +89,8 @@ class Policy(Listener, ABC):
         name: what the command line calls it.
         source: the best prediction it uses: none, a prompt-only one, the probe's
             (with the prompt-only one until prefill), or the oracle's.
+        needs_predictions: whether it orders nothing without them, so that engines refuse to
+            start it without a predictor.
         preemptive: whether a seat may be taken from a running request at all.
             Engines skip the comparison for policies that never preempt.
         paused_per_seat: most requests to a seat that may be paused with their KV cache.
@@ -93,6 +108,7 @@ class Policy(Listener, ABC):
     name: str
     source: Source
     preemptive: bool
+    needs_predictions: bool = True
     paused_per_seat: float = 2
     threshold: Threshold = NEVER
     quantum: int = 1
@@ -102,7 +118,7 @@ class Policy(Listener, ABC):
 
     @property
     def listens(self) -> bool:
-        """Whether engines tell it events: it is timed, or overrides one of the four above."""
+        """Whether engines tell it events: it is timed, or overrides one that a queue tells."""
         return self.timed or hears(type(self))
 
     @abstractmethod

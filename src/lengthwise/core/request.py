@@ -27,6 +27,9 @@ class Request:
         preemptions: how often it lost its seat.
         tenant: whose request it is, as the client said.
         priority: the client's class; the lower goes first (vLLM's own field).
+        cached_tokens: prompt tokens that the prefix cache had at its arrival.
+        least_tokens, most_tokens: bounds of its output length that its parameters set.
+        aborted: True if it ended before its answer did.
         deadline: the client's latest useful finish time in seconds, if any.
         initial: predicted output length in tokens, first known (TRAIL's ``r``).
         probed: True once the prediction comes from the model's hidden states.
@@ -46,6 +49,10 @@ class Request:
     tenant: str | None = None
     priority: int = 0
     deadline: float | None = None
+    cached_tokens: int = 0
+    least_tokens: int = 1
+    most_tokens: float = _INFINITE
+    aborted: bool = False
     initial: float | None = None
     probed: bool = False
     awaited: bool = False

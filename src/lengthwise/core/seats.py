@@ -57,6 +57,7 @@ class Seats(Generic[R]):
         self._engine = engine
         self._policy = policy
         self._telling = policy.listens
+        policy.begins(engine.seats, engine.kv_tokens)
         self._margin = margin
         bound = policy.paused_per_seat if paused_per_seat is None else paused_per_seat
         self._exchange: Exchange[R] = Exchange(

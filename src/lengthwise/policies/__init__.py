@@ -12,6 +12,7 @@ from lengthwise.policies.bounded import Bounded
 from lengthwise.policies.fair import Fair
 from lengthwise.policies.fcfs import FCFS
 from lengthwise.policies.hrrn import HRRN
+from lengthwise.policies.lengthwise import Lengthwise
 from lengthwise.policies.ltr import LTR
 from lengthwise.policies.magnus import Magnus
 from lengthwise.policies.mlfq import MLFQ
@@ -29,7 +30,7 @@ from lengthwise.policies.wrapper import Wrapper
 
 for _policy in (
     *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
-    *(SCLS, Magnus),
+    *(SCLS, Magnus, Lengthwise),
 ):
     register_policy(_policy)
 
@@ -50,6 +51,7 @@ __all__ = [
     "WRAPPERS",
     "Bounded",
     "Fair",
+    "Lengthwise",
     "Magnus",
     "Oracle",
     "Prioritised",

@@ -15,6 +15,7 @@ class Wrapper(Policy):
         self._policy = policy
         self.name = f"{policy.name}+{type(self).name}"
         self.source, self.preemptive = policy.source, policy.preemptive
+        self.needs_predictions = policy.needs_predictions
         self.paused_per_seat = policy.paused_per_seat
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
@@ -48,8 +49,14 @@ class Wrapper(Policy):
     def observe(self, now: float, running: Iterable[Request]) -> None:
         self._policy.observe(now, running)
 
+    def begins(self, seats: int, kv_tokens: int) -> None:
+        self._policy.begins(seats, kv_tokens)
+
     def enters(self, request: Request) -> None:
         self._policy.enters(request)
+
+    def changes(self, request: Request) -> None:
+        self._policy.changes(request)
 
     def exits(self, request: Request) -> None:
         self._policy.exits(request)

@@ -192,9 +192,10 @@ class Simulator:
             return None
         view = Request(str(i), traffic.arrival[i], i, prompt)
         view.tenant, view.priority = traffic.tenant[i], traffic.priority[i]
+        view.cached_tokens = min(traffic.prefix[i], prompt - 1)
         if self._policy.source != "none":
             traffic.predict(i, view)
-        job = Job(i, view, prompt, output, min(traffic.prefix[i], prompt - 1))
+        job = Job(i, view, prompt, output, view.cached_tokens)
         self._in_system += 1
         if self._sliced:
             self._cut(job)

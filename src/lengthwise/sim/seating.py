@@ -43,6 +43,7 @@ class SimulatedEngine:
         self._setup = setup
         self._gap = traffic.gap
         self.seats = setup.seats
+        self.kv_tokens = setup.blocks * setup.block_size
         self.reserve = setup.reserve
         self.step_blocks = setup.seats + -(-setup.budget // setup.block_size)
         self.running: list[Job] = []

@@ -65,3 +65,16 @@ def max_tokens(request: Any) -> int:
     """What the client allowed a vLLM request, also where it is a slice."""
     piece = Slice.of(request.sampling_params)
     return int(request.max_tokens if piece is None else piece.max_tokens)
+
+
+def output_bounds(request: Any) -> tuple[int, int]:
+    """The least and the most output tokens that a vLLM request can end with.
+
+    They are equal where nothing but the limit ends the answer.
+    """
+    most, params = max(max_tokens(request), 1), request.sampling_params
+    if params is None:
+        return 1, most
+    if params.ignore_eos and not params.stop and not params.stop_token_ids:
+        return most, most
+    return min(max(params.min_tokens, 1), most), most

@@ -13,6 +13,7 @@ import numpy as np
 import vllm
 from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
+from vllm.v1.request import RequestStatus
 
 from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.lengths import Lengths
@@ -26,7 +27,7 @@ from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.piece import KEY as SLICE
-from lengthwise.vllm.piece import Slice, drop_facts, max_tokens
+from lengthwise.vllm.piece import Slice, drop_facts, max_tokens, output_bounds
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.settings import Settings
@@ -39,6 +40,12 @@ logger = logging.getLogger("vllm.lengthwise")
 
 _STRAYS = 4096
 """Views of requests between two slices that may be kept beside those that are here."""
+
+_UNANSWERED = (
+    RequestStatus.FINISHED_ABORTED,
+    RequestStatus.FINISHED_IGNORED,
+    RequestStatus.FINISHED_ERROR,
+)
 
 _PATIENCE = 16
 """Steps with sampled tokens but no prediction after which something is wrong."""
@@ -118,10 +125,13 @@ class Scheduler(StockScheduler):
         """Drop views of requests whose next slice went elsewhere, once there are many."""
         if len(self._views) > 2 * len(self.requests) + _STRAYS:
             for request_id in self._views.keys() - self.requests.keys():
-                self._policy.leave(self._views.pop(request_id))
+                stray = self._views.pop(request_id)
+                stray.aborted = True
+                self._policy.leave(stray)
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
+        least, most = output_bounds(request)
         return Request(
             request.request_id,
             self.clock(),
@@ -131,6 +141,8 @@ class Scheduler(StockScheduler):
             tenant=hints.tenant,
             priority=hints.priority,
             deadline=hints.deadline,
+            least_tokens=least,
+            most_tokens=most,
         )
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
@@ -224,6 +236,7 @@ class Scheduler(StockScheduler):
             self._seats.forget(request)
         else:
             self.arrivals.finished(request)
+            self._view(request).aborted = request.status in _UNANSWERED
             self._seats.gone(request)
             del self._views[request.request_id]
         return super()._free_request(request, *args, **kwargs)

@@ -22,6 +22,9 @@ class VllmEngine:
         self.slots: int = UNLIMITED
         if scheduler.use_v2_model_runner:
             self.slots = scheduler.max_num_running_reqs
+        # One block of the pool is vLLM's own.
+        blocks = max(int(scheduler.kv_cache_config.num_blocks) - 1, 0)
+        self.kv_tokens = blocks * int(scheduler.block_size) // max(self._groups, 1)
         prefill = -(-scheduler.max_num_scheduled_tokens // scheduler.block_size)
         self.step_blocks = (self.seats + int(prefill)) * self._groups
         self.reserve = int(scheduler.kv_cache_manager.watermark_blocks)

@@ -51,13 +51,16 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     check_vllm()
     if settings.slice is not None:
         refuse(flag.partition("=")[0] for flag in flags)
-    source = make_policy(settings.policy).source
+    policy = make_policy(settings.policy)
+    source = policy.source
     if source in ("prompt", "probe"):
-        if settings.probe is None:
+        if policy.needs_predictions and settings.probe is None:
             raise UserError(
                 f"policy {settings.policy} predicts: give --predictor FOLDER "
                 "(see lengthwise train), or --policy fcfs"
             )
+        if settings.learn and settings.probe is None:
+            raise UserError("learning goes on from a predictor: give --predictor FOLDER")
     elif settings.learn:
         raise UserError(f"policy {settings.policy} predicts nothing: there is nothing to learn")
     if source == "oracle":
