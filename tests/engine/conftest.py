@@ -219,7 +219,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks
 
 
 def requests_of(
-    prompts: list[list[int]], every: int = 2, max_tokens: int = 16
+    prompts: list[list[int]], every: int = 2, max_tokens: int = 12
 ) -> list[dict[str, Any]]:
     """One request for each prompt, a new one every few steps, of very unequal lengths."""
     return [

@@ -18,6 +18,8 @@ import pytest
 
 from lengthwise.answers.files import SHARD, finished_ids, read_shards
 
+PROMPTS = 48
+
 Lengthwise = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -29,9 +31,9 @@ def lengthwise(forks: Any) -> Lengthwise:
 
 @pytest.fixture(scope="module")
 def short_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """80 prompts, so that collect is far from its end when it is killed."""
+    """So many prompts that collect is far from its end when it is killed."""
     path = tmp_path_factory.mktemp("prompts") / "short.jsonl"
-    lines = [json.dumps({"prompt": f"What is {i} plus {i + 1}?"}) for i in range(80)]
+    lines = [json.dumps({"prompt": f"What is {i} plus {i + 1}?"}) for i in range(PROMPTS)]
     path.write_text("\n".join(lines))
     return path
 
@@ -64,7 +66,7 @@ def collected(
     # Not because there were enough of them for a file.
     first = json.loads((folder / "shard-00000.json").read_text())
     assert 0 < len(first) < SHARD
-    assert len(before) < 80, "killed too late to test anything"
+    assert len(before) < PROMPTS, "killed too late to test anything"
     done = lengthwise(*arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     assert finished_ids(folder)[: len(before)] == before
@@ -73,8 +75,8 @@ def collected(
 
 def test_collect_resumes_and_marks_censored(collected: Path) -> None:
     rows = read_shards(collected)
-    assert sorted(row["id"] for row, _ in rows) == sorted(f"short:{i + 1}" for i in range(80))
-    assert 0 < sum(row["censored"] for row, _ in rows) < 80
+    assert sorted(row["id"] for row, _ in rows) == sorted(f"short:{i + 1}" for i in range(PROMPTS))
+    assert 0 < sum(row["censored"] for row, _ in rows) < PROMPTS
     for row, arrays in rows:
         # An answer may also end by itself at exactly the cap.
         assert row["output_tokens"] == 32 if row["censored"] else row["output_tokens"] <= 32

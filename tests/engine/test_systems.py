@@ -20,7 +20,7 @@ def requests(prompts: list[list[int]]) -> list[dict[str, Any]]:
         {
             "id": f"r{i}",
             "prompt_ids": ids,
-            "max_tokens": 10,
+            "max_tokens": 6,
             "tenant": "ab"[i % 4 == 3],
             "priority": i % 2,
         }

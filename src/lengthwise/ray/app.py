@@ -165,7 +165,7 @@ def application(route: Route) -> Any:
     )
     replicas = serve.deployment(
         name=REPLICAS,
-        num_instances=route.replicas,
+        num_replicas=route.replicas,
         # vLLM has a queue of its own, ordered by the policy; Ray Serve's would be in its way.
         max_ongoing_requests=100_000,
         request_router_config=chosen,
