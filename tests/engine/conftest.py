@@ -236,3 +236,9 @@ def requests_of(
 @pytest.fixture(scope="session")
 def mixed(prompts: list[list[int]]) -> list[dict[str, Any]]:
     return requests_of(prompts)
+
+
+@pytest.fixture(scope="session")
+def longer(prompts: list[list[int]]) -> list[dict[str, Any]]:
+    """Answers so long that no seat is to spare before the last requests."""
+    return requests_of(prompts, max_tokens=16)

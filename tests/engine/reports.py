@@ -41,7 +41,7 @@ class Watched(Replica):
                     "generated": request.num_output_tokens,
                     "at": view._predicted_at,
                     "remaining": view._remaining,
-                    "router": hints[PREDICTED_HINT],
+                    "router": hints[PREDICTED_HINT]["tokens"],
                 }
         note = {"held": load["held"], "left": load["left"], "probed": probed}
         with (Path(FOLDER) / f"{self._name}.jsonl").open("a") as file:

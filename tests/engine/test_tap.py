@@ -64,9 +64,9 @@ def test_compiled_model_gives_the_same_predictions(drive: Any, prompts: list[lis
     np.testing.assert_allclose([p[2] for p in one], [p[2] for p in other], rtol=0.02)
 
 
-def test_predictions_survive_preemption_and_prefix_hits(drive: Any, mixed: Any) -> None:
+def test_predictions_survive_preemption_and_prefix_hits(drive: Any, longer: Any) -> None:
     """Token by token, each predicted once, evicted or not, until seats are to spare."""
-    requests = [{**r, "prompt_ids": mixed[i % 6]["prompt_ids"]} for i, r in enumerate(mixed)]
+    requests = [{**r, "prompt_ids": longer[i % 6]["prompt_ids"]} for i, r in enumerate(longer)]
     scarce = {"num_gpu_blocks_override": 9, "max_model_len": 240, "max_num_batched_tokens": 240}
     got = drive("trail", requests, settings={"look_every": 1}, **scarce)
     assert got["costs"]["evictions"] > 0

@@ -4,8 +4,13 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from lengthwise.core import Bins
+from lengthwise.core.handed_on import handed_on, plain
+from lengthwise.core.lengths import Lengths
+from lengthwise.core.prediction import each_of
 from lengthwise.ray.replica import Replica, _params
 from lengthwise.vllm.driver import Driver
 from lengthwise.vllm.hints import PREDICTED_HINT
@@ -22,6 +27,23 @@ def test_tenant_and_prediction_reach_the_scheduler() -> None:
 
 def test_a_prediction_below_one_token_is_one() -> None:
     assert _params({"max_tokens": 9, "predicted": 0.2}).extra_args == {PREDICTED_HINT: 1.0}
+
+
+def test_a_router_s_prediction_travels_whole() -> None:
+    bins = Bins.log(8, 64.0).with_overflow()
+    shares = np.full((1, len(bins)), 1 / len(bins), np.float32)
+    (made,) = each_of(Lengths.of(bins, shares), "router")
+    assert made is not None
+    hints = _params({"max_tokens": 9, "predicted": plain(made)}).extra_args
+    found = handed_on(hints[PREDICTED_HINT])
+    assert found is not None
+    assert found.tokens == made.tokens
+    assert found.quantile(0.9) == pytest.approx(made.quantile(0.9))
+    # A router may expect less than one token, too.
+    less = plain(made._replace(tokens=0.2))
+    told = handed_on(_params({"max_tokens": 9, "predicted": less}).extra_args[PREDICTED_HINT])
+    assert told is not None
+    assert told.tokens == 1.0
 
 
 def test_who_says_nothing_has_no_hints() -> None:

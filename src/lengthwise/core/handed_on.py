@@ -15,7 +15,7 @@ _PARTS = ("lower", "upper", "values", "probabilities")
 
 def plain(prediction: Prediction) -> dict[str, Any]:
     """A prediction made at arrival: expected tokens, and the parts of its distribution."""
-    found: dict[str, Any] = {"tokens": prediction.tokens}
+    found: dict[str, Any] = {"tokens": max(prediction.tokens, LEAST)}
     if prediction.batch is not None:
         lengths, row = prediction.batch.lengths, prediction.row
         found |= {name: getattr(lengths, name)[row].tolist() for name in _PARTS}

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Any
 
+from lengthwise.core.prediction import LEAST
 from lengthwise.ray.openai import SALT, SAMPLING
 from lengthwise.workload.clients import TENANT_HINT
 
@@ -183,9 +184,9 @@ def _params(request: dict[str, Any]) -> Any:
 
     given = {name: request[name] for name in SAMPLING if request.get(name) is not None}
     predicted = request.get("predicted")
-    if predicted is not None:
+    if isinstance(predicted, float | int):
         # No answer has less than one token, and less is no hint.
-        predicted = max(predicted, 1.0)
+        predicted = max(predicted, LEAST)
     hints = {PREDICTED_HINT: predicted, TENANT_HINT: request.get("tenant")}
     return SamplingParams(
         max_tokens=request["max_tokens"],
