@@ -245,6 +245,7 @@ class Scheduler(StockScheduler):
         return self._views[request.request_id]
 
     def predict(self, request_id: str, prediction: Prediction | None) -> None:
+        """Rank a request anew by its prediction from the prompt, unless the probe has one."""
         view = self._views.get(request_id)
         if view is None or view.probed:
             return
