@@ -21,6 +21,7 @@ class Engine(Protocol[R]):
         running: the requests in seats; the tail is evicted first when memory runs out.
         waiting: requests without a KV cache, in the policy's order (:func:`waiting_queue`).
         kv_tokens: tokens that the KV memory holds; 0 without such a bound.
+        block_tokens: tokens of a request that one block of it holds.
         step_blocks: more blocks of KV memory than one step can take.
         step: engine steps since the start.
         now: time in seconds, on the clock of the requests' arrivals.
@@ -31,6 +32,7 @@ class Engine(Protocol[R]):
     slots: int
     running: list[R]
     kv_tokens: int
+    block_tokens: float
     step_blocks: int
     reserve: int
 
@@ -64,6 +66,9 @@ class Engine(Protocol[R]):
 
     def needed_blocks(self, request: R) -> int:
         """Blocks for all tokens the request has, and one more."""
+
+    def pending_tokens(self, request: R) -> int:
+        """Tokens that a request has, and that are not in the KV memory yet."""
 
     def evict(self, request: R) -> None:
         """Discard the KV cache of a request and let it wait.

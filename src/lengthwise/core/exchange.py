@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Generic, TypeVar
 
 from lengthwise.core.engine import Engine
+from lengthwise.core.foresight import Foresight
 from lengthwise.core.heads import Heads
 from lengthwise.core.paused import Paused
 from lengthwise.core.policy import FIRST, LAST, Key, Policy, behind
@@ -30,6 +31,7 @@ class Exchange(Generic[R]):
         paused: requests that keep a KV cache without a seat.
         pauses: how often a request was paused.
         worst: no seated key is worse; winners that still wait are not counted.
+        foresight: says whether a waiting request's memory lasts.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Exchange(Generic[R]):
         self._most_paused = most_paused
         self._on_pause = on_pause
         self.paused: Paused[R] = Paused()
+        self.foresight: Foresight[R] = Foresight(engine, policy, self.paused.requests)
         self.pauses = 0
         self.worst = FIRST
 
@@ -100,7 +103,7 @@ class Exchange(Generic[R]):
         """Free seats go to the best of the paused and the waiting."""
         while len(active) + heads.seated < self._engine.seats:
             if heads.best is not None and heads.key < self.paused.first:
-                if self._fits(heads, self.paused.pairs()):
+                if self._fits(active, heads, self.paused.pairs()):
                     heads.seat()
                 else:
                     # Memory, not seats, is short: smaller keys wait for it.
@@ -123,7 +126,7 @@ class Exchange(Generic[R]):
                 continue
             if outside == self.paused.first:
                 active.append(self.paused.take())
-            elif self._fits(heads, [*self.paused.pairs(), victim]):
+            elif self._fits(active, heads, [*self.paused.pairs(), victim]):
                 heads.seat()
             else:
                 heads.close()
@@ -145,10 +148,15 @@ class Exchange(Generic[R]):
         self.paused.add(*pair)
         self._on_pause(pair[1])
 
-    def _fits(self, heads: Heads[R], outside: list[tuple[Key, R]]) -> bool:
+    def _fits(
+        self, active: list[tuple[Key, R]], heads: Heads[R], outside: list[tuple[Key, R]]
+    ) -> bool:
         """Whether the best waiting request's blocks are free or held by worse ranks."""
         engine = self._engine
         assert heads.best is not None
+        seated = [*(request for _, request in active), *heads.winners]
+        if not self.foresight.lasts(heads.best, seated):
+            return False
         needed = heads.promised + engine.needed_blocks(heads.best) + engine.reserve
         free = engine.free_blocks()
         return needed <= free or needed <= free + sum(

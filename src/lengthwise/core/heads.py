@@ -18,6 +18,7 @@ class Heads(Generic[R]):
         self._engine = engine
         self._policy = policy
         self._taken: list[R] = []
+        self.winners: list[R] = []
         self.seated = engine.taken_seats
         self.promised = 0
         self._closed = False
@@ -44,6 +45,7 @@ class Heads(Generic[R]):
         engine = self._engine
         best = engine.waiting.pop()
         self._taken.append(best)
+        self.winners.append(best)
         self.seated += 1
         self.promised += engine.needed_blocks(best) + engine.reserve
         self._look()

@@ -59,9 +59,17 @@ class Lanes(Generic[T]):
     def pop(self) -> T:
         """Remove and return the item of smallest key; IndexError if empty."""
         item = self.peek()
+        self.take(item)
+        return item
+
+    def take(self, item: T) -> None:
+        """Remove an item for a seat, be it the first or not; KeyError if it is not queued."""
         self.remove(item)
         self._policy.exits(self._view(item))
-        return item
+
+    def fronts(self) -> Iterator[T]:
+        """The first item of every lane, by their keys now."""
+        return iter(sorted((lane.peek() for lane in self._lanes.values()), key=self._order))
 
     def __len__(self) -> int:
         return len(self._lane_of)

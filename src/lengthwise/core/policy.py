@@ -101,6 +101,8 @@ class Policy(Listener, ABC):
         timed: whether keys of waiting requests move by themselves, with the clock or with
             other requests' service. Engines then keep them in :class:`Lanes`.
         steady: whether a running request's key can only improve but for new predictions.
+        foresees: whether nobody is admitted whose expected memory does not last
+            (:mod:`lengthwise.core.foresight`).
         slice: most tokens served at a time, after which a request goes back to the pool and
             is ranked anew (:mod:`lengthwise.vllm.slices`); infinite: no slices.
     """
@@ -114,6 +116,7 @@ class Policy(Listener, ABC):
     quantum: int = 1
     timed: bool = False
     steady: bool = True
+    foresees: bool = False
     slice: float = math.inf
 
     @property
@@ -144,6 +147,14 @@ class Policy(Listener, ABC):
     def may_preempt(self, request: Request) -> bool:
         """Whether a waiting request may take a running one's seat."""
         return self.preemptive and (request.predicted or request.started)
+
+    def expected(self, request: Request) -> float:
+        """Output tokens that are expected of it from now on (policies that foresee)."""
+        return request.remaining if request.predicted else 0.0
+
+    def may_overtake(self, request: Request) -> bool:
+        """Whether a waiting request may be admitted while the first one's memory does not last."""
+        return False
 
     def holds(self, request: Request) -> float:
         """Tokens for which a running request's key gets no worse (unsteady policies)."""

@@ -66,6 +66,14 @@ class RankQueue(Generic[T]):
         del self._items[self._live.pop(item)]
         return item
 
+    def take(self, item: T) -> None:
+        """Remove an item for a seat, be it the first or not; KeyError if it is not queued."""
+        self.remove(item)
+
+    def fronts(self) -> Iterator[T]:
+        """The first item, if there is any: all that :class:`Lanes` of one lane would give."""
+        return iter([self.peek()] if self._live else [])
+
     def __len__(self) -> int:
         return len(self._live)
 

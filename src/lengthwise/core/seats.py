@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from lengthwise.core.engine import Engine
 from lengthwise.core.exchange import Exchange
+from lengthwise.core.foresight import Foresight
 from lengthwise.core.patience import NEVER, Patience
 from lengthwise.core.policy import LAST, Key, Policy, behind
 
@@ -25,8 +26,8 @@ class Seats(Generic[R]):
     """Decides before each step of an engine which requests sit in ``engine.running``.
 
     An engine calls :meth:`step` before each of its steps, :meth:`idle` when a request
-    arrives or loses its memory, :meth:`forget` when it evicts a paused request of its own
-    accord, and :meth:`gone` when a request has finished or was aborted.
+    arrives, :meth:`evicted` when one has lost its memory, and :meth:`gone` when one has
+    finished or was aborted.
 
     A request that loses its seat is paused: it is taken out of ``running``, gets no token,
     and keeps its KV cache.
@@ -43,6 +44,7 @@ class Seats(Generic[R]):
         unsettled: whether an arrival or a new prediction may move a seat; engines set it,
             a look clears it.
         bounded: whether requests are ever promoted.
+        foresight: says which waiting request the engine may admit.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Seats(Generic[R]):
             engine, policy, pause, margin, bound * engine.seats, self.idle
         )
         self._paused = self._exchange.paused
+        self.foresight: Foresight[R] = self._exchange.foresight
         self.paused = self._paused.requests
         self.unsettled = False
         self._look_every = look_every
@@ -86,17 +89,26 @@ class Seats(Generic[R]):
 
     def idle(self, request: R, since: float | None = None) -> None:
         """From now on (or so) it waits without a token: it arrived, or lost its memory."""
+        self.foresight.refused = False
         if self._patience is not None:
             self._patience.watch(request, self._clock if since is None else since)
 
     def gone(self, request: R) -> None:
         """The request has finished or was aborted."""
+        self.foresight.gone(request)
         if self._telling:
             self._policy.leave(self._engine.view(request))
         self._paused.forget(request)
 
+    def evicted(self, request: R) -> None:
+        """The request has lost its memory and waits again, whoever took it."""
+        self._paused.forget(request)
+        self.foresight.evicted(request)
+        self.idle(request)
+
     def forget(self, request: R) -> None:
-        """The request is not paused any more: the engine itself evicted it."""
+        """The request gave its memory back of its own accord, and comes again."""
+        self.foresight.refused = False
         self._paused.forget(request)
 
     # What engines ask between two steps.
@@ -117,8 +129,12 @@ class Seats(Generic[R]):
 
     @property
     def looks_next(self) -> bool:
-        """Whether the next step reads all ranks, whatever happens."""
-        return self._look_every is not None and self._unlooked + 1 >= self._look_every
+        """Whether the next step reads all ranks, or what is expected, whatever happens."""
+        if self._look_every is None:
+            return False
+        if self._policy.preemptive:
+            return self._unlooked + 1 >= self._look_every
+        return self.foresight.short and self._engine.step % self._look_every == 0
 
     @property
     def next_promotion(self) -> float:
@@ -133,7 +149,8 @@ class Seats(Generic[R]):
             self._exchange.worst = max(self._exchange.worst, self._key(request))
 
     def worsened(self) -> None:
-        """Keys of seated requests may have got worse."""
+        """Keys of seated requests may have got worse, and what is expected of them changed."""
+        self.foresight.refused = False
         self.unsettled = bool(self._engine.waiting) or bool(self.paused)
         self._exchange.worst = LAST
 
@@ -182,7 +199,7 @@ class Seats(Generic[R]):
         self._unlooked += 1
         if self._due():
             self._unlooked = 0
-            self.unsettled = False
+            self.unsettled = self.foresight.refused = False
             self._exchange.arrange()
         elif self.paused and len(engine.running) < engine.seats:
             self._exchange.fill()

@@ -11,6 +11,7 @@ from lengthwise.errors import UserError
 from lengthwise.policies.bounded import Bounded
 from lengthwise.policies.fair import Fair
 from lengthwise.policies.fcfs import FCFS
+from lengthwise.policies.foreseeing import Foreseeing
 from lengthwise.policies.hrrn import HRRN
 from lengthwise.policies.lengthwise import Lengthwise
 from lengthwise.policies.ltr import LTR
@@ -35,7 +36,7 @@ for _policy in (
     register_policy(_policy)
 
 WRAPPERS: dict[str, type[Wrapper]] = {
-    wrapper.name: wrapper for wrapper in (Bounded, Fair, Prioritised, Sliced)
+    wrapper.name: wrapper for wrapper in (Bounded, Fair, Foreseeing, Prioritised, Sliced)
 }
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "WRAPPERS",
     "Bounded",
     "Fair",
+    "Foreseeing",
     "Lengthwise",
     "Magnus",
     "Oracle",

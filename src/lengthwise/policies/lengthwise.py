@@ -49,7 +49,8 @@ class Lengthwise(Policy):
 
     Who may go first is bounded: on a clock of admitted work nobody waits much longer than
     under FCFS (:class:`lengthwise.policies.gate.Gate`). What is expected of an answer is
-    learned from those that finished, so it also works without a predictor.
+    learned from those that finished, so it also works without a predictor. Nobody is admitted
+    whose expected memory does not last (:mod:`lengthwise.core.foresight`).
 
     Args:
         tolerance: how much longer than under FCFS the tail may wait, from 0 to below 1.
@@ -59,10 +60,11 @@ class Lengthwise(Policy):
     """
 
     name = "lengthwise"
-    source: Source = "prompt"
+    source: Source = "probe"
     preemptive = False
     timed = True
     needs_predictions = False
+    foresees = True
 
     def __init__(self, tolerance: float = 0.05) -> None:
         if not 0.0 <= tolerance < 1.0:
@@ -95,6 +97,17 @@ class Lengthwise(Policy):
 
     def place(self, request: Request) -> Key:
         return ()
+
+    # Admission.
+
+    def expected(self, request: Request) -> float:
+        if request.probed:
+            return self._sizes.remaining(request)
+        return max(self._rating(request).answer - request.generated, 0.0)
+
+    def may_overtake(self, request: Request) -> bool:
+        known = self._known.get(request.id)
+        return known is not None and self._gate.passes(known.epoch, known.rating.work)
 
     # Events.
 
@@ -134,9 +147,7 @@ class Lengthwise(Policy):
             self._gate.abandon(known.epoch, rating.work)
             return
         self._gate.finish(rating.work)
-        # Of a length that was known beforehand nothing is to be learned.
-        if not request.aborted and request.least_tokens < request.most_tokens:
-            self._sizes.learn(rating.predicted, request.generated)
+        self._sizes.finished(request, rating.predicted)
 
     # What a request is taken for.
 
@@ -145,7 +156,6 @@ class Lengthwise(Policy):
         return self._rate(request) if known is None else known.rating
 
     def _rate(self, request: Request) -> Rating:
-        answer = self._sizes.expected(request.initial)
-        answer = max(min(answer, request.most_tokens), request.least_tokens)
-        prompt = max(request.prompt_tokens - request.cached_tokens, 1)
-        return Rating(request.initial, answer, self._capacity.work(prompt, answer))
+        answer = self._sizes.answer(request)
+        work = self._capacity.work(request.prompt_tokens, request.cached_tokens, answer)
+        return Rating(request.initial, answer, work)

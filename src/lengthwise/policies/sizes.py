@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
+from lengthwise.core.request import Request
+
 _BIN = math.log(1.25)
 """Width of a bin of predictions: a quarter, far finer than the errors of predictions."""
 
@@ -94,6 +96,22 @@ class Sizes:
         if here is not None:
             line = (here.count * here.mean + _FEW * line) / (here.count + _FEW)
         return max(min(line, max(self._longest, 8 * self._all.mean)), 1.0)
+
+    def answer(self, request: Request) -> float:
+        """Expected answer of a request in tokens, within what its parameters allow."""
+        answer = self.expected(request.initial)
+        return max(min(answer, request.most_tokens), request.least_tokens)
+
+    def remaining(self, request: Request) -> float:
+        """Expected tokens still to come: the probe's, or what is left of the expected answer."""
+        if request.probed:
+            return min(request.remaining, request.most_tokens - request.generated)
+        return max(self.answer(request) - request.generated, 0.0)
+
+    def finished(self, request: Request, prediction: float | None) -> None:
+        """Learn from a request that is gone, unless its answer was cut, or known beforehand."""
+        if not request.aborted and request.least_tokens < request.most_tokens:
+            self.learn(prediction, request.generated)
 
     def learn(self, prediction: float | None, tokens: int) -> None:
         """A request of which this was predicted finished with so many output tokens."""

@@ -17,14 +17,15 @@ class Capacity:
     seats: int = 1
     kv_tokens: int = 0
 
-    def work(self, prompt: float, answer: float) -> float:
-        """Work in tokens of a prompt still to compute and an expected answer.
+    def work(self, prompt: int, cached: int, answer: float) -> float:
+        """Work in tokens of a prompt, of which some are cached, and an expected answer.
 
         A token of the answer occupies a seat for a step, as long as a token of a prompt takes
         when the seats are full. A request that on average holds more KV memory than a seat's
-        share keeps other seats empty, and costs as many more times as much.
+        share keeps other seats empty, and costs as many more times as much. Cached tokens need
+        not be computed, but they are held.
         """
         share = 1.0
         if self.kv_tokens > 0:
             share = max(share, (prompt + answer / 2) * self.seats / self.kv_tokens)
-        return prompt + answer * share
+        return max(prompt - cached, 1) + answer * share

@@ -19,6 +19,7 @@ class Wrapper(Policy):
         self.paused_per_seat = policy.paused_per_seat
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
+        self.foresees = policy.foresees
         self.slice = policy.slice
 
     @property
@@ -42,6 +43,12 @@ class Wrapper(Policy):
 
     def may_preempt(self, request: Request) -> bool:
         return self._policy.may_preempt(request)
+
+    def expected(self, request: Request) -> float:
+        return self._policy.expected(request)
+
+    def may_overtake(self, request: Request) -> bool:
+        return self._policy.may_overtake(request)
 
     def holds(self, request: Request) -> float:
         return self._policy.holds(request)

@@ -105,11 +105,12 @@ class Prefill:
     def _admit_all(self, chunks: Chunks) -> None:
         engine = self._engine
         while chunks.budget > 0 and len(engine.running) < self._setup.seats and engine.waiting:
-            if not self._admit(engine.waiting.peek(), chunks):
+            job = engine.seating.foresight.next()
+            if job is None or not self._admit(job, chunks):
                 return
 
     def _admit(self, job: Job, chunks: Chunks) -> bool:
-        """The first in the queue gets a seat, if its memory is there."""
+        """A waiting job gets a seat, if its memory is there."""
         engine, size = self._engine, self._setup.block_size
         if engine.computed(job):
             chunk, need, more = 0, -(-job.computed // size), 1
@@ -133,5 +134,4 @@ class Prefill:
             # As the seating leaves it before every step in which memory is short.
             engine.running.sort(key=lambda job: self._policy.key(engine.view(job)))
         victim = paused[-1] if paused else engine.running.pop()
-        engine.seating.forget(victim)
         engine.evict(victim)

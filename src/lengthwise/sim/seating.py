@@ -44,6 +44,7 @@ class SimulatedEngine:
         self._gap = traffic.gap
         self.seats = setup.seats
         self.kv_tokens = setup.blocks * setup.block_size
+        self.block_tokens = float(setup.block_size)
         self.reserve = setup.reserve
         self.step_blocks = setup.seats + -(-setup.budget // setup.block_size)
         self.running: list[Job] = []
@@ -91,6 +92,10 @@ class SimulatedEngine:
         """Blocks for all its tokens and one more."""
         return -(-(job.prompt + self.decodes.generated(job) + 1) // self._setup.block_size)
 
+    def pending_tokens(self, job: Job) -> int:
+        """Tokens that are not computed yet."""
+        return 0 if job.decoding else job.prompt + job.generated - job.computed
+
     def evict(self, job: Job) -> None:
         """Memory is taken from a job; it waits."""
         if job.seated:
@@ -104,7 +109,7 @@ class SimulatedEngine:
             self._drop(job)
         job.held = 0
         self.waiting.push(job)
-        self.seating.idle(job)
+        self.seating.evicted(job)
 
     # What the steps do.
 
@@ -123,8 +128,8 @@ class SimulatedEngine:
                 self._sit_down(job)
 
     def admit(self, job: Job, blocks: int) -> None:
-        """The first in the queue gets a seat and its memory."""
-        self.waiting.pop()
+        """A waiting job gets a seat and its memory."""
+        self.waiting.take(job)
         job.swapped = 0
         job.view.started = True
         self.running.append(job)

@@ -160,6 +160,7 @@ class Scheduler(StockScheduler):
         for request_id, prediction in self.arrivals.ready():
             self.predict(request_id, prediction)
             self._seats.unsettled = True
+            self._seats.foresight.refused = False
         self._engine.part(self._seats.paused)
         before = self._seats.pauses
         self._seats.step()
@@ -205,9 +206,8 @@ class Scheduler(StockScheduler):
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         view = self._views[request.request_id]
         view.generated = request.num_output_tokens
-        self._seats.forget(request)
         super()._preempt_request(request, *args, **kwargs)
-        self._seats.idle(request)
+        self._seats.evicted(request)
 
     def prediction_stats(self) -> dict[str, float]:
         """Counters of predictions of new requests, of learning, and of hints ignored.
@@ -263,6 +263,7 @@ class Scheduler(StockScheduler):
             self._predictions_seen = True
             logger.info("lengthwise: predictions arrive from the worker")
         self._steps_without = 0
+        self._seats.foresight.refused = False
         # Under asynchronous scheduling a request may have ended before its prediction comes.
         living = self._views.keys() & self.requests.keys()
         here = [i for i, id in enumerate(predictions.ids) if id in living]

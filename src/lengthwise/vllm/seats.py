@@ -25,6 +25,7 @@ class VllmEngine:
         # One block of the pool is vLLM's own.
         blocks = max(int(scheduler.kv_cache_config.num_blocks) - 1, 0)
         self.kv_tokens = blocks * int(scheduler.block_size) // max(self._groups, 1)
+        self.block_tokens = int(scheduler.block_size) / max(self._groups, 1)
         prefill = -(-scheduler.max_num_scheduled_tokens // scheduler.block_size)
         self.step_blocks = (self.seats + int(prefill)) * self._groups
         self.reserve = int(scheduler.kv_cache_manager.watermark_blocks)
@@ -93,6 +94,10 @@ class VllmEngine:
         scheduler = self._scheduler
         tokens = min(request.num_tokens + 1, scheduler.max_model_len)
         return int(-(-tokens // scheduler.block_size) * self._groups)
+
+    def pending_tokens(self, request: Any) -> int:
+        """Tokens whose keys and values are not computed yet."""
+        return max(int(request.num_tokens - request.num_computed_tokens), 0)
 
     def evict(self, request: Any) -> None:
         """vLLM's own preemption; the request is already out of ``running``."""

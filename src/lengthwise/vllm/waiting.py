@@ -7,12 +7,17 @@ from typing import Any
 
 from vllm.v1.core.sched.request_queue import RequestQueue
 
+from lengthwise.core.foresight import Foresight
 from lengthwise.core.lanes import Lanes
 from lengthwise.core.queue import RankQueue
 
 
 class RankedRequestQueue(RequestQueue):  # type: ignore[misc]
-    """A vLLM RequestQueue whose front is the smallest key.
+    """A vLLM RequestQueue whose front is the request to be admitted next.
+
+    That is the one of smallest key, unless the policy foresees: then the queue is false, though
+    not empty, as long as the memory that requests are expected to need would not last. vLLM asks
+    whether it is true only where it admits.
 
     Prepending (what vLLM does with a preempted request) is adding: the policy
     decides where a request belongs, and its arrival still breaks ties.
@@ -20,15 +25,21 @@ class RankedRequestQueue(RequestQueue):  # type: ignore[misc]
 
     def __init__(self, ranked: RankQueue[Any] | Lanes[Any]) -> None:
         self.ranked = ranked
+        self.foresight: Foresight[Any] | None = None
+        self._front: Any = None
 
     def add_request(self, request: Any) -> None:
         self.ranked.push(request)
 
     def pop_request(self) -> Any:
-        return self.ranked.pop()
+        front, self._front = self._front, None
+        if front is None or front not in self.ranked:
+            return self.ranked.pop()
+        self.ranked.take(front)
+        return front
 
     def peek_request(self) -> Any:
-        return self.ranked.peek()
+        return self.ranked.peek() if self._front is None else self._front
 
     def prepend_request(self, request: Any) -> None:
         self.ranked.push(request)
@@ -46,7 +57,10 @@ class RankedRequestQueue(RequestQueue):  # type: ignore[misc]
                 self.ranked.remove(request)
 
     def __bool__(self) -> bool:
-        return len(self.ranked) > 0
+        if self.foresight is None or not len(self.ranked):
+            return len(self.ranked) > 0
+        self._front = self.foresight.next()
+        return self._front is not None
 
     def __len__(self) -> int:
         return len(self.ranked)

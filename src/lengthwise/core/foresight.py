@@ -1,0 +1,184 @@
+"""Foresight: a request waits until the memory that it is expected to need will last.
+
+A request grows with every token. Where the KV memory is short, an engine that admits whatever
+fits now takes memory away from running requests later and computes it again. Foresight adds up
+what the seated requests are expected to hold when each of them ends, and admits nobody with
+whom that is more than there is.
+
+Expectations may be wrong together, as where the longest answers are far longer than the mean.
+So it also learns from its failures: what an evicted request held is kept free from then on, and
+every request that finishes gives a hundredth of what it held back. In balance one request in a
+hundred is evicted, whatever the expectations are worth.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Sequence
+from itertools import accumulate
+from typing import Generic, NamedTuple, TypeVar
+
+from lengthwise.core.engine import Engine
+from lengthwise.core.policy import Policy
+
+R = TypeVar("R", bound=Hashable)
+
+_GIVEN_BACK = 0.01
+"""Evictions to a finished request that are put up with."""
+
+_MOST_KEPT = 0.5
+"""Share of the memory that is kept free at most."""
+
+
+class Footprint(NamedTuple):
+    """A request's memory, in tokens: those expected still to come, and those it holds."""
+
+    left: float
+    held: float
+
+    def after(self, tokens: float) -> Footprint:
+        """When it has so many tokens more."""
+        return Footprint(self.left - tokens, self.held + tokens)
+
+
+class Foresight(Generic[R]):
+    """Says which waiting request may be admitted, for policies that foresee.
+
+    Args:
+        engine: its memory, its queue, and who sits.
+        policy: says how many tokens are expected (:meth:`Policy.expected`).
+        paused: requests that hold memory without a seat; always the same list.
+
+    Attributes:
+        refused: nobody could be admitted, and nothing has come, gone or moved since. The
+            seating clears it.
+        short: whether what is expected has mattered of late: memory was not plentiful.
+        kept: tokens of memory that are kept free for what is not foreseen.
+    """
+
+    def __init__(self, engine: Engine[R], policy: Policy, paused: Sequence[R]) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._paused = paused
+        self.refused = self.short = False
+        self.kept = 0.0
+
+    def evicted(self, request: R) -> None:
+        """A request lost its memory; if to others, who needed it, that was not foreseen."""
+        engine = self._engine
+        self.refused = False
+        held = self._footprint(request).held
+        before = engine.free_blocks() * engine.block_tokens - held
+        if self._policy.foresees and before < engine.step_blocks * engine.block_tokens:
+            self.kept = min(self.kept + held, _MOST_KEPT * engine.kv_tokens)
+
+    def gone(self, request: R) -> None:
+        """A request is gone, and what it held is free."""
+        self.refused = False
+        if self.kept:
+            self.kept = max(self.kept - _GIVEN_BACK * self._footprint(request).held, 0.0)
+
+    def next(self) -> R | None:
+        """The waiting request to be admitted next; None if none may be.
+
+        That is the first, if its memory lasts. Others go before it only as far as the policy
+        lets them, and only if it can then still be admitted when it could be without them.
+        """
+        engine, policy, waiting = self._engine, self._policy, self._engine.waiting
+        if not waiting:
+            return None
+        if not policy.foresees:
+            return waiting.peek()
+        if self.refused:
+            return None
+        head = waiting.peek()
+        if self._may(head):
+            return head
+        opening = _Opening(self._known(engine.running), self._footprint(head), self._room)
+        for request in waiting.fronts():
+            if (
+                policy.may_overtake(engine.view(request))
+                and opening.stays_with(self._footprint(request))
+                and self._may(request)
+            ):
+                return request
+        self.refused = True
+        return None
+
+    def lasts(self, request: R, seated: Sequence[R]) -> bool:
+        """Whether memory lasts with this request, as far as can be foreseen.
+
+        Whatever is expected, a request is admitted if nobody else holds memory.
+
+        Args:
+            seated: requests in seats, and those that are promised one before it.
+        """
+        if not self._policy.foresees or self._engine.kv_tokens <= 0:
+            return True
+        known = self._known(seated)
+        return not known or peak([*known, self._footprint(request)]) <= self._room
+
+    def _may(self, request: R) -> bool:
+        # The engine itself passes over one that is not ready: it must not keep others.
+        engine = self._engine
+        return not engine.admissible(request) or self.lasts(request, engine.running)
+
+    @property
+    def _room(self) -> float:
+        """Tokens that the memory holds, less those that stay free at an admission."""
+        engine = self._engine
+        return engine.kv_tokens - engine.reserve * engine.block_tokens - self.kept
+
+    def _known(self, seated: Sequence[R]) -> list[Footprint]:
+        """The footprints of all that hold memory."""
+        holders = [*seated, *self._paused]
+        known = [self._footprint(each) for each in holders]
+        held = sum(each.held for each in known)
+        self.short = held + sum(each.left for each in known) > self._room / 2
+        if not self.short:
+            return known
+        # Requests that share a prefix hold less than all their tokens: each its part.
+        engine = self._engine
+        used = engine.kv_tokens - engine.free_blocks() * engine.block_tokens
+        share = (used + sum(map(engine.pending_tokens, holders))) / held
+        return known if share >= 1 else [Footprint(left, held * share) for left, held in known]
+
+    def _footprint(self, request: R) -> Footprint:
+        view = self._engine.view(request)
+        # Of its last block it fills half on average.
+        held = view.prompt_tokens + view.generated + self._engine.block_tokens / 2
+        return Footprint(max(self._policy.expected(view), 0.0), held)
+
+
+class _Opening:
+    """When a request whose memory does not last now can be admitted, as far as is foreseen."""
+
+    def __init__(self, known: list[Footprint], head: Footprint, room: float) -> None:
+        ends = sorted(known)
+        numbers = range(1, len(ends))
+        ended = 1 + bisect_left(numbers, True, key=lambda n: peak(_later(ends, n, head)) <= room)
+        self._room = room
+        self._at = ends[ended - 1].left
+        self._then = _later(ends, ended, head)
+
+    def stays_with(self, other: Footprint) -> bool:
+        """Whether another that is admitted now has ended by then, or leaves it its room."""
+        if other.left <= self._at:
+            return True
+        return peak([*self._then, other.after(self._at)]) <= self._room
+
+
+def _later(ends: list[Footprint], ended: int, head: Footprint) -> list[Footprint]:
+    """Who holds memory when so many have ended and the head is admitted."""
+    at = ends[ended - 1].left
+    return [*(each.after(at) for each in ends[ended:]), head]
+
+
+def peak(requests: list[Footprint]) -> float:
+    """Most tokens held at once, as each request ends when its expected tokens have come."""
+    ends = sorted(requests, reverse=True)
+    together = accumulate(each.held for each in ends)
+    return max(
+        held + count * each.left
+        for count, (held, each) in enumerate(zip(together, ends, strict=True), 1)
+    )
