@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
+from lengthwise.core.request import Request
+
 _BIN = math.log(1.25)
 """Width of a bin of predictions: a quarter, far finer than the errors of predictions."""
 
@@ -94,6 +96,11 @@ class Sizes:
         if here is not None:
             line = (here.count * here.mean + _FEW * line) / (here.count + _FEW)
         return max(min(line, max(self._longest, 8 * self._all.mean)), 1.0)
+
+    def answer(self, request: Request) -> float:
+        """Expected answer of a request, within the bounds that its parameters set."""
+        expected = self.expected(request.initial)
+        return max(min(expected, request.most_tokens), request.least_tokens)
 
     def learn(self, prediction: float | None, tokens: int) -> None:
         """A request of which this was predicted finished with so many output tokens."""
