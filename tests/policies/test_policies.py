@@ -212,7 +212,7 @@ def test_no_policy_asks_for_more_than_the_request(name):
         ]
 
 
-@pytest.mark.parametrize("name", ["sjf", "sprpt", "trail", "boost:tokens", "tie", "gittins"])
+@pytest.mark.parametrize("name", ["sjf", "sprpt", "trail", "tie", "gittins"])
 def test_who_will_be_predicted_soon_waits_behind_the_predicted(name):
     """In a burst those scored last would have all the seats before anybody is scored."""
     policy = make_policy(name)

@@ -60,8 +60,9 @@ def test_what_a_log_normal_prediction_says_of_the_length_is_true():
     output = np.minimum(rng().lognormal(4.5, 1.2, 20_000), 3000).astype(int) + 1
     traffic = workload(*output)
     predictor = make_predictor("lognormal:0.8")
-    said = predictor.at_arrival(traffic, rng())
-    np.testing.assert_array_equal(said, np.maximum(output * rng().lognormal(0, 0.8, len(said)), 1))
+    said = predictor.at_arrival(traffic, rng(3))
+    drawn = output * rng(3).lognormal(0, 0.8, len(said))
+    np.testing.assert_array_equal(said, np.maximum(drawn, 1))
     lengths = predictor.lengths(traffic, said)
     assert lengths is not None
     for level in (0.1, 0.5, 0.9):

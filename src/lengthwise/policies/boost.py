@@ -21,10 +21,11 @@ _ALPHA = 1.0 / math.log(100.0)
 class Boost(Clocked):
     """Arrival + alpha P ln(W), the smaller first; non-preemptive.
 
-    gamma-Boost (Yu & Scully 2024) moves arrivals ahead by a boost that falls with the size;
-    for small sizes the boost is logarithmic, and that is taken for all. Arrival is the work
-    clock, P the longest backlog of late, W the work: no speed has to be known. On that clock
-    a request waits P (1 + alpha ln(largest W / least W)) at most, and the largest W.
+    gamma-Boost (Yu & Scully 2024) moves the arrival of a size s ahead by
+    ln(1 / (1 - exp(-gamma s))) / gamma. For small s that is -ln(gamma s) / gamma, and that is
+    taken for all, with 1 / gamma = alpha P. Arrival is the work clock, P the longest backlog of
+    late, W the work: no speed has to be known. On that clock a request waits
+    P (1 + alpha ln(largest W / least W)) at most, and the largest W.
 
     Args:
         by: ``work`` ranks by prompt and expected answer, learned from what finished, and needs

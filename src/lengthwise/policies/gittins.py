@@ -14,10 +14,10 @@ _EVERY = 16
 class Gittins(Policy):
     """The least inf over D of E[min(S, D)] / P(S <= D), S what is left of the answer.
 
-    Of unknown sizes with known laws this order has the least mean latency in the M/G/1 queue
-    (Gittins 1989; with predictions: Scully, Grosof & Mitzenmacher 2022). The law is the predicted
-    one, given the tokens generated so far. A point's index is what is left of it, as in SPRPT.
-    The index is in tokens; it may grow while a request runs, and is renewed every 16 tokens.
+    Where only the law of sizes is known, this order has the least mean latency in the M/G/1
+    queue (Gittins 1989). The law is the predicted one, given the tokens generated so far. A
+    point's index is what is left of it, as in SPRPT. The index is in tokens; it may grow while a
+    request runs, and is renewed every 16 tokens.
     """
 
     name = "gittins"
