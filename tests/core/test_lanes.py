@@ -108,9 +108,10 @@ def test_an_empty_queue_has_no_first():
 
 
 def test_only_policies_that_listen_need_lanes():
-    for name in ("fcfs", "trail", "mlfq", "ltr+bound", "sjf+slice:64", "trail+priority"):
+    for name in ("fcfs", "spf", "trail", "mlfq", "ltr+bound", "sjf+slice:64", "trail+priority"):
         assert isinstance(waiting_queue(make_policy(name), lambda it: it), RankQueue)
-    for name in ("hrrn", "hrrn+bound", "fcfs+fair", "fcfs+fair+priority", "magnus+slice:64"):
+    fair = ("fcfs+fair", "fcfs+fair+priority")
+    for name in ("hrrn", "hrrn+bound", "boost", "tie", *fair, "magnus+slice:64"):
         assert isinstance(waiting_queue(make_policy(name), lambda it: it), Lanes)
 
 

@@ -86,3 +86,39 @@ def test_conditioning_is_a_change_of_origin_on_the_quantiles(weights, age, level
     expected = np.interp(level, mass / mass[-1], edges[1:]) - age
     assert left.quantile(level)[0] == pytest.approx(expected, abs=0.05)
     assert left.probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_tail_is_the_mean_of_the_longest():
+    found = lengths([0.5, 0.3, 0.1, 0.1])
+    # The longest fifth: 25 and 35; the longest 15 %: 35, and half of 25's share.
+    assert found.tail(0.8)[0] == pytest.approx(30)
+    assert found.tail(0.85)[0] == pytest.approx((0.1 * 35 + 0.05 * 25) / 0.15)
+    assert found.tail(0.0)[0] == pytest.approx(found.mean()[0])
+    assert lengths([0.5, 0.3, 0.1, 0.1], limit=np.array([28.0])).tail(0.9)[0] == 28
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.0, float("nan")])
+def test_a_tail_has_a_level_below_1(level):
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        lengths([0.5, 0.3, 0.1, 0.1]).tail(level)
+
+
+rows = st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda row: sum(row) > 0.1)
+
+
+@given(rows, st.integers(0, 50))
+def test_gittins_index_is_the_least_quotient(row, age):
+    """Against the definition, on a fine grid: E[min(S, D)] / P(S <= D)."""
+    left = lengths(np.array(row) / sum(row)).after(np.array([age]))
+    ends = np.arange(0.05, 45, 0.05)
+    ended = np.array([left.within(end)[0] for end in ends])
+    spent = np.cumsum(np.append(1.0, 1.0 - ended[:-1])) * 0.05
+    quotients = np.where(ended > 1e-6, spent / np.maximum(ended, 1e-6), np.inf)
+    assert left.gittins()[0] == pytest.approx(max(quotients.min(), 1.0), rel=0.02, abs=0.6)
+
+
+@given(rows, st.floats(1, 60), st.integers(0, 50))
+def test_gittins_index_is_at_most_the_mean(row, limit, age):
+    """Waiting for the end, whatever it takes, is one of the choices."""
+    left = lengths(np.array(row) / sum(row), limit=np.array([limit])).after(np.array([age]))
+    assert 0.0 < left.gittins()[0] <= left.mean()[0] * (1 + 1e-5) <= max(limit - age, 1) * 1.001

@@ -1,4 +1,4 @@
-"""LTR, SSJF, MLFQ, HRRN, priorities and fair shares on the real engine, by their own order."""
+"""Policies of papers and other engines on the real engine, by their own order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pytest
 from lengthwise.core.request import Request
 from lengthwise.policies import make_policy
 
-NEW = ["ltr", "ssjf:4", "hrrn", "mlfq:16:1.5", "ltr+priority", "fcfs+fair:1", "ltr+bound:0.3s:2"]
+NEW = [
+    *("ltr", "ssjf:4", "hrrn", "mlfq:16:1.5", "ltr+priority", "fcfs+fair:1", "ltr+bound:0.3s:2"),
+    *("spf", "hrrn-prompt", "boost", "boost:tokens", "tie", "gittins"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_all_finish_with_the_answers_of_fcfs(served: dict[str, Any], policy: str
     assert served[policy]["answers"] == served["fcfs"]["answers"]
 
 
-@pytest.mark.parametrize("policy", ["ltr", "ssjf:4", "mlfq:16:1.5", "ltr+priority"])
+@pytest.mark.parametrize("policy", ["ltr", "ssjf:4", "mlfq:16:1.5", "ltr+priority", "spf"])
 def test_the_first_tokens_come_in_the_order_of_the_keys(
     served: dict[str, Any], requests: list[dict[str, Any]], policy: str
 ) -> None:

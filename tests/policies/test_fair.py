@@ -53,7 +53,7 @@ sizes = st.tuples(st.integers(1, PROMPT), st.integers(1, ANSWER), st.sampled_fro
 @given(
     st.lists(sizes, min_size=10, max_size=50),
     st.sampled_from([1, 60, 300]),
-    st.sampled_from(["fcfs", "sjf", "hrrn", "ltr", "mlfq:8:2"]),
+    st.sampled_from(["fcfs", "sjf", "hrrn", "boost", "ltr", "mlfq:8:2"]),
 )
 def test_two_backlogged_tenants_are_served_alike(rows, quantum, inner):
     """VTC's bound: counters part by at most a quantum and what can be in the seats at once;
@@ -61,7 +61,7 @@ def test_two_backlogged_tenants_are_served_alike(rows, quantum, inner):
     prompt, output, tenant = zip(*rows, strict=True)
     burst = np.zeros(len(rows))
     workload = Workload(burst, np.array(prompt), np.array(output), tenant=tenant)
-    held = SEATS if inner in ("fcfs", "sjf", "hrrn") else 3 * SEATS
+    held = SEATS if inner in ("fcfs", "sjf", "hrrn", "boost") else 3 * SEATS
     bound = quantum + held * (PROMPT + 2 * ANSWER)
     outcome, gaps = serve(make_policy(f"{inner}+fair:{quantum}"), workload)
     assert np.isfinite(outcome.finish).all()

@@ -9,7 +9,10 @@ from lengthwise.core.prediction import Prediction, point
 from lengthwise.errors import UserError
 from lengthwise.policies import POLICIES, make_policy
 
-PREDICTING = ["sjf", "ssjf", "hrrn", "ltr", "sprpt", "trail", "oracle"]
+PREDICTING = [
+    *("sjf", "ssjf", "hrrn", "ltr", "sprpt", "trail", "oracle"),
+    *("boost:tokens", "tie", "gittins"),
+]
 
 
 def request(seq=0, predicted=None, **known):
@@ -119,7 +122,7 @@ def test_without_a_prediction_arrival_decides_and_nobody_is_preempted(name, miss
     assert not any(policy.may_preempt(it) for it in blind)
 
 
-@pytest.mark.parametrize("name", ["sprpt", "trail", "trail-early", "oracle"])
+@pytest.mark.parametrize("name", ["sprpt", "trail", "trail-early", "gittins", "oracle"])
 def test_a_running_one_without_a_prediction_keeps_its_seat(name):
     assert not make_policy(name).preemptible(request(started=True, generated=9))
 
@@ -209,7 +212,7 @@ def test_no_policy_asks_for_more_than_the_request(name):
         ]
 
 
-@pytest.mark.parametrize("name", ["sjf", "sprpt", "trail"])
+@pytest.mark.parametrize("name", ["sjf", "sprpt", "trail", "tie", "gittins"])
 def test_who_will_be_predicted_soon_waits_behind_the_predicted(name):
     """In a burst those scored last would have all the seats before anybody is scored."""
     policy = make_policy(name)

@@ -52,7 +52,9 @@ def first_tokens(policy):
     ).run()
 
 
-@pytest.mark.parametrize("policy", ["fcfs+priority", "hrrn+priority", "sjf+priority"])
+@pytest.mark.parametrize(
+    "policy", ["fcfs+priority", "hrrn+priority", "sjf+priority", "boost+priority"]
+)
 def test_without_preemption_the_urgent_wait_for_the_seat(policy):
     outcome = first_tokens(policy)
     assert outcome.finish.tolist() == [20.0, 60.0, 40.0]

@@ -22,7 +22,7 @@ from lengthwise.studies.fleets import capacity
 from lengthwise.workload import Workload, synthetic, with_arrivals
 
 POLICIES = ["fcfs", "sjf", "trail", "trail-early", "oracle", "trail+bound:50:5"]
-MOVING = ["hrrn", "ltr+fair", "scls:64", "sprpt+slice:64"]
+MOVING = ["hrrn", "boost", "gittins", "ltr+fair", "scls:64", "sprpt+slice:64"]
 """Policies whose order moves with time or with what tenants got, or that cut requests."""
 
 

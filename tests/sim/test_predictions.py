@@ -119,7 +119,7 @@ def test_old_policies_rank_alike_with_and_without_distributions(
         for i in range(30)
     }
     whole, points = (write(tracks, plain=plain) for plain in (False, True))
-    assert Recorded.load(points).lengths(read_workload(points)) is None
+    assert Recorded.load(points).lengths(read_workload(points), np.zeros(30)) is None
     assert served(make_policy(policy), whole) == served(make_policy(policy), points)
 
 

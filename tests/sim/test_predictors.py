@@ -55,6 +55,32 @@ def test_log_normal_errors_have_median_1_and_the_spread():
     assert errors.std() == pytest.approx(0.5, rel=0.02)
 
 
+def test_what_a_log_normal_prediction_says_of_the_length_is_true():
+    """As often as the posterior says, the length is below its quantiles; nothing is drawn anew."""
+    output = np.minimum(rng().lognormal(4.5, 1.2, 20_000), 3000).astype(int) + 1
+    traffic = workload(*output)
+    predictor = make_predictor("lognormal:0.8")
+    said = predictor.at_arrival(traffic, rng(3))
+    drawn = output * rng(3).lognormal(0, 0.8, len(said))
+    np.testing.assert_array_equal(said, np.maximum(drawn, 1))
+    lengths = predictor.lengths(traffic, said)
+    assert lengths is not None
+    for level in (0.1, 0.5, 0.9):
+        assert (output <= lengths.quantile(level)).mean() == pytest.approx(level, abs=0.03)
+    # Also among those of which much or little was predicted.
+    for some in (said > 500, said < 30):
+        assert lengths.mean()[some].mean() == pytest.approx(output[some].mean(), rel=0.08)
+
+
+def test_one_length_only_leaves_no_doubt():
+    traffic = workload(7, 7, 7)
+    predictor = make_predictor("lognormal:0.8+refined")
+    lengths = predictor.lengths(traffic, np.array([1.0, 7.0, 4000.0]))
+    assert lengths is not None
+    assert lengths.mean() == pytest.approx([7.5] * 3, abs=1.0)
+    assert make_predictor("exponential").lengths(traffic, np.ones(3)) is None
+
+
 def test_exponential_predictions_have_the_true_length_as_mean_and_deviation():
     found = predict("exponential", *[1000] * N)
     assert found.mean() == pytest.approx(1000, rel=0.02)

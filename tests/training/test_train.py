@@ -204,7 +204,7 @@ def test_the_tracks_of_held_out_requests_are_saved(trained, tmp_path):
     said = recorded.at_arrival(workload, np.random.default_rng(0))
     assert all(held_out(id) for id in workload.id)
     assert kendalltau(said, workload.output).statistic > 0.3
-    first = recorded.lengths(workload)
+    first = recorded.lengths(workload, said)
     np.testing.assert_allclose(first.mean(), said, atol=0.5)
     later = recorded.start(workload, np.random.default_rng(0))
     index, age = np.arange(len(workload)), np.zeros(len(workload), np.int64)

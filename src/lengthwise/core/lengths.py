@@ -81,6 +81,39 @@ class Lengths:
         found: Floats = np.where(self.limit <= tokens, 1.0, np.minimum(until, 1.0))
         return found.astype(np.float32)
 
+    def tail(self, level: float) -> Floats:
+        """The mean of the longest share ``1 - level``: [n]. At level 0 it is the mean.
+
+        The conditional value at risk of a discrete law (Rockafellar & Uryasev 2002).
+
+        Raises:
+            ValueError: if the level is not from 0 to below 1.
+        """
+        if not 0.0 <= level < 1.0:
+            raise ValueError(f"the level of a tail is from 0 to below 1, not {level}")
+        until = np.cumsum(self.probabilities, axis=1, dtype=np.float64)
+        beyond = np.clip(until - level, 0.0, self.probabilities)
+        total = np.maximum(beyond.sum(axis=1), 1e-12)
+        cut = np.minimum(self.values, self.limit[:, None])
+        tails: Floats = np.einsum("nk,nk->n", beyond, cut) / total
+        return tails.astype(np.float32)
+
+    def gittins(self) -> Floats:
+        """Gittins' index: the least expected tokens for each unit of chance to end: [n].
+
+        The infimum over D of E[min(S, D)] / P(S <= D). Inside an interval, where the law is
+        even, that quotient rises and then falls, so the ends of the intervals have it.
+        """
+        until = np.cumsum(self.probabilities, axis=1, dtype=np.float64)
+        limit = self.limit[:, None]
+        ended = np.cumsum(self.probabilities * np.minimum(self.values, limit), axis=1)
+        spent = ended + np.maximum(1.0 - until, 0.0) * np.minimum(self.upper, limit)
+        # What lies beyond the limit ends there.
+        chance = np.where(self.upper >= limit, 1.0, np.minimum(until, 1.0))
+        quotients = np.where(chance > 1e-9, spent / np.maximum(chance, 1e-9), np.inf)
+        index: Floats = quotients.min(axis=1)
+        return index.astype(np.float32)
+
     def median(self) -> Floats:
         """The tokens that minimise the expected absolute error: [n]."""
         return self.quantile(0.5)

@@ -67,6 +67,10 @@ class Distributions:
             later = self._later = _Given(tokens, self.lengths.after(np.array([tokens])))
         return later
 
+    def alone(self, row: int) -> Distributions:
+        """One of them in a batch of its own, for a request that advances by itself."""
+        return Distributions(self.lengths.rows(np.array([row])))
+
 
 class _Given:
     """Distributions at one age, and what was read of them."""
@@ -147,6 +151,18 @@ class Prediction(NamedTuple):
         if self.batch is None:
             return self.mean
         return max(self.batch.after(self.since).read(self.row, Lengths.quantile, level), LEAST)
+
+    def tail(self, level: float) -> float:
+        """Expected tokens still to come in the longest ``1 - level`` of all cases, at least 1.
+
+        Raises:
+            ValueError: if the level is not from 0 to below 1.
+        """
+        if not 0.0 <= level < 1.0:
+            raise ValueError(f"the level of a tail is from 0 to below 1, not {level}")
+        if self.batch is None:
+            return self.mean
+        return max(self.batch.after(self.since).read(self.row, Lengths.tail, level), LEAST)
 
     def probability_to_end_within(self, tokens: float) -> float:
         """The probability that the request ends within so many more tokens."""

@@ -152,6 +152,11 @@ class Request:
         """Whether it goes first for having starved."""
         return self.generated < self._promoted_until
 
+    @property
+    def uncached_tokens(self) -> int:
+        """Prompt tokens still to compute, at least 1."""
+        return max(self.prompt_tokens - self.cached_tokens, 1)
+
     def waiting(self, now: float) -> float:
         """Seconds since arrival at time ``now``."""
         return now - self.arrival

@@ -8,11 +8,14 @@ from typing import Any, get_type_hints
 
 from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
+from lengthwise.policies.boost import Boost
 from lengthwise.policies.bounded import Bounded
 from lengthwise.policies.fair import Fair
 from lengthwise.policies.fcfs import FCFS
 from lengthwise.policies.foreseeing import Foreseeing
+from lengthwise.policies.gittins import Gittins
 from lengthwise.policies.hrrn import HRRN
+from lengthwise.policies.hrrn_prompt import PromptHRRN
 from lengthwise.policies.lengthwise import Lengthwise
 from lengthwise.policies.ltr import LTR
 from lengthwise.policies.magnus import Magnus
@@ -23,8 +26,10 @@ from lengthwise.policies.registry import POLICIES, find_policy, register_policy
 from lengthwise.policies.scls import SCLS
 from lengthwise.policies.sjf import SJF
 from lengthwise.policies.sliced import Sliced
+from lengthwise.policies.spf import SPF
 from lengthwise.policies.sprpt import SPRPT
 from lengthwise.policies.ssjf import SSJF
+from lengthwise.policies.tie import TIE
 from lengthwise.policies.trail import Trail
 from lengthwise.policies.trail_early import TrailEarly
 from lengthwise.policies.wrapper import Wrapper
@@ -32,6 +37,7 @@ from lengthwise.policies.wrapper import Wrapper
 for _policy in (
     *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
     *(SCLS, Magnus, Lengthwise),
+    *(Boost, PromptHRRN, SPF, TIE, Gittins),
 ):
     register_policy(_policy)
 
@@ -47,16 +53,21 @@ __all__ = [
     "POLICIES",
     "SCLS",
     "SJF",
+    "SPF",
     "SPRPT",
     "SSJF",
+    "TIE",
     "WRAPPERS",
+    "Boost",
     "Bounded",
     "Fair",
     "Foreseeing",
+    "Gittins",
     "Lengthwise",
     "Magnus",
     "Oracle",
     "Prioritised",
+    "PromptHRRN",
     "Sliced",
     "Trail",
     "TrailEarly",

@@ -157,5 +157,4 @@ class Lengthwise(Policy):
 
     def _rate(self, request: Request) -> Rating:
         answer = self._sizes.answer(request)
-        work = self._capacity.work(request.prompt_tokens, request.cached_tokens, answer)
-        return Rating(request.initial, answer, work)
+        return Rating(request.initial, answer, self._capacity.work(request, answer))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lengthwise.core.request import Request
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -17,8 +19,8 @@ class Capacity:
     seats: int = 1
     kv_tokens: int = 0
 
-    def work(self, prompt: int, cached: int, answer: float) -> float:
-        """Work in tokens of a prompt, of which some are cached, and an expected answer.
+    def work(self, request: Request, answer: float) -> float:
+        """Work in tokens of a request's prompt and the answer that is expected of it.
 
         A token of the answer occupies a seat for a step, as long as a token of a prompt takes
         when the seats are full. A request that on average holds more KV memory than a seat's
@@ -27,5 +29,5 @@ class Capacity:
         """
         share = 1.0
         if self.kv_tokens > 0:
-            share = max(share, (prompt + answer / 2) * self.seats / self.kv_tokens)
-        return max(prompt - cached, 1) + answer * share
+            share = max(share, (request.prompt_tokens + answer / 2) * self.seats / self.kv_tokens)
+        return request.uncached_tokens + answer * share

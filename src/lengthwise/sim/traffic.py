@@ -50,8 +50,9 @@ class Traffic:
         self._source: PredictedBy = "oracle" if predictor.source == "oracle" else "prompt"
         self._distributions: list[Prediction | None] = []
         if predicting:
-            self.initial = predictor.at_arrival(workload, self.rng).tolist()
-            lengths = predictor.lengths(workload)
+            predicted = predictor.at_arrival(workload, self.rng)
+            self.initial = predicted.tolist()
+            lengths = predictor.lengths(workload, predicted)
             if lengths is not None:
                 self._distributions = each_of(lengths, self._source, tokens=self.initial)
         self.refinements = predictor.start(workload, self.rng) if refining else None

@@ -82,6 +82,8 @@ class Scheduler(StockScheduler):
             settings.margin,
             look_every=settings.look_every,
         )
+        if self._policy.foresees:
+            self.waiting.foresight = self._seats.foresight
         self.arrivals = make_arrival_predictor(
             self._policy.source, settings, config.model_config.model
         )

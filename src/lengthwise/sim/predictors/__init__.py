@@ -16,6 +16,7 @@ from lengthwise.predictors.errors import TRAIL, ErrorModel, fit_error_model
 from lengthwise.predictors.tracks import Track
 from lengthwise.sim.predictors.base import Guess, Predictor, Refinements
 from lengthwise.sim.predictors.errors import Errors, Refined
+from lengthwise.sim.predictors.posteriors import POSTERIORS
 from lengthwise.sim.predictors.recorded import Recorded
 from lengthwise.sim.predictors.rules import RULES
 from lengthwise.workload.laws import resample
@@ -42,7 +43,8 @@ def make_predictor(spec: str) -> Predictor:
 
     - ``none``: nothing is known. ``oracle``: the true length.
     - ``constant`` (the workload's median) or ``constant:TOKENS``.
-    - ``lognormal:SIGMA``: the true length times a log-normal factor with median 1.
+    - ``lognormal:SIGMA``: the true length times a log-normal factor with median 1; with the
+      distribution of the workload's lengths, given that prediction.
     - ``exponential``: exponential with the true length as its mean (TRAIL's M/G/1 model).
     - ``confusion:FILE.json``: ``{"edges": [k + 1], "matrix": [[k] * k]}``, a row for each
       true bin with weights of the predicted bins; a bin predicts its middle.
@@ -74,7 +76,8 @@ def make_predictor(spec: str) -> Predictor:
     source, wants, make = RULES[name]
     if (wants == "always" and not argument) or (wants == "never" and colon):
         raise UserError(f"predictor {name!r} takes {'one' if wants == 'always' else 'no'} argument")
-    return Guess(source, make(argument))
+    posterior = POSTERIORS.get(name)
+    return Guess(source, make(argument), posterior=posterior and posterior(argument))
 
 
 def check_predictor(spec: str, workload: Workload, requests: int | None) -> None:

@@ -17,6 +17,7 @@ from lengthwise.workload.workload import Workload
 
 Source = Literal["none", "prompt", "probe", "oracle"]
 Rule = Callable[[Workload, Rng], Floats]
+Posterior = Callable[[Workload, Floats], Lengths]
 
 
 class Refinements(Protocol):
@@ -50,8 +51,8 @@ class Predictor(Protocol):
             UserError: if the predictor does not suit the workload.
         """
 
-    def lengths(self, workload: Workload) -> Lengths | None:
-        """The n distributions whose means ``at_arrival`` gives; None if it predicts points."""
+    def lengths(self, workload: Workload, predicted: Floats) -> Lengths | None:
+        """The n distributions behind what ``at_arrival`` gave; None if it predicts points."""
 
     def start(self, workload: Workload, rng: Rng) -> Refinements | None:
         """What refines the predictions of one run of the workload, if anything does."""
@@ -59,18 +60,24 @@ class Predictor(Protocol):
 
 @dataclass
 class Guess:
-    """A predictor that speaks once: a rule from the workload to its predictions."""
+    """A predictor that speaks once: a rule from the workload to its predictions.
+
+    Attributes:
+        posterior: what lengths are likely where the rule gave these; None if that is not said.
+    """
 
     source: Source
     rule: Rule
     refines: bool = False
+    posterior: Posterior | None = None
 
     def at_arrival(self, workload: Workload, rng: Rng) -> Floats:
         """Predicted output tokens by the rule, [n]."""
         return self.rule(workload, rng)
 
-    def lengths(self, workload: Workload) -> None:
-        """A rule predicts points."""
+    def lengths(self, workload: Workload, predicted: Floats) -> Lengths | None:
+        """The posterior; a rule without one predicts points."""
+        return None if self.posterior is None else self.posterior(workload, predicted)
 
     def start(self, workload: Workload, rng: Rng) -> None:
         """Nothing: it does not refine."""

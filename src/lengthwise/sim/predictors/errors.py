@@ -69,9 +69,9 @@ class Refined:
         """Output tokens by the predictor of prompts, [n]: a waiting request has no hidden state."""
         return self.prompt.at_arrival(workload, rng)
 
-    def lengths(self, workload: Workload) -> Lengths | None:
+    def lengths(self, workload: Workload, predicted: Floats) -> Lengths | None:
         """The prompt's predictor's."""
-        return self.prompt.lengths(workload)
+        return self.prompt.lengths(workload, predicted)
 
     def start(self, workload: Workload, rng: Rng) -> Errors:
         """The errors of one run."""

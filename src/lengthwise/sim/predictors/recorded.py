@@ -56,7 +56,7 @@ class Recorded:
         """What was predicted from the prompts, [n]; NaN where nothing was."""
         return np.array([track.arrival for track in self._of(workload)])
 
-    def lengths(self, workload: Workload) -> Lengths | None:
+    def lengths(self, workload: Workload, predicted: Floats) -> Lengths | None:
         """The distributions of what was predicted from the prompts, if the file has them."""
         shapes = _shapes(self._of(workload))
         if not shapes:
