@@ -3,20 +3,21 @@
 ``python -m lengthwise.bench.waiting MODEL``: vLLM's scheduler, requests and memory with a stub
 for the model. All policies serve the same arrivals in one process, in turns of a few steps. As
 many requests always wait: one arrives for each that finished. schedule() admits them, the
-handling of outputs frees those that finished, and arrivals are queued in add_request().
+handling of outputs frees those that finished, and arrivals are queued in add_request(). Seconds
+are the thread's own; a ratio is the median over turns, each against the first policy's turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import statistics
 import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lengthwise.bench.job import STOCK
 from lengthwise.results.terminal import say
@@ -27,7 +28,7 @@ from lengthwise.vllm.stub import Stub, stub_config
 _BLOCKS = 25_000
 _PROMPT, _ANSWER = 200.0, 100.0
 _CONTEXT = 2048
-_TURN = 25
+_TURN = 10
 
 
 class Timed:
@@ -41,14 +42,14 @@ class Timed:
         ours = None if policy == STOCK else Settings(policy=policy, probe=predictor)
         kind = AsyncScheduler if ours is None else Scheduler
         self._stub = Stub(kind, config, _BLOCKS, ours)
-        self._coming = _requests(self._stub)
+        self._coming = _requests(self._stub, waiting)
         self._waiting = waiting
         self.parts: list[tuple[float, float, float]] = []
         self.admitted = 0
 
     def step(self) -> None:
         """A step of the engine; measured are schedule(), its outputs, and its arrivals."""
-        scheduler, clock = self._stub.scheduler, time.perf_counter
+        scheduler, clock = self._stub.scheduler, time.thread_time
         missing = self._waiting - len(scheduler.waiting)
         requests = [next(self._coming) for _ in range(missing)]
         start = clock()
@@ -66,14 +67,21 @@ class Timed:
         self.parts.append((scheduled - added, updated - answering, added - start))
 
 
-def _requests(stub: Stub) -> Iterator[Any]:
-    """The same ones for every policy; prompts differ, and answers, which nobody knows."""
+def _requests(stub: Stub, mixed: int) -> Iterator[Any]:
+    """The same ones for every policy; prompts differ, and answers, which nobody knows.
+
+    So many at a time are made in another order than they come: those that arrive in a row do
+    not lie in a row in memory, which would favour whoever serves them in a row.
+    """
     rng = np.random.default_rng(0)
-    for number in count():
-        prompt = int(min(_PROMPT * rng.lognormal(-0.5, 1.0), _CONTEXT / 2)) + 1
-        answer = int(min(rng.exponential(_ANSWER), _CONTEXT / 2)) + 1
-        tokens = rng.integers(2, 40_000, prompt).tolist()
-        yield stub.request(str(number), tokens, answer, max_tokens=_CONTEXT // 2)
+    for first in count(0, mixed):
+        made = []
+        for number in range(first, first + mixed):
+            prompt = int(min(_PROMPT * rng.lognormal(-0.5, 1.0), _CONTEXT / 2)) + 1
+            answer = int(min(rng.exponential(_ANSWER), _CONTEXT / 2)) + 1
+            tokens = rng.integers(2, 40_000, prompt).tolist()
+            made.append(stub.request(str(number), tokens, answer, max_tokens=_CONTEXT // 2))
+        yield from (made[i] for i in rng.permutation(mixed))
 
 
 def main() -> None:
@@ -87,9 +95,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     args = parser.parse_args()
     prepare_process()
-    config = stub_config(
-        args.model, args.seats, budget=8192, context=_CONTEXT, caching=True
-    )
+    config = stub_config(args.model, args.seats, budget=8192, context=_CONTEXT, caching=True)
     names = args.policies.split(",")
     timed = [Timed(name, config, args.waiting, args.predictor) for name in names]
     # The seats fill, and all that then is there is nothing for collections of garbage to visit.
@@ -104,26 +110,21 @@ def main() -> None:
         for one in timed:
             for _ in range(_TURN):
                 one.step()
-    base = _figures(timed[0])
+    base = _turns(timed[0])
     for name, one in zip(names, timed, strict=True):
-        figures = _figures(one)
+        found = _turns(one)
         shown = ", ".join(
-            f"{part} {figures[part]:.0f} µs ({figures[part] / base[part]:.3f}x)" for part in base
+            f"{part} {np.median(of):.0f} µs ({np.median(of / base[part]):.3f}x)"
+            for part, of in found.items()
         )
         say(f"{name:>12}: {shown}; admitted {one.admitted / len(one.parts):.2f} a step")
 
 
-def _figures(one: Timed) -> dict[str, float]:
-    """Microseconds a step."""
-    schedule, update, add = ([1e6 * step[i] for step in one.parts] for i in range(3))
-    whole = [sum(step) for step in zip(schedule, update, add, strict=True)]
-    return {
-        "schedule() median": statistics.median(schedule),
-        "mean": statistics.fmean(schedule),
-        "outputs mean": statistics.fmean(update),
-        "arrivals mean": statistics.fmean(add),
-        "all mean": statistics.fmean(whole),
-    }
+def _turns(one: Timed) -> dict[str, NDArray[np.float64]]:
+    """Microseconds a step of each part, turn by turn."""
+    steps = 1e6 * np.array(one.parts).reshape(-1, _TURN, 3).mean(axis=1)
+    parts = dict(zip(("schedule()", "outputs", "arrivals"), steps.T, strict=True))
+    return {**parts, "all": steps.sum(axis=1)}
 
 
 if __name__ == "__main__":

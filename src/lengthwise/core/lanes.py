@@ -16,7 +16,8 @@ class Lanes(Generic[T]):
     """Priority queue by ``(policy.key, seq)``, read at every look; as :class:`RankQueue`.
 
     Inside a lane the order never changes, so a look compares only the first requests of the
-    lanes that are not empty: O(lanes + log n) for n waiting requests.
+    lanes that are not empty: O(lanes + log n) for n waiting requests. Where nothing has changed
+    since, not even the policy's ``version``, it finds what the last one did.
 
     Args:
         policy: gives lanes, places and keys; is told what enters and exits.
@@ -28,6 +29,8 @@ class Lanes(Generic[T]):
         self._view = view
         self._lanes: dict[Hashable, RankQueue[T]] = {}
         self._lane_of: dict[T, Hashable] = {}
+        self._head: T | None = None
+        self._seen: int | None = None
 
     def push(self, item: T) -> None:
         """Add an item; raises ValueError if it is queued already."""
@@ -46,6 +49,7 @@ class Lanes(Generic[T]):
     def remove(self, item: T) -> None:
         """Take an item out without serving it; raises KeyError if it is not queued."""
         lane = self._lane_of.pop(item)
+        self._head = None
         self._lanes[lane].remove(item)
         if not self._lanes[lane]:
             del self._lanes[lane]
@@ -54,7 +58,11 @@ class Lanes(Generic[T]):
         """The item of smallest key now; raises IndexError if the queue is empty."""
         if not self._lanes:
             raise IndexError("the queue is empty")
-        return min((lane.peek() for lane in self._lanes.values()), key=self._order)
+        version = self._policy.version
+        if self._head is None or version is None or version != self._seen:
+            self._head = min([lane.peek() for lane in self._lanes.values()], key=self._order)
+            self._seen = version
+        return self._head
 
     def pop(self) -> T:
         """Remove and return the item of smallest key; IndexError if empty."""
@@ -81,6 +89,7 @@ class Lanes(Generic[T]):
             )
         self._lanes[lane].push(item)
         self._lane_of[item] = lane
+        self._head = None
 
     def _order(self, item: T) -> tuple[Key, int]:
         view = self._view(item)

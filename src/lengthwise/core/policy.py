@@ -121,6 +121,14 @@ class Policy(Listener, ABC):
         """Whether engines tell it events: it is timed, or overrides one that a queue tells."""
         return self.timed or hears(type(self))
 
+    @property
+    def version(self) -> int | None:
+        """Another number whenever keys of waiting requests may have moved; None: at any time.
+
+        Queues of timed policies look at the keys again only if it, or the queue, has changed.
+        """
+        return None
+
     @abstractmethod
     def rank(self, request: Request) -> float:
         """The request's rank now; the smaller goes first, ties go by arrival."""

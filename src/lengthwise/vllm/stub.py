@@ -87,9 +87,7 @@ class Stub:
             self._hasher = get_request_block_hasher(size, hash_of)
         self._answers: dict[str, int] = {}
 
-    def request(
-        self, name: str, prompt: Sequence[int], answer: int, **params: Any
-    ) -> Any:
+    def request(self, name: str, prompt: Sequence[int], answer: int, **params: Any) -> Any:
         """A request of vLLM's that will be answered with so many tokens.
 
         Nobody knows beforehand how many, unless ``params`` (vLLM's sampling parameters) say so.
