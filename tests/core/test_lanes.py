@@ -229,3 +229,49 @@ def test_a_look_reads_keys_again_only_if_something_changed(monkeypatch):
     assert make_policy("lengthwise").version is not None
     assert make_policy("lengthwise+fair").version is None
     assert make_policy("hrrn+priority").version is None
+
+
+def test_the_first_is_asked_about_once_each_time_that_it_is_the_first():
+    """Of a policy whose lanes are work: what is found out at the head moves a request."""
+    policy, asked, found = make_policy("lengthwise"), [], {}
+
+    def ask(it):
+        asked.append(it.id)
+        before, it.cached_tokens = it.cached_tokens, found.get(it.id, it.cached_tokens)
+        return it.cached_tokens != before
+
+    queue = waiting_queue(policy, lambda it: it, ask)
+    small, large = Request("small", 0.0, 0, 900, cached_tokens=600), Request("large", 0.0, 1, 700)
+    for it in (small, large):
+        queue.push(it)
+    assert [queue.peek() for _ in range(3)] == [small] * 3
+    assert asked == ["small"]
+    # A look gave its place away and back: it has stayed the first.
+    assert queue.pop() is small
+    queue.push(small)
+    assert queue.peek() is small
+    assert asked == ["small"]
+    tiny = Request("tiny", 0.0, 2, 1)
+    queue.push(tiny)
+    assert queue.pop() is tiny
+    found["small"] = 0
+    assert queue.pop() is large
+    assert asked == ["small", "tiny", "small", "large"]
+    assert queue.pop() is small
+
+
+def test_a_look_asks_about_a_few_only():
+    """A cache that lost all prefixes at once holds nobody up."""
+    policy, asked = make_policy("lengthwise"), []
+
+    def ask(it):
+        asked.append(it.id)
+        lost, it.cached_tokens = it.cached_tokens > 0, 0
+        return lost
+
+    queue = waiting_queue(policy, lambda it: it, ask)
+    for i in range(100):
+        queue.push(Request(str(i), 0.0, i, 2000, cached_tokens=1990))
+    queue.peek()
+    assert len(asked) == 16
+    assert len([queue.pop() for _ in range(100)]) == 100

@@ -12,6 +12,10 @@ from lengthwise.core.request import Request
 T = TypeVar("T", bound=Hashable)
 
 
+_ASKED = 16
+"""Most items that are asked about in one look, each of which may lose its place by it."""
+
+
 class Lanes(Generic[T]):
     """Priority queue by ``(policy.key, seq)``, read at every look; as :class:`RankQueue`.
 
@@ -22,11 +26,20 @@ class Lanes(Generic[T]):
     Args:
         policy: gives lanes, places and keys; is told what enters and exits.
         view: what the policy sees of an item.
+        asked: called with an item that has become the first; whether more is known of it since
+            it was ranked. It is then ranked anew, and may be the first no more.
     """
 
-    def __init__(self, policy: Policy, view: Callable[[T], Request]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        view: Callable[[T], Request],
+        asked: Callable[[T], bool] = lambda item: False,
+    ) -> None:
         self._policy = policy
         self._view = view
+        self._ask = asked
+        self._asked: T | None = None
         self._lanes: dict[Hashable, RankQueue[T]] = {}
         self._lane_of: dict[T, Hashable] = {}
         self._head: T | None = None
@@ -59,10 +72,17 @@ class Lanes(Generic[T]):
         if not self._lanes:
             raise IndexError("the queue is empty")
         version = self._policy.version
-        if self._head is None or version is None or version != self._seen:
-            self._head = min([lane.peek() for lane in self._lanes.values()], key=self._order)
-            self._seen = version
-        return self._head
+        head = self._head
+        if head is None or version is None or version != self._seen:
+            head = self._look()
+            for _ in range(_ASKED):
+                if head is self._asked or not self._ask(head):
+                    break
+                self.update(head)
+                self._asked, head = head, self._look()
+            self._asked = self._head = head
+            self._seen = self._policy.version
+        return head
 
     def pop(self) -> T:
         """Remove and return the item of smallest key; IndexError if empty."""
@@ -81,6 +101,9 @@ class Lanes(Generic[T]):
         """Items by their keys now; O(n log n)."""
         return iter(sorted(self._lane_of, key=self._order))
 
+    def _look(self) -> T:
+        return min([lane.peek() for lane in self._lanes.values()], key=self._order)
+
     def _insert(self, item: T) -> None:
         lane = self._policy.lane(self._view(item))
         if lane not in self._lanes:
@@ -96,8 +119,15 @@ class Lanes(Generic[T]):
         return self._policy.key(view), view.seq
 
 
-def waiting_queue(policy: Policy, view: Callable[[T], Request]) -> RankQueue[T] | Lanes[T]:
-    """The queue that suits the policy: one heap, or lanes if keys move or the policy listens."""
+def waiting_queue(
+    policy: Policy,
+    view: Callable[[T], Request],
+    asked: Callable[[T], bool] = lambda item: False,
+) -> RankQueue[T] | Lanes[T]:
+    """The queue that suits the policy: one heap, or lanes if keys move or the policy listens.
+
+    Only lanes ask about their first item.
+    """
     if policy.listens:
-        return Lanes(policy, view)
+        return Lanes(policy, view, asked)
     return RankQueue(lambda item: policy.key(view(item)), lambda item: view(item).seq)

@@ -100,6 +100,7 @@ class Policy(Listener, ABC):
         quantum: tokens for which it then goes first.
         timed: whether keys of waiting requests move by themselves, with the clock or with
             other requests' service. Engines then keep them in :class:`Lanes`.
+        reads_cache: whether its keys depend on what the prefix cache has of a prompt.
         steady: whether a running request's key can only improve but for new predictions.
         slice: most tokens served at a time, after which a request goes back to the pool and
             is ranked anew (:mod:`lengthwise.vllm.slices`); infinite: no slices.
@@ -113,6 +114,7 @@ class Policy(Listener, ABC):
     threshold: Threshold = NEVER
     quantum: int = 1
     timed: bool = False
+    reads_cache: bool = False
     steady: bool = True
     slice: float = math.inf
 

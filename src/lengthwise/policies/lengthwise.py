@@ -64,6 +64,7 @@ class Lengthwise(Policy):
     source: Source = "prompt"
     preemptive = False
     timed = True
+    reads_cache = True
     needs_predictions = False
 
     def __init__(self, tolerance: float = 0.05) -> None:

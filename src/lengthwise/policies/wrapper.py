@@ -26,6 +26,7 @@ class Wrapper(Policy):
         self.paused_per_seat = policy.paused_per_seat
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
+        self.reads_cache = policy.reads_cache
         self.slice = policy.slice
 
     @property
