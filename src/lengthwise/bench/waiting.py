@@ -99,8 +99,9 @@ def main() -> None:
     names = args.policies.split(",")
     timed = [Timed(name, config, args.waiting, args.predictor) for name in names]
     # The seats fill, and all that then is there is nothing for collections of garbage to visit.
-    warm = args.steps // 4 // _TURN + 1
-    for turn in range(warm + args.steps // _TURN):
+    turns = max(args.steps // _TURN, 1)
+    warm = turns // 4 + 1
+    for turn in range(warm + turns):
         if turn == warm:
             for one in timed:
                 one.parts.clear()
