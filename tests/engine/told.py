@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+import lengthwise.vllm.scheduler as ours
 from lengthwise.core.policy import Policy, Source
 from lengthwise.core.request import Request
 from lengthwise.policies import Lengthwise
@@ -22,8 +23,12 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import Linear
+from lengthwise.vllm import Scheduler
 from lengthwise.vllm.engine import prepare_process
+from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.stub import Stub, stub_config
 from lengthwise.workload import Workload
+from lengthwise.workload.clients import TENANT_HINT
 
 SEATS, BUDGET, BLOCK, BLOCKS = 3, 256, 16, 6
 
@@ -114,64 +119,23 @@ def by_simulator(policy: Told) -> list[list[Any]]:
 
 
 def by_vllm(model: str, policy: Told) -> list[list[Any]]:
-    from vllm.v1.outputs import ModelRunnerOutput
-
-    import lengthwise.vllm.scheduler as ours
-
-    ours.make_policy = lambda spec: policy  # type: ignore[assignment]
-    scheduler = scheduler_of(model)
+    ours.make_policy = lambda spec: policy
+    config = stub_config(model, SEATS, BUDGET, context=BUDGET, block_size=BLOCK)
+    stub = Stub(Scheduler, config, BLOCKS, Settings())
     pending = list(enumerate(REQUESTS))
     steps = 0
-    scheduler.clock = lambda: steps
-    while pending or scheduler.requests:
+    stub.scheduler.clock = lambda: steps
+    while pending or stub.scheduler.requests:
         while pending and pending[0][1][0] <= steps:
-            scheduler.add_request(request_of(*pending.pop(0)))
-        output = scheduler.schedule()
-        ids = list(output.num_scheduled_tokens)
-        sampled = ModelRunnerOutput(ids, {id: i for i, id in enumerate(ids)}, [[7]] * len(ids))
-        scheduler.update_from_output(output, sampled)
+            i, (_, prompt, output, tenant) = pending.pop(0)
+            limits = {"max_tokens": output, "ignore_eos": True}
+            request = stub.request(
+                str(i), range(1, prompt + 1), output, extra_args={TENANT_HINT: tenant}, **limits
+            )
+            stub.scheduler.add_request(request)
+        stub.step()
         steps += 1
     return policy.told
-
-
-def scheduler_of(model: str) -> Any:
-    import torch
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
-    from vllm.v1.structured_output import StructuredOutputManager
-
-    from lengthwise.vllm import Scheduler
-
-    arguments = EngineArgs(
-        model=model,
-        max_num_seqs=SEATS,
-        max_num_batched_tokens=BUDGET,
-        max_model_len=BUDGET,
-        block_size=BLOCK,
-        enforce_eager=True,
-        enable_prefix_caching=False,
-        async_scheduling=False,
-        dtype="float32",
-        scheduler_cls="lengthwise.vllm.Scheduler",
-        additional_config={"lengthwise": {"policy": "fcfs"}},
-    )
-    config = arguments.create_engine_config()
-    # One block of the pool is vLLM's own.
-    config.cache_config.num_gpu_blocks = BLOCKS + 1
-    layer = FullAttentionSpec(block_size=BLOCK, num_kv_heads=1, head_size=8, dtype=torch.float32)
-    memory = KVCacheConfig(BLOCKS + 1, [], [KVCacheGroupSpec(["layer"], layer)])
-    return Scheduler(config, memory, StructuredOutputManager(config), block_size=BLOCK)
-
-
-def request_of(i: int, row: tuple[int, int, int, str]) -> Any:
-    from vllm import SamplingParams
-    from vllm.v1.request import Request as VllmRequest
-
-    _, prompt, output, tenant = row
-    params = SamplingParams(
-        max_tokens=output, ignore_eos=True, extra_args={"lengthwise_tenant": tenant}
-    )
-    return VllmRequest(str(i), list(range(1, prompt + 1)), params, None)
 
 
 if __name__ == "__main__":

@@ -1,82 +1,131 @@
 """What schedule() costs with thousands of requests waiting, ours against vLLM's.
 
-``python -m lengthwise.bench.waiting MODEL --predictor FOLDER``: real engine, seats full,
-the median over steps of the time inside schedule() and inside the handling of outputs.
+``python -m lengthwise.bench.waiting MODEL``: vLLM's scheduler, requests and memory with a stub
+for the model. All policies serve the same arrivals in one process, in turns of a few steps. As
+many requests always wait: one arrives for each that finished. schedule() admits them, the
+handling of outputs frees those that finished, and arrivals are queued in add_request(). Seconds
+are the thread's own; a ratio is the median over turns, each against the first policy's turn.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
-import sys
+import gc
+import time
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lengthwise.bench.job import STOCK
 from lengthwise.results.terminal import say
-from lengthwise.vllm.driver import Driver
-from lengthwise.vllm.engine import preload_libraries
+from lengthwise.vllm.engine import prepare_process
 from lengthwise.vllm.settings import Settings
-from lengthwise.workload.clients import TENANT_HINT
+from lengthwise.vllm.stub import Stub, stub_config
+
+_BLOCKS = 25_000
+_PROMPT, _ANSWER = 200.0, 100.0
+_CONTEXT = 2048
+_TURN = 10
+
+
+class Timed:
+    """One scheduler, its arrivals, and the seconds that each step took in each part."""
+
+    def __init__(self, policy: str, config: Any, waiting: int, predictor: str | None) -> None:
+        from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+
+        from lengthwise.vllm import Scheduler
+
+        ours = None if policy == STOCK else Settings(policy=policy, probe=predictor)
+        kind = AsyncScheduler if ours is None else Scheduler
+        self._stub = Stub(kind, config, _BLOCKS, ours)
+        self._coming = _requests(self._stub, waiting)
+        self._waiting = waiting
+        self.parts: list[tuple[float, float, float]] = []
+        self.admitted = 0
+
+    def step(self) -> None:
+        """A step of the engine; measured are schedule(), its outputs, and its arrivals."""
+        scheduler, clock = self._stub.scheduler, time.thread_time
+        missing = self._waiting - len(scheduler.waiting)
+        requests = [next(self._coming) for _ in range(missing)]
+        start = clock()
+        for request in requests:
+            scheduler.add_request(request)
+        added = clock()
+        output = scheduler.schedule()
+        scheduled = clock()
+        answered = self._stub.answered(output)
+        answering = clock()
+        scheduler.update_from_output(output, answered)
+        updated = clock()
+        self._stub.forget()
+        self.admitted += len(output.scheduled_new_reqs)
+        self.parts.append((scheduled - added, updated - answering, added - start))
+
+
+def _requests(stub: Stub, mixed: int) -> Iterator[Any]:
+    """The same ones for every policy; prompts differ, and answers, which nobody knows.
+
+    So many at a time are made in another order than they come: those that arrive in a row do
+    not lie in a row in memory, which would favour whoever serves them in a row.
+    """
+    rng = np.random.default_rng(0)
+    for first in count(0, mixed):
+        made = []
+        for number in range(first, first + mixed):
+            prompt = int(min(_PROMPT * rng.lognormal(-0.5, 1.0), _CONTEXT / 2)) + 1
+            answer = int(min(rng.exponential(_ANSWER), _CONTEXT / 2)) + 1
+            tokens = rng.integers(2, 40_000, prompt).tolist()
+            made.append(stub.request(str(number), tokens, answer, max_tokens=_CONTEXT // 2))
+        yield from (made[i] for i in rng.permutation(mixed))
 
 
 def main() -> None:
-    """Measure each policy in a fresh process and print a line for each."""
+    """Measure the policies in turns, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--predictor")
-    parser.add_argument("--policies", default=f"{STOCK},fcfs,sjf,trail")
+    parser.add_argument("--policies", default=f"{STOCK},fcfs,trail,lengthwise")
     parser.add_argument("--waiting", type=int, default=10_000)
-    parser.add_argument("--tenants", type=int, default=100)
-    parser.add_argument("--seats", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--only", help=argparse.SUPPRESS)
+    parser.add_argument("--seats", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=1000)
     args = parser.parse_args()
-    preload_libraries()
-    if args.only:
-        print(json.dumps(measure(args)))
-        return
-    base = None
-    for policy in args.policies.split(","):
-        command = [
-            sys.executable,
-            "-m",
-            "lengthwise.bench.waiting",
-            *sys.argv[1:],
-            "--only",
-            policy,
-        ]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        result = json.loads(done.stdout.splitlines()[-1])
-        base = base or result
-        say(
-            f"{policy:>12}: schedule() {result['schedule_us']:.0f} µs a step "
-            f"({result['schedule_us'] / base['schedule_us']:.2f}x), with the handling of outputs "
-            f"{result['both_us']:.0f} µs ({result['both_us'] / base['both_us']:.2f}x)"
+    prepare_process()
+    config = stub_config(args.model, args.seats, budget=8192, context=_CONTEXT, caching=True)
+    names = args.policies.split(",")
+    timed = [Timed(name, config, args.waiting, args.predictor) for name in names]
+    # The seats fill, and all that then is there is nothing for collections of garbage to visit.
+    turns = max(args.steps // _TURN, 1)
+    warm = turns // 4 + 1
+    for turn in range(warm + turns):
+        if turn == warm:
+            for one in timed:
+                one.parts.clear()
+                one.admitted = 0
+            gc.collect()
+            gc.freeze()
+        for one in timed:
+            for _ in range(_TURN):
+                one.step()
+    base = _turns(timed[0])
+    for name, one in zip(names, timed, strict=True):
+        found = _turns(one)
+        shown = ", ".join(
+            f"{part} {np.median(of):.0f} µs ({np.median(of / base[part]):.3f}x)"
+            for part, of in found.items()
         )
+        say(f"{name:>12}: {shown}; admitted {one.admitted / len(one.parts):.2f} a step")
 
 
-def measure(args: argparse.Namespace) -> dict[str, float]:
-    """Median microseconds a step, over the steps after the seats have filled."""
-    from vllm import SamplingParams
-
-    ours = Settings(policy=args.only, probe=args.predictor)
-    driver = Driver(args.model, args.seats, None if args.only == STOCK else ours)
-    for i in range(args.waiting):
-        ids = [1 + (i * 7 + j * 13) % 40_000 for j in range(12)]
-        tenant = {TENANT_HINT: f"tenant {i % args.tenants}"}
-        params = SamplingParams(temperature=0, max_tokens=400, ignore_eos=True, extra_args=tenant)
-        driver.add(str(i), ids, params)
-    schedule = driver.stopwatch("schedule")
-    update = driver.stopwatch("update_from_output")
-    for _ in range(args.steps):
-        driver.step()
-    settled = slice(args.steps // 4, None)
-    both = [a + b for a, b in zip(schedule[settled], update[settled], strict=True)]
-    return {
-        "schedule_us": 1e6 * statistics.median(schedule[settled]),
-        "both_us": 1e6 * statistics.median(both),
-    }
+def _turns(one: Timed) -> dict[str, NDArray[np.float64]]:
+    """Microseconds a step of each part, turn by turn."""
+    steps = 1e6 * np.array(one.parts).reshape(-1, _TURN, 3).mean(axis=1)
+    parts = dict(zip(("schedule()", "outputs", "arrivals"), steps.T, strict=True))
+    return {**parts, "all": steps.sum(axis=1)}
 
 
 if __name__ == "__main__":

@@ -12,22 +12,38 @@ from lengthwise.core.request import Request
 T = TypeVar("T", bound=Hashable)
 
 
+_ASKED = 16
+"""Most items that are asked about in one look, each of which may lose its place by it."""
+
+
 class Lanes(Generic[T]):
     """Priority queue by ``(policy.key, seq)``, read at every look; as :class:`RankQueue`.
 
     Inside a lane the order never changes, so a look compares only the first requests of the
-    lanes that are not empty: O(lanes + log n) for n waiting requests.
+    lanes that are not empty: O(lanes + log n) for n waiting requests. Where nothing has changed
+    since, not even the policy's ``version``, it finds what the last one did.
 
     Args:
         policy: gives lanes, places and keys; is told what enters and exits.
         view: what the policy sees of an item.
+        asked: called with an item that has become the first; whether more is known of it since
+            it was ranked. It is then ranked anew, and may be the first no more.
     """
 
-    def __init__(self, policy: Policy, view: Callable[[T], Request]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        view: Callable[[T], Request],
+        asked: Callable[[T], bool] = lambda item: False,
+    ) -> None:
         self._policy = policy
         self._view = view
+        self._ask = asked
+        self._asked: T | None = None
         self._lanes: dict[Hashable, RankQueue[T]] = {}
         self._lane_of: dict[T, Hashable] = {}
+        self._head: T | None = None
+        self._seen: int | None = None
 
     def push(self, item: T) -> None:
         """Add an item; raises ValueError if it is queued already."""
@@ -46,6 +62,7 @@ class Lanes(Generic[T]):
     def remove(self, item: T) -> None:
         """Take an item out without serving it; raises KeyError if it is not queued."""
         lane = self._lane_of.pop(item)
+        self._head = None
         self._lanes[lane].remove(item)
         if not self._lanes[lane]:
             del self._lanes[lane]
@@ -54,7 +71,18 @@ class Lanes(Generic[T]):
         """The item of smallest key now; raises IndexError if the queue is empty."""
         if not self._lanes:
             raise IndexError("the queue is empty")
-        return min((lane.peek() for lane in self._lanes.values()), key=self._order)
+        version = self._policy.version
+        head = self._head
+        if head is None or version is None or version != self._seen:
+            head = self._look()
+            for _ in range(_ASKED):
+                if head is self._asked or not self._ask(head):
+                    break
+                self.update(head)
+                self._asked, head = head, self._look()
+            self._asked = self._head = head
+            self._seen = self._policy.version
+        return head
 
     def pop(self) -> T:
         """Remove and return the item of smallest key; IndexError if empty."""
@@ -81,6 +109,9 @@ class Lanes(Generic[T]):
         """Items by their keys now; O(n log n)."""
         return iter(sorted(self._lane_of, key=self._order))
 
+    def _look(self) -> T:
+        return min([lane.peek() for lane in self._lanes.values()], key=self._order)
+
     def _insert(self, item: T) -> None:
         lane = self._policy.lane(self._view(item))
         if lane not in self._lanes:
@@ -89,14 +120,22 @@ class Lanes(Generic[T]):
             )
         self._lanes[lane].push(item)
         self._lane_of[item] = lane
+        self._head = None
 
     def _order(self, item: T) -> tuple[Key, int]:
         view = self._view(item)
         return self._policy.key(view), view.seq
 
 
-def waiting_queue(policy: Policy, view: Callable[[T], Request]) -> RankQueue[T] | Lanes[T]:
-    """The queue that suits the policy: one heap, or lanes if keys move or the policy listens."""
+def waiting_queue(
+    policy: Policy,
+    view: Callable[[T], Request],
+    asked: Callable[[T], bool] = lambda item: False,
+) -> RankQueue[T] | Lanes[T]:
+    """The queue that suits the policy: one heap, or lanes if keys move or the policy listens.
+
+    Only lanes ask about their first item.
+    """
     if policy.listens:
-        return Lanes(policy, view)
+        return Lanes(policy, view, asked)
     return RankQueue(lambda item: policy.key(view(item)), lambda item: view(item).seq)

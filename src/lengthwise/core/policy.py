@@ -100,6 +100,7 @@ class Policy(Listener, ABC):
         quantum: tokens for which it then goes first.
         timed: whether keys of waiting requests move by themselves, with the clock or with
             other requests' service. Engines then keep them in :class:`Lanes`.
+        reads_cache: whether its keys depend on what the prefix cache has of a prompt.
         steady: whether a running request's key can only improve but for new predictions.
         foresees: whether nobody is admitted whose expected memory does not last
             (:mod:`lengthwise.core.foresight`).
@@ -115,6 +116,7 @@ class Policy(Listener, ABC):
     threshold: Threshold = NEVER
     quantum: int = 1
     timed: bool = False
+    reads_cache: bool = False
     steady: bool = True
     foresees: bool = False
     slice: float = math.inf
@@ -123,6 +125,14 @@ class Policy(Listener, ABC):
     def listens(self) -> bool:
         """Whether engines tell it events: it is timed, or overrides one that a queue tells."""
         return self.timed or hears(type(self))
+
+    @property
+    def version(self) -> int | None:
+        """Another number whenever keys of waiting requests may have moved; None: at any time.
+
+        Queues of timed policies look at the keys again only if it, or the queue, has changed.
+        """
+        return None
 
     @abstractmethod
     def rank(self, request: Request) -> float:

@@ -27,7 +27,8 @@ class Request:
         preemptions: how often it lost its seat.
         tenant: whose request it is, as the client said.
         priority: the client's class; the lower goes first (vLLM's own field).
-        cached_tokens: prompt tokens that the prefix cache had at its arrival.
+        cached_tokens: prompt tokens that the prefix cache had when it was asked last: at its
+            arrival, and for policies that read it in vLLM also at the head of the queue.
         least_tokens, most_tokens: bounds of its output length that its parameters set.
         aborted: True if it ended before its answer did.
         deadline: the client's latest useful finish time in seconds, if any.

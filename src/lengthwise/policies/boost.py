@@ -38,6 +38,7 @@ class Boost(Clocked):
     name = "boost"
     source: Source = "prompt"
     needs_predictions = False
+    reads_cache = True
 
     def __init__(self, by: str = "work") -> None:
         if by not in ("work", "tokens"):
@@ -54,8 +55,7 @@ class Boost(Clocked):
     def work(self, request: Request) -> float | None:
         if self._by == "tokens":
             return None if request.initial is None else max(request.initial, 1.0)
-        answer = self._sizes.answer(request)
-        return self._capacity.work(request, answer)
+        return self._capacity.work(request, self._sizes.answer(request))
 
     def waiting_rank(self, came: float, work: float) -> float:
         # 1 and more: who has no prediction is before these.
@@ -65,9 +65,7 @@ class Boost(Clocked):
         return _bucket(work)
 
     def finished(self, request: Request, predicted: float | None) -> None:
-        # Of a length that was known beforehand nothing is to be learned.
-        if request.least_tokens < request.most_tokens:
-            self._sizes.learn(predicted, request.generated)
+        self._sizes.finished(request, predicted)
 
 
 def _bucket(work: float) -> int:

@@ -32,6 +32,7 @@ class Bounded(Wrapper):
     """
 
     name = "bound"
+    still = True
 
     def __init__(self, policy: Policy, threshold: Threshold = _STEPS, quantum: int = 20) -> None:
         if quantum < 1:

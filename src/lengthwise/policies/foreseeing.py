@@ -17,7 +17,7 @@ class Foreseeing(Wrapper):
     """
 
     name = "foresight"
-    foresees = True
+    still = True
 
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)

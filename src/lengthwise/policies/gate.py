@@ -73,6 +73,7 @@ class Gate:
         backlog: work that waits.
         peak: the longest backlog of late.
         saved: work that may be admitted from behind the gate.
+        changes: how often anything changed that decides who passes.
     """
 
     def __init__(self, tolerance: float) -> None:
@@ -82,6 +83,7 @@ class Gate:
         self._waiting = 0
         self._epochs: list[Epoch] = []
         self._numbers = 0
+        self.changes = 0
         self._at: int | None = None
 
     def enter(self, work: float) -> Epoch:
@@ -143,7 +145,7 @@ class Gate:
         epoch.add(work)
         self.backlog += work
         self._waiting += 1
-        self._at = None
+        self._changed()
 
     def _take(self, epoch: Epoch, work: float) -> None:
         epoch.take(work)
@@ -151,7 +153,11 @@ class Gate:
         self.backlog = max(self.backlog - work, 0.0) if self._waiting else 0.0
         if not epoch.requests and epoch is not self._epochs[-1]:
             self._epochs.remove(epoch)
+        self._changed()
+
+    def _changed(self) -> None:
         self._at = None
+        self.changes += 1
 
     def _gate(self) -> int:
         """The number of the last epoch before the gate; found anew after each change."""

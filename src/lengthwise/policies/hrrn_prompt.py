@@ -28,6 +28,7 @@ class PromptHRRN(Clocked):
     name = "hrrn-prompt"
     source: Source = "none"
     needs_predictions = False
+    reads_cache = True
 
     def work(self, request: Request) -> float:
         return float(request.uncached_tokens)

@@ -23,16 +23,18 @@ class Rating:
         predicted: output tokens that were predicted, if any were.
         answer: output tokens that are expected.
         work: of prompt and answer, in tokens.
+        lane: requests of about the same work keep their order.
     """
 
     predicted: float | None
     answer: float
     work: float
+    lane: float
 
-    @property
-    def lane(self) -> int:
-        """Requests of about the same work keep their order."""
-        return round(math.log(max(self.work, 1.0)) / _LANE)
+    @classmethod
+    def of(cls, predicted: float | None, answer: float, work: float) -> Rating:
+        """With the lane of this work."""
+        return cls(predicted, answer, work, float(round(math.log(max(work, 1.0)) / _LANE)))
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class Lengthwise(Policy):
     source: Source = "probe"
     preemptive = False
     timed = True
+    reads_cache = True
     needs_predictions = False
     foresees = True
 
@@ -77,8 +80,12 @@ class Lengthwise(Policy):
 
     # Order.
 
+    @property
+    def version(self) -> int | None:
+        return self._gate.changes
+
     def rank(self, request: Request) -> float:
-        return COMMITTED if request.started else float(self._rating(request).lane)
+        return COMMITTED if request.started else self._rating(request).lane
 
     def key(self, request: Request) -> Key:
         if request.started:
@@ -86,11 +93,11 @@ class Lengthwise(Policy):
         known = self._known.get(request.id)
         if known is None:
             return (0.0, self.rank(request))
-        lane = float(known.rating.lane)
-        if self._gate.passes(known.epoch, known.rating.work):
-            return (0.0, lane)
+        rating = known.rating
+        if self._gate.passes(known.epoch, rating.work):
+            return (0.0, rating.lane)
         # First only where a wrapper keeps back whom the gate waits for: then by epochs.
-        return (1.0, float(known.epoch.number), lane)
+        return (1.0, float(known.epoch.number), rating.lane)
 
     def lane(self, request: Request) -> Hashable:
         return self.rank(request)
@@ -157,4 +164,4 @@ class Lengthwise(Policy):
 
     def _rate(self, request: Request) -> Rating:
         answer = self._sizes.answer(request)
-        return Rating(request.initial, answer, self._capacity.work(request, answer))
+        return Rating.of(request.initial, answer, self._capacity.work(request, answer))

@@ -17,6 +17,7 @@ class Prioritised(Wrapper):
     """
 
     name = "priority"
+    still = True
 
     def key(self, request: Request) -> Key:
         key = self._policy.key(request)

@@ -23,6 +23,7 @@ class Sliced(Wrapper):
     """
 
     name = "slice"
+    still = True
 
     def __init__(self, policy: Policy, most: int = 128) -> None:
         if most < 1:

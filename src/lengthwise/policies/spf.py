@@ -16,6 +16,7 @@ class SPF(Policy):
     source: Source = "none"
     preemptive = False
     needs_predictions = False
+    reads_cache = True
 
     def rank(self, request: Request) -> float:
         return COMMITTED if request.started else float(request.uncached_tokens)

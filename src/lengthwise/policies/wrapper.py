@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import ClassVar
 
 from lengthwise.core.policy import Key, Policy, hears
 from lengthwise.core.request import Request
 
 
 class Wrapper(Policy):
-    """A policy around another; the inner one decides all that the wrapper does not override."""
+    """A policy around another; the inner one decides all that the wrapper does not override.
+
+    Attributes:
+        still: whether keys of waiting requests move only when the inner policy's do.
+    """
+
+    still: ClassVar[bool] = False
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -20,11 +27,16 @@ class Wrapper(Policy):
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
         self.foresees = policy.foresees
+        self.reads_cache = policy.reads_cache
         self.slice = policy.slice
 
     @property
     def listens(self) -> bool:
         return self.timed or hears(type(self), Wrapper) or self._policy.listens
+
+    @property
+    def version(self) -> int | None:
+        return self._policy.version if self.still else None
 
     def rank(self, request: Request) -> float:
         return self._policy.rank(request)

@@ -73,7 +73,7 @@ class Scheduler(StockScheduler):
         self._views: dict[str, Request] = {}
         self._arrived = 0
         self._ignored = Ignored()
-        self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view))
+        self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view, self._recached))
         self._engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(
             self._engine,
@@ -134,6 +134,7 @@ class Scheduler(StockScheduler):
     def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
         least, most = output_bounds(request)
+        cached = self._engine.cached_tokens(request) if self._policy.reads_cache else 0
         return Request(
             request.request_id,
             self.clock(),
@@ -143,9 +144,18 @@ class Scheduler(StockScheduler):
             tenant=hints.tenant,
             priority=hints.priority,
             deadline=hints.deadline,
+            cached_tokens=cached,
             least_tokens=least,
             most_tokens=most,
         )
+
+    def _recached(self, request: Any) -> bool:
+        """At the head of the queue: does the cache have more of its prompt by now, or less?"""
+        view = self._view(request)
+        if not self._policy.reads_cache or view.started:
+            return False
+        before, view.cached_tokens = view.cached_tokens, self._engine.cached_tokens(request)
+        return view.cached_tokens != before
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""

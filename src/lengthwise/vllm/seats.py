@@ -99,6 +99,19 @@ class VllmEngine:
         """Tokens whose keys and values are not computed yet."""
         return max(int(request.num_tokens - request.num_computed_tokens), 0)
 
+    def cached_tokens(self, request: Any) -> int:
+        """Tokens that vLLM would find in its prefix cache, were the request admitted now.
+
+        It is vLLM's own look-up up to the first block that is not there; it counts nowhere.
+        """
+        manager = self._scheduler.kv_cache_manager
+        if request.num_computed_tokens or not manager.prefix_cache_lookup_enabled(request):
+            return 0
+        found = manager.coordinator.find_longest_cache_hit(
+            request.block_hashes, request.num_tokens - 1
+        )
+        return int(found[1])
+
     def evict(self, request: Any) -> None:
         """vLLM's own preemption; the request is already out of ``running``."""
         self._scheduler.evict(request)
