@@ -100,12 +100,15 @@ class _Document:
         self._title = self._whole.fill(kind.title)
 
     def prompt(self) -> str:
-        """The document, and after it a question that it answers."""
+        """A question, and after it the document that answers it.
+
+        The other way round, a model of 135 M parameters goes on writing the document.
+        """
         for subject in _shuffled(self._kind.subjects, self._rng):
             if self._entries and self._missing() < 1:
                 break
             self._lines.append(self._entry(subject))
-        return f"{self._text()}\n\n{self._question()}"
+        return f"{self._question()}\n\n{self._text()}"
 
     def _entry(self, subject: str) -> str:
         words = _Words(self._rng, subject=subject)
@@ -118,12 +121,12 @@ class _Document:
             if missing < 0:
                 break
             sentences.append(sentence)
-        number = len(self._entries)
-        return f"{number}. {subject[0].upper()}{subject[1:]}. {' '.join(sentences)}"
+        return f"{subject[0].upper()}{subject[1:]}. {' '.join(sentences)}"
 
     def _question(self) -> str:
         if self._rng.random() < ABOUT_ONE_ENTRY:
-            return _one(self._entries, self._rng).fill(_one(self._kind.questions, self._rng))
+            asked = _one(self._entries, self._rng).fill(_one(self._kind.questions, self._rng))
+            return f"{asked} Answer briefly, from this {self._kind.noun}."
         return self._whole.fill(_one(_parts()["tasks"], self._rng))
 
     def _filled(self, sentences: list[str]) -> list[str]:
