@@ -1,4 +1,4 @@
-# make demo   the main job: model, training in small, FCFS against TRAIL on vLLM
+# make demo   the main job: model, then vLLM's own order, TRAIL and lengthwise on vLLM
 # make test   lint, fast tests, then the tests on the real engine
 PYTHON ?= python3
 VENV   ?= .venv
@@ -26,7 +26,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --predictor builtin --held-out \
-	  --policies stock,fcfs,sjf,trail,trail-early,oracle --loads 0.5,0.8,1.1
+	  --policies stock,lengthwise,lengthwise@none,fcfs,sjf,trail,oracle --loads 0.5,0.8,1.1
 
 setup: $(READY)
 

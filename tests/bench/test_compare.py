@@ -83,6 +83,30 @@ def test_lengthwise_needs_none(model, tmp_path, checked):
     assert [run["predictors"] for run in runs] == [None, None, None]
 
 
+def test_a_policy_may_be_told_nothing_beside_others_that_are(
+    model, saved_predictors, tmp_path, checked, capsys
+):
+    engines, probe = Engines(), saved_predictors(tmp_path / "probe", model)
+    policies = ["stock", "trail", "lengthwise", "lengthwise@none"]
+    compare(plan(model, *policies, probe=probe), tmp_path, engines)
+    assert [(run.policy, run.probe) for run in engines.runs[0][1:]] == [
+        ("trail", probe),
+        ("lengthwise", probe),
+        ("lengthwise", None),
+    ]
+    assert [run["predictors"] for run in checked(tmp_path)["runs"]] == [None, probe, probe, None]
+    # Only where the name alone would not tell them apart.
+    table = capsys.readouterr().out
+    assert table.count("lengthwise@none") == 1
+    assert "stock@none" not in table
+
+
+def test_a_policy_that_predicts_is_not_served_without(model, saved_predictors, tmp_path):
+    probe = saved_predictors(tmp_path / "probe", model)
+    with pytest.raises(UserError, match="policy trail@none predicts: give it --predictor"):
+        compare(plan(model, "stock", "trail@none", probe=probe), tmp_path, Engines())
+
+
 def test_only_the_oracle_is_told_the_lengths_of_a_run_before(model, tmp_path):
     engines = Engines()
     compare(plan(model, "stock", "oracle"), tmp_path, engines)

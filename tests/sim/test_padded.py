@@ -239,4 +239,4 @@ def test_what_cannot_be_served_is_one_line_and_status_2(arguments, said, capsys)
 
 def test_an_unknown_system_is_refused():
     with pytest.raises(UserError, match="none of padded batches"):
-        Batches().source("sooner")
+        Batches().predictor("sooner")

@@ -71,6 +71,14 @@ def test_the_command_writes_a_run_for_each_case(
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("routers", "told"), [("p2c", "none"), ("p2c,predicted", "lognormal:0.7")])
+def test_lengthwise_is_told_what_routers_read(tmp_path: Path, routers: str, told: str) -> None:
+    command = [*COMMAND[:-1], "lengthwise", "--instances", "2", "--routers", routers]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert {run["predictor"] for run in runs} == {told}
+
+
 def test_one_number_of_instances_is_no_figure(tmp_path: Path) -> None:
     assert main([*COMMAND, "--instances", "2", "--out", str(tmp_path)]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]

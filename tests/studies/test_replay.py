@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -62,6 +62,29 @@ def test_a_replay_of_the_simulator_by_itself_is_exact(folder):
     for row in rows:
         for name in replay.COMPARED:
             assert getattr(row, name).error == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("policy", "had", "given", "told"),
+    [
+        ("lengthwise", None, None, "none"),
+        ("lengthwise", None, "lognormal:0.5", "none"),
+        ("lengthwise", "probe", None, "lognormal:0.7"),
+        ("lengthwise", "probe", "lognormal:0.5", "lognormal:0.5"),
+        ("trail", "probe", "lognormal:0.5", "lognormal:0.5"),
+        ("trail", "probe", None, "refined"),
+        ("sjf", "probe", "refined", "lognormal:0.7"),
+    ],
+)
+def test_a_replay_is_told_what_the_bench_had(folder, monkeypatch, policy, had, given, told):
+    named = []
+    monkeypatch.setattr(replay, "make_predictor", lambda spec: named.append(spec) or make(spec))
+    make = make_predictor
+    run = replay.read_runs(folder)[0]
+    labels = Labels(policy=policy, predictors=had, rate=5.0, engine="made", model="made", seed=0)
+    was = replace(run, figures=Run.of(run.figures, labels))
+    replay.replay(was, PROFILE, given, Setup())
+    assert named == [told]
 
 
 def test_another_speed_of_the_machine_is_taken_from_the_first_run(folder, tmp_path):

@@ -81,6 +81,42 @@ def test_a_policy_has_a_predictor_unless_one_is_named():
     assert split("fcfs")[0] == "fcfs"
 
 
+def test_a_policy_that_can_do_without_a_predictor_is_told_nothing_by_default():
+    assert split("lengthwise") == ("lengthwise", "none")
+    assert split("lengthwise:0.1+fair") == ("lengthwise:0.1+fair", "none")
+    assert split("lengthwise@lognormal:0.8") == ("lengthwise", "lognormal:0.8")
+
+
+def test_the_command_compares_lengthwise_without_predictions(tmp_path):
+    assert (
+        main(
+            [
+                "simulate",
+                "--synthetic",
+                "exp:50,exp:20",
+                "--requests",
+                "40",
+                "--rates",
+                "burst",
+                "--seats",
+                "4",
+                "--workers",
+                "1",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert [(run["policy"], run["predictor"]) for run in runs] == [
+        ("fcfs", "constant"),
+        ("lengthwise", "none"),
+        ("trail", "refined"),
+        ("oracle", "oracle"),
+    ]
+
+
 def test_the_interval_is_students():
     mean, half = interval([1.0, 2.0, 3.0])
     assert mean == 2.0

@@ -11,8 +11,10 @@ def test_defaults_where_nothing_is_said(nothing):
     assert Settings.read(nothing) == Settings()
 
 
-def test_the_default_policy_is_trail_with_pausing():
-    assert (Settings().policy, Settings().pause, Settings().record) == ("trail", True, [])
+def test_the_default_policy_is_lengthwise_which_needs_no_predictor(tmp_path):
+    assert (Settings().policy, Settings().pause, Settings().record) == ("lengthwise", True, [])
+    assert Settings().probe is None
+    Settings().check(str(tmp_path))
 
 
 def test_settings_travel_through_vllms_config_as_json():

@@ -26,7 +26,7 @@ from lengthwise.sim.predictors import Guess, make_predictor
 from lengthwise.sim.predictors.base import Predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.studies.sweep import DEFAULTS, served
+from lengthwise.studies.sweep import default_predictor, served
 from lengthwise.workload import Workload, read_workload
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Result:
 
 def simulate(
     workload: Workload | str | Path,
-    policy: str | Policy | type[Policy] = "trail",
+    policy: str | Policy | type[Policy] = "lengthwise",
     predictor: str | Predictor | Sequence[float] | Floats | None = None,
     profile: str | Path = "a100-llama3-8b",
     seats: int = 256,
@@ -149,7 +149,8 @@ def simulate(
         policy: a name as the command line has it (``trail:0.8+fair``), or your own class or
             object; an object is copied, so that no run inherits anything from another.
         predictor: a name as the command line has it (``lognormal:0.4``, ``oracle``), or n
-            predicted lengths in tokens (NaN is unknown). None is what suits the policy.
+            predicted lengths in tokens (NaN is unknown). None is what suits the policy: nothing
+            for those that need none.
         profile: seconds of a step: a shipped profile's name, or a file of
             ``lengthwise calibrate``.
         seats: most requests in a step, unless ``engine`` is given, which has its own.
@@ -248,7 +249,7 @@ def _predictor(
 ) -> tuple[Predictor, str]:
     """What predicts, and its name."""
     if predictor is None:
-        predictor = DEFAULTS[policy.source]
+        predictor = default_predictor(policy)
     if isinstance(predictor, str):
         return make_predictor(predictor), predictor
     if hasattr(predictor, "at_arrival"):

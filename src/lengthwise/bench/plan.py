@@ -19,6 +19,9 @@ from lengthwise.vllm.settings import Settings
 from lengthwise.workload import arrival_times as arrivals
 from lengthwise.workload.prompts import Prompt
 
+NO_PREDICTORS = "none"
+"""What stands after the @ of a policy that is told nothing, as in the simulator."""
+
 
 @dataclass(frozen=True)
 class BenchPlan:
@@ -26,7 +29,7 @@ class BenchPlan:
 
     Attributes:
         policies: names, ``stock`` for vLLM's own scheduler; ``policy@FOLDER`` uses the
-            predictors of that folder.
+            predictors of that folder, ``policy@none`` none.
         probe: folder of the predictors where a policy names none.
         rates: requests per second; None is a burst.
         loads: rates as shares of the capacity: what the burst under the first policy
@@ -125,8 +128,10 @@ def needs_predictor(spec: str) -> bool:
 
 
 def with_predictors(plan: BenchPlan, spec: str) -> tuple[str, str | None]:
-    """Policy and predictors' folder of ``policy`` or ``policy@FOLDER``."""
+    """Policy and predictors' folder of ``policy``, ``policy@FOLDER`` or ``policy@none``."""
     name, at, folder = spec.partition("@")
+    if folder == NO_PREDICTORS:
+        return name, None
     return name, folder if at else plan.probe
 
 

@@ -128,13 +128,18 @@ def plan_of(
 
 @bench.command(
     epilog=examples(
-        "lengthwise bench MODEL --policies stock,fcfs,trail --predictor builtin",
+        "lengthwise bench MODEL --prompts documents --requests 96",
+        "lengthwise bench MODEL --policies stock,lengthwise@none,trail --predictor FOLDER",
         "lengthwise bench MODEL --policies stock,trail@FOLDER --rates burst,0.8 --seats 16",
-        "lengthwise bench MODEL --policies stock,trail --loads 0.5,0.8,1.1 --predictor FOLDER",
+        "lengthwise bench MODEL --loads 0.5,0.8,1.1 --predictor FOLDER",
     )
 )
 @flags.model
-@flags.policies("stock,trail", "stock is vLLM's own; policy@FOLDER has its own predictors.")
+@flags.policies(
+    None,
+    "stock is vLLM's own; policy@FOLDER has its own predictors, policy@none has none.  "
+    "[default: stock,lengthwise; and trail with --predictor]",
+)
 @flags.predictor()
 @flags.prompts
 @engine
@@ -144,7 +149,7 @@ def plan_of(
 @flags.as_json
 def policies(
     model: str,
-    policies: list[str],
+    policies: list[str] | None,
     predictor: str | None,
     prompts: flags.Prompts,
     engine: Engine,
@@ -157,6 +162,8 @@ def policies(
 
     MODEL is a folder, or a name in the Hugging Face cache.
     """
+    if policies is None:
+        policies = ["stock", "lengthwise", *(["trail"] if predictor is not None else [])]
     refuse_padded(policies, "lengthwise bench padded")
     plan = plan_of(model, prompts, policies, predictor, engine, arrivals, until, arrivals.given())
     from lengthwise.bench.compare import compare
@@ -173,7 +180,7 @@ def policies(
 )
 @flags.model
 @flags.routers
-@flags.policies("trail", "The order inside each instance.")
+@flags.policies("lengthwise", "The order inside each instance.")
 @flags.instances(2, "vLLM engines, each a replica on Ray Serve.")
 @flags.repeat(1, "How often, each time with other times of arrival.")
 @flags.report_interval

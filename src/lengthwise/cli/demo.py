@@ -1,4 +1,4 @@
-"""``lengthwise demo``: the whole way on one machine, from model to comparison."""
+"""``lengthwise demo``: three policies on one machine, from model to comparison."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lengthwise.cli import flags
 from lengthwise.core.checks import folder_for
 
 
-@click.command(short_help="Model, training and comparison in one go.")
+@click.command(short_help="Three policies on this machine, nothing to prepare.")
 @flags.out("results/demo")
 def demo(out: Path) -> None:
-    """The whole way on this machine: model, training in small, FCFS against TRAIL on vLLM."""
+    """Stock vLLM, TRAIL, and lengthwise without a predictor on vLLM, on prompts that differ."""
     from lengthwise.vllm.engine import check_vllm, preload_libraries
 
     folder_for(out)

@@ -81,7 +81,7 @@ model = click.argument("model")
 """A local folder, or a name in the Hugging Face cache."""
 
 
-def policies(default: str, text: str) -> Flag:
+def policies(default: str | None, text: str) -> Flag:
     """Policies, the first of which the others are compared with."""
     return named("--policies", default, text)
 
@@ -222,7 +222,12 @@ class Prompts:
 
 prompts = bundle(
     Prompts,
-    text("--prompts", "builtin", "FILE", "JSONL (.gz too); builtin or applications are shipped."),
+    text(
+        "--prompts",
+        "builtin",
+        "FILE",
+        "JSONL (.gz too); shipped: builtin, documents, applications.",
+    ),
     requests("Only the first N prompts."),
     click.option("--held-out", is_flag=True, help="Only prompts that are never trained on."),
 )

@@ -12,12 +12,20 @@ from lengthwise.cli.groups import examples
 
 @click.command(
     short_help="Several vLLM engines on Ray Serve, one address.",
-    epilog=examples("lengthwise route MODEL --instances 2 --router predicted --predictor FOLDER"),
+    epilog=examples(
+        "lengthwise route MODEL --instances 2",
+        "lengthwise route MODEL --instances 2 --router max-min --predictor FOLDER",
+    ),
 )
 @flags.model
 @flags.instances(2, "vLLM engines, each a replica on Ray Serve.")
-@flags.text("--router", "predicted", "NAME", "Who chooses: predicted, least-in-flight, p2c, ...")
-@flags.text("--policy", "trail", "NAME", "The order inside each instance.")
+@flags.text(
+    "--router",
+    None,
+    "NAME",
+    "Who chooses: p2c, max-min, ...; by default predicted with --predictor, or least-in-flight.",
+)
+@flags.text("--policy", "lengthwise", "NAME", "The order inside each instance.")
 @flags.predictor()
 @flags.seats(8)
 @flags.text("--host", "127.0.0.1", "HOST", "Address to listen on.")
@@ -26,7 +34,7 @@ from lengthwise.cli.groups import examples
 def route(
     model: str,
     instances: int,
-    router: str,
+    router: str | None,
     policy: str,
     predictor: str | None,
     seats: int,
@@ -41,4 +49,5 @@ def route(
 
     folder = Path(model_folder(model)).resolve()
     settings = Settings(policy=policy, probe=absolute(predictor))
+    router = router or ("least-in-flight" if predictor is None else "predicted")
     run(Route(folder, settings, instances, router, seats, host, port, report_interval))

@@ -14,12 +14,13 @@ from lengthwise.cli.groups import examples
     short_help="vllm serve with lengthwise in it.",
     context_settings={"ignore_unknown_options": True},
     epilog=examples(
-        "lengthwise serve MODEL --policy fcfs --port 8000",
+        "lengthwise serve MODEL --port 8000",
         "lengthwise serve MODEL --predictor FOLDER --max-num-seqs 64",
+        "lengthwise serve MODEL --predictor FOLDER --policy trail",
     ),
 )
 @flags.model
-@flags.text("--policy", "trail", "NAME", "E.g. trail, trail:0.5, sjf, fcfs.")
+@flags.text("--policy", "lengthwise", "NAME", "E.g. lengthwise, lengthwise:0.1, trail, sjf, fcfs.")
 @flags.predictor()
 @flags.whole("--slice", None, "Most tokens served at a time.")
 @flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
@@ -39,7 +40,10 @@ def serve(
     learn: Path | None,
     rest: tuple[str, ...],
 ) -> None:
-    """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM."""
+    """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
+
+    The policy lengthwise needs no training; with --predictor it also uses predicted lengths.
+    """
     from lengthwise.vllm.serve import serve as start
     from lengthwise.vllm.settings import Settings
 

@@ -38,9 +38,9 @@ def simulate() -> None:
 
 @simulate.command(
     epilog=examples(
-        "lengthwise simulate TRACE.csv --policies fcfs,trail,oracle --rates 10,20 --repeat 5",
+        "lengthwise simulate TRACE.csv --rates 10,20 --repeat 5",
         "lengthwise simulate --synthetic constant:50,exp:200 --rates burst --requests 2000",
-        "lengthwise simulate TRACE.csv --policies fcfs,trail@lognormal:0.8+refined "
+        "lengthwise simulate TRACE.csv --policies fcfs,lengthwise,lengthwise@lognormal:0.8 "
         "--profile a100-llama3-8b",
     )
 )

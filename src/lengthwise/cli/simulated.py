@@ -168,7 +168,10 @@ runs = flags.bundle(
     flags.as_json,
 )
 
-simulated = flags.policies("fcfs,trail,oracle", "Policies; policy@predictor says what it is told.")
+simulated = flags.policies(
+    "fcfs,lengthwise,trail,oracle",
+    "Policies; policy@predictor says what it is told (default: nothing, if it can do without).",
+)
 
 
 def sweep_plan(

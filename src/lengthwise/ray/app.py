@@ -61,12 +61,13 @@ def check_names(route: Route) -> None:
     Raises:
         UserError: an unknown policy or router, no predictor for it, or a number out of range.
     """
-    router, source = make_router(route.router), make_policy(route.settings.policy).source
+    router, policy = make_router(route.router), make_policy(route.settings.policy)
     at_least(1, instances=route.replicas, seats=route.seats)
     positive(report_interval=route.report_s)
-    if source == "oracle":
+    if policy.source == "oracle":
         raise UserError("the oracle policy needs true lengths: its bench is of one engine")
-    if (router.predicts or source != "none") and route.settings.probe is None:
+    ranks_by_it = policy.source != "none" and policy.needs_predictions
+    if (router.predicts or ranks_by_it) and route.settings.probe is None:
         raise UserError(f"{route.router} over {route.settings.policy} predicts: give --predictor")
 
 

@@ -107,11 +107,14 @@ RATE = Column("rate", rate)
 def show_bench(runs: Group) -> None:
     """A line for each run; the speed-up is against the first policy at the same rate."""
     several = len({run.get("predictors") for run in runs} - {None}) > 1
+    told = {run.policy for run in runs if run.get("predictors") is not None}
 
     def policy(group: Group, base: Group) -> str:
         folder = group[0].get("predictors")
         name = group[0].policy
-        return f"{name}@{Path(folder).name}" if several and folder is not None else name
+        if folder is None:
+            return f"{name}@none" if name in told else name
+        return f"{name}@{Path(folder).name}" if several else name
 
     def cost(group: Group, base: Group) -> str:
         run = group[0]

@@ -22,7 +22,7 @@ from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
-from lengthwise.studies.sweep import DEFAULTS, in_parallel
+from lengthwise.studies.sweep import DEFAULTS, default_predictor, in_parallel
 from lengthwise.workload import Workload, resample, with_arrivals
 
 
@@ -88,9 +88,7 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[Run]:
     """
     steps = load_profile(plan.profile)
     for spec in plan.policies:
-        check_predictor(_split(spec)[1], plan.workload, plan.requests)
-    for name in plan.routers:
-        make_router(name)
+        check_predictor(_split(plan, spec)[1], plan.workload, plan.requests)
     at_least(1, repeat=plan.seeds, requests=plan.requests, until=plan.until)
     at_least(0, workers=plan.workers)
     positive(cv=plan.cv)
@@ -130,7 +128,7 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
     n = case.layout.instances
     workload = resample(plan.workload, plan.requests, case.seed)
     workload = with_arrivals(workload, "gamma", case.rate, plan.cv, case.seed)
-    name, predictor = _split(case.spec)
+    name, predictor = _split(plan, case.spec)
     start = time.perf_counter()
     outcome = Cluster(
         workload,
@@ -170,8 +168,12 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
     return Run.of(labels, size, *figures(workload, outcome.total, plan.until), spread, notes)
 
 
-def _split(spec: str) -> tuple[str, str]:
-    """Policy and predictor; a policy that predicts nothing leaves it to the router."""
+def _split(plan: FleetPlan, spec: str) -> tuple[str, str]:
+    """Policy and predictor; a policy that can do without leaves it to the routers."""
     name, at, predictor = spec.partition("@")
-    source = make_policy(name).source
-    return name, predictor if at else DEFAULTS["prompt" if source == "none" else source]
+    policy = make_policy(name)
+    default = default_predictor(policy)
+    predicting = any(make_router(router).predicts for router in plan.routers)
+    if predicting and (policy.source == "none" or not policy.needs_predictions):
+        default = DEFAULTS["prompt"]
+    return name, predictor if at else default

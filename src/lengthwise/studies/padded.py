@@ -10,7 +10,6 @@ import numpy as np
 
 from lengthwise.core.arrays import Floats
 from lengthwise.core.checks import at_least
-from lengthwise.core.policy import Source
 from lengthwise.core.request import Request
 from lengthwise.errors import UserError
 from lengthwise.padded import SYSTEMS, BatchTime, Constants, Limits, SliceTime, make_system
@@ -21,6 +20,7 @@ from lengthwise.sim.padded import Instances, Slower, load_batch_time, requests_o
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.studies.capped import capped
+from lengthwise.studies.sweep import DEFAULTS
 from lengthwise.workload import Workload
 
 if TYPE_CHECKING:
@@ -74,19 +74,19 @@ class Batches:
         if any(spec.partition("@")[0] == CONTINUOUS for spec in plan.policies):
             load_profile(plan.profile)
 
-    def source(self, policy: str) -> Source:
-        """The prediction a system uses.
+    def predictor(self, policy: str) -> str:
+        """What suits the system.
 
         Raises:
             UserError: if there is no such system.
         """
         if policy in (CONTINUOUS, QUANTISED):
-            return "none"
+            return DEFAULTS["none"]
         if policy not in SYSTEMS:
             known = ", ".join([*SYSTEMS, QUANTISED, CONTINUOUS])
             raise UserError(f"policy {policy!r} is none of padded batches: these are {known}")
         tiny = Limits(1, 1, 1, SliceTime((0, 0, 0, 1), (0, 0, 0, 1)))
-        return make_system(policy, tiny, self.constants).source
+        return DEFAULTS[make_system(policy, tiny, self.constants).source]
 
     def run(
         self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int

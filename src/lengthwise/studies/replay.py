@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.checks import at_least
+from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import make_policy
 from lengthwise.results.files import Results, read_requests, read_results
@@ -126,13 +127,22 @@ def replay(
         block_size=run.block_size,
         blocks=run.blocks or setup.blocks,
     )
-    spec = predictor if policy.source == "probe" and predictor else DEFAULTS[policy.source]
+    told = make_predictor(_told(was, policy, predictor))
     time = load_profile(profile)
-    simulator = Simulator(run.workload, policy, make_predictor(spec), time, setup, seed, slowness)
+    simulator = Simulator(run.workload, policy, told, time, setup, seed, slowness)
     labels = Labels(
         policy=name, engine="simulator", model=Path(profile).stem, rate=was.rate, seed=seed
     )
     return Run.of(labels, *figures(run.workload, simulator.run()))
+
+
+def _told(was: Run, policy: Policy, predictor: str | None) -> str:
+    """The predictor of a replay; a policy that had none in the bench, and needs none, has none."""
+    if not policy.needs_predictions and was.get("predictors") is None:
+        return "none"
+    if predictor and (policy.source == "probe" or not policy.needs_predictions):
+        return predictor
+    return DEFAULTS[policy.source]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from tqdm import tqdm
 
 from lengthwise.core.checks import at_least, positive
-from lengthwise.core.policy import Source
+from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.results import setups
@@ -32,7 +32,7 @@ P = TypeVar("P")
 C = TypeVar("C")
 
 DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
-"""Predictor of a policy that is given none, by the kind of prediction it uses."""
+"""Predictor of a policy that needs one and is given none, by the kind of prediction it uses."""
 
 BURST = math.inf
 """The rate at which all requests come at once."""
@@ -44,8 +44,8 @@ class Serving(Protocol):
     def check(self, plan: SweepPlan) -> None:
         """Raises UserError if it cannot serve the plan."""
 
-    def source(self, policy: str) -> Source:
-        """The prediction a policy uses; raises UserError if there is no such policy."""
+    def predictor(self, policy: str) -> str:
+        """What a policy is told by default; raises UserError if there is no such policy."""
 
     def run(
         self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int
@@ -63,9 +63,9 @@ class Continuous:
         """Its step times must be there."""
         load_profile(plan.profile)
 
-    def source(self, policy: str) -> Source:
-        """The best prediction that the policy uses."""
-        return make_policy(policy).source
+    def predictor(self, policy: str) -> str:
+        """What suits the policy."""
+        return default_predictor(make_policy(policy))
 
     def run(
         self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int
@@ -182,8 +182,16 @@ def served(
 def split(spec: str, serving: Serving | None = None) -> tuple[str, str]:
     """Policy and predictor of ``policy@predictor``; each policy has a default predictor."""
     name, at, predictor = spec.partition("@")
-    source = (serving or Continuous()).source(name)
-    return name, predictor if at else DEFAULTS[source]
+    default = (serving or Continuous()).predictor(name)
+    return name, predictor if at else default
+
+
+def default_predictor(policy: Policy) -> str:
+    """What a policy is told where no predictor is named: nothing, if it can do without.
+
+    A policy that needs no predictions is simulated as it serves where none was trained.
+    """
+    return DEFAULTS[policy.source] if policy.needs_predictions else "none"
 
 
 def sweep(plan: SweepPlan, out: Path | None) -> list[Run]:

@@ -57,7 +57,7 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
         if policy.needs_predictions and settings.probe is None:
             raise UserError(
                 f"policy {settings.policy} predicts: give --predictor FOLDER "
-                "(see lengthwise train), or --policy fcfs"
+                "(see lengthwise train), or --policy lengthwise, which needs none"
             )
         if settings.learn and settings.probe is None:
             raise UserError("learning goes on from a predictor: give --predictor FOLDER")

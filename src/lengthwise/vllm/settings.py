@@ -25,7 +25,7 @@ class Settings:
 
     Attributes:
         policy: name of the policy, with its argument after a colon (``trail:0.8``).
-        probe: folder of the trained predictors; needed by policies that use one.
+        probe: folder of the trained predictors; some policies need it, the default does not.
         pause: keep the KV cache of a request that loses its seat while memory lasts
             (False: discard and recompute at once).
         margin: a waiting request takes a seat only if its rank is this many tokens
@@ -44,7 +44,7 @@ class Settings:
         learning: options for that (:class:`lengthwise.online.options.Learning`).
     """
 
-    policy: str = "trail"
+    policy: str = "lengthwise"
     probe: str | None = None
     pause: bool = True
     margin: float = 8.0

@@ -12,11 +12,14 @@ from itertools import islice
 from pathlib import Path
 
 from lengthwise.errors import UserError, reading
-from lengthwise.workload import application_prompts as applications
+from lengthwise.workload import application_prompts, document_prompts
 from lengthwise.workload.clients import client_of
 
 BUILTIN = "builtin"
 APPLICATIONS = "applications"
+DOCUMENTS = "documents"
+
+_COMPOSED = {APPLICATIONS: application_prompts.texts, DOCUMENTS: document_prompts.texts}
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,11 @@ class Prompt:
 
 
 def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
-    """Prompts of a JSONL file (gzipped or not), or the ones shipped: ``builtin`` of many kinds,
-    ``applications`` of Magnus's (:mod:`lengthwise.workload.application_prompts`).
+    """Prompts of a JSONL file (gzipped or not), or shipped ones.
+
+    Shipped are ``builtin`` of many kinds, ``documents`` with questions, and short questions
+    (:mod:`lengthwise.workload.document_prompts`), and ``applications`` of Magnus's
+    (:mod:`lengthwise.workload.application_prompts`).
 
     A line holds ``prompt``, or ``instruction`` with an optional ``input``, and perhaps
     ``tenant`` and ``priority`` (a whole number). Lines with
@@ -51,9 +57,9 @@ def read_prompts(source: str, limit: int | None = None) -> list[Prompt]:
         packaged = resources.files("lengthwise") / "data" / "prompts.jsonl"
         with packaged.open("rb") as lines:
             return list(islice(_parse(lines, BUILTIN), limit))
-    if source == APPLICATIONS:
-        texts = enumerate(applications.texts()[:limit], 1)
-        return [Prompt(f"{APPLICATIONS}:{number}", text) for number, text in texts]
+    if source in _COMPOSED:
+        texts = enumerate(_COMPOSED[source]()[:limit], 1)
+        return [Prompt(f"{source}:{number}", text) for number, text in texts]
     path = Path(source)
     with (
         reading(f"prompts file {source}"),
