@@ -43,6 +43,7 @@ def make_predictor(spec: str) -> Predictor:
 
     - ``none``: nothing is known. ``oracle``: the true length.
     - ``constant`` (the workload's median) or ``constant:TOKENS``.
+    - ``reversed``: the median's square over the true length; the longest is said to be shortest.
     - ``lognormal:SIGMA``: the true length times a log-normal factor with median 1; with the
       distribution of the workload's lengths, given that prediction.
     - ``exponential``: exponential with the true length as its mean (TRAIL's M/G/1 model).

@@ -37,6 +37,11 @@ def _constant(argument: str) -> Rule:
     return rule
 
 
+def _reversed(argument: str) -> Rule:
+    """The longer an answer, the shorter it is said to be."""
+    return lambda workload, rng: floored(np.median(workload.output) ** 2 / workload.output)
+
+
 def _lognormal(argument: str) -> Rule:
     sigma = _positive("lognormal", argument)
     return lambda workload, rng: floored(workload.output * rng.lognormal(0.0, sigma, len(workload)))
@@ -132,6 +137,7 @@ RULES: dict[str, tuple[Source, Literal["never", "maybe", "always"], Callable[[st
     "none": ("none", "never", _none),
     "oracle": ("oracle", "never", _oracle),
     "constant": ("prompt", "maybe", _constant),
+    "reversed": ("prompt", "never", _reversed),
     "lognormal": ("prompt", "always", _lognormal),
     "exponential": ("prompt", "never", _exponential),
     "confusion": ("prompt", "always", _confusion),
