@@ -49,13 +49,18 @@ def ended(policy: Lengthwise, it: Request, tokens: int) -> None:
 
 
 def test_work_is_the_prompt_and_the_answer() -> None:
-    assert Capacity(256, 400_000).work(1000, 50) == 1050
-    assert Capacity(256, 0).work(10**6, 50) == 10**6 + 50
+    assert Capacity(256, 400_000).work(request(0, 1000), 50) == 1050
+    assert Capacity(256, 0).work(request(0, 10**6), 50) == 10**6 + 50
 
 
 def test_an_answer_that_holds_more_than_a_seats_share_costs_more() -> None:
     # 256 seats share 400,000 tokens: 1,562.5 each; this one holds 3,125 on average.
-    assert Capacity(256, 400_000).work(3000, 250) == pytest.approx(3000 + 250 * 2)
+    assert Capacity(256, 400_000).work(request(0, 3000), 250) == pytest.approx(3000 + 250 * 2)
+
+
+def test_cached_tokens_are_not_computed_but_held() -> None:
+    cached = request(0, 3000, cached_tokens=2000)
+    assert Capacity(256, 400_000).work(cached, 250) == pytest.approx(1000 + 250 * 2)
 
 
 # Sizes.

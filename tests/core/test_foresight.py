@@ -1,0 +1,220 @@
+"""Foresight: what requests will hold together, and who may be admitted with them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lengthwise.core.foresight import Footprint, Foresight, peak
+from lengthwise.core.lanes import Lanes
+from lengthwise.core.policy import Policy, Source
+from lengthwise.core.request import Request
+
+FOOTPRINTS = st.lists(
+    st.builds(Footprint, st.integers(0, 30).map(float), st.integers(1, 40).map(float)),
+    min_size=1,
+    max_size=8,
+)
+
+
+class Told(Policy):
+    """Order of arrival in lanes by tenant; what it expects is what was predicted in all."""
+
+    name = "told"
+    source: Source = "prompt"
+    preemptive = False
+    timed = True
+    foresees = True
+    overtakes = True
+
+    def rank(self, request: Request) -> float:
+        return float(request.seq)
+
+    def lane(self, request: Request) -> str | None:
+        return request.tenant
+
+    def expected(self, request: Request) -> float:
+        return (request.initial or 0.0) - request.generated
+
+    def may_overtake(self, request: Request) -> bool:
+        return self.overtakes
+
+
+@dataclass(eq=False)
+class Engine:
+    """Memory of so many tokens in blocks of one; everybody's tokens are computed."""
+
+    kv_tokens: int
+    policy: Told = field(default_factory=Told)
+    running: list[Request] = field(default_factory=list)
+    block_tokens: float = 1.0
+    reserve: int = 0
+    seats: int = 9
+    slots: int = 9
+    step_blocks: int = 9
+    taken_seats: int = 0
+    step: int = 0
+    now: float = 0.0
+    shared: int = 0
+    pending: int = 0
+
+    def __post_init__(self) -> None:
+        self.waiting: Lanes[Request] = Lanes(self.policy, lambda request: request)
+        self.foresight: Foresight[Request] = Foresight(self, self.policy, [])
+
+    def view(self, request: Request) -> Request:
+        return request
+
+    def admissible(self, request: Request) -> bool:
+        return request.tenant != "not ready"
+
+    def free_blocks(self) -> int:
+        held = sum(each.prompt_tokens + each.generated for each in self.running)
+        return self.kv_tokens - held + self.shared + self.pending
+
+    def held_blocks(self, request: Request) -> int:
+        return request.prompt_tokens + request.generated
+
+    def needed_blocks(self, request: Request) -> int:
+        return self.held_blocks(request) + 1
+
+    def pending_tokens(self, request: Request) -> int:
+        return self.pending // len(self.running)
+
+    def evict(self, request: Request) -> None:
+        raise AssertionError("nobody is evicted here")
+
+
+def request(seq: int, prompt: int, answer: float, tenant: str | None = None) -> Request:
+    it = Request(str(seq), 0.0, seq, prompt, tenant=tenant)
+    it.predict(answer)
+    return it
+
+
+def next_of(engine: Engine, *waiting: Request) -> Request | None:
+    for it in waiting:
+        engine.waiting.push(it)
+    return engine.foresight.next()
+
+
+@given(FOOTPRINTS)
+def test_the_peak_is_the_most_that_is_held_in_any_step(requests: list[Footprint]) -> None:
+    """A request holds its last token until it ends, and then nothing."""
+    most = max(
+        sum(held + step for left, held in requests if step <= left)
+        for step in range(int(max(left for left, _ in requests)) + 1)
+    )
+    assert peak(requests) == most
+
+
+def test_a_request_waits_for_memory_that_those_who_run_will_need() -> None:
+    # The one that runs ends with 90 tokens, when the other would have 20 + 30.
+    engine = Engine(100, running=[request(0, 60, 30)])
+    other = request(1, 20, 40)
+    assert next_of(engine, other) is None
+    engine.foresight.refused = False
+    engine.running[0].generated = 25
+    # Now it ends with 90 after 5 more, when the other has 20 + 5; too much still.
+    assert engine.foresight.next() is None
+    engine.foresight.refused = False
+    engine.running[0].generated = 30
+    engine.running.pop()
+    assert engine.foresight.next() is other
+
+
+def test_one_that_ends_before_the_others_grow_is_admitted() -> None:
+    engine = Engine(100, running=[request(0, 60, 30)])
+    small = request(1, 10, 4)
+    # After 4 tokens 64 + 14, and at the end 90.
+    assert next_of(engine, small) is small
+
+
+def test_whoever_is_alone_is_admitted_whatever_is_expected() -> None:
+    for answer in (1e9, math.inf, math.nan, 0.0):
+        engine = Engine(100)
+        huge = request(0, 90, answer)
+        assert next_of(engine, huge) is huge
+
+
+def test_overdue_requests_count_with_what_they_hold() -> None:
+    overdue = request(0, 40, 5)
+    overdue.generated = 20
+    engine = Engine(100, running=[overdue])
+    assert next_of(engine, request(1, 45, 5)) is None
+    fits = request(2, 30, 5)
+    assert engine.foresight.lasts(fits, engine.running)
+
+
+def test_a_request_that_the_engine_passes_over_keeps_nobody() -> None:
+    engine = Engine(100, running=[request(0, 60, 30)])
+    blocked = request(1, 90, 90, "not ready")
+    assert next_of(engine, blocked) is blocked
+
+
+def test_another_goes_first_only_if_the_first_can_still_come_in_its_time() -> None:
+    # The first can come when 80 tokens are free again, after 10 steps.
+    engine = Engine(100, running=[request(0, 60, 10)])
+    large, brief = request(1, 70, 10), request(2, 10, 8, "brief")
+    assert next_of(engine, large, brief) is brief
+    engine = Engine(100, running=[request(0, 60, 10)])
+    assert next_of(engine, large, request(3, 10, 40, "long")) is None
+
+
+def test_none_goes_before_the_first_if_the_policy_promised_otherwise() -> None:
+    policy = Told()
+    policy.overtakes = False
+    engine = Engine(100, policy, running=[request(0, 60, 10)])
+    assert next_of(engine, request(1, 70, 10), request(2, 10, 8, "brief")) is None
+
+
+def test_after_a_refusal_nothing_is_looked_at_until_something_changes() -> None:
+    engine = Engine(100, running=[request(0, 60, 30)])
+    assert next_of(engine, request(1, 20, 40)) is None
+    ended = engine.running.pop()
+    assert engine.foresight.next() is None
+    engine.foresight.gone(ended)
+    assert engine.foresight.next() is not None
+
+
+def test_those_that_share_a_prefix_hold_less_than_all_their_tokens() -> None:
+    engine = Engine(100, running=[request(0, 60, 0), request(1, 60, 0)], shared=60)
+    fits = request(2, 25, 5)
+    assert next_of(engine, fits) is fits
+
+
+def test_prompts_that_are_not_computed_yet_count() -> None:
+    engine = Engine(100, running=[request(0, 60, 10)], pending=50)
+    assert next_of(engine, request(1, 40, 10)) is None
+
+
+def test_what_was_evicted_is_kept_free_and_given_back() -> None:
+    engine = Engine(1000, running=[request(i, 300, 10) for i in range(3)])
+    foresight = engine.foresight
+    victim = engine.running[-1]
+    engine.kv_tokens = 905
+    engine.running.pop()
+    foresight.evicted(victim)
+    held = 300 + 0.5
+    assert foresight.kept == held
+    for _ in range(100):
+        foresight.gone(victim)
+    assert foresight.kept == pytest.approx(0.0, abs=1e-9)
+
+
+def test_giving_up_memory_that_nobody_needed_is_no_failure() -> None:
+    engine = Engine(1000, running=[request(0, 300, 10)])
+    victim = engine.running.pop()
+    engine.foresight.evicted(victim)
+    assert engine.foresight.kept == 0.0
+
+
+def test_at_most_half_of_the_memory_is_kept_free() -> None:
+    engine = Engine(1000, running=[request(0, 995, 0)])
+    victim = engine.running.pop()
+    for _ in range(9):
+        engine.foresight.evicted(victim)
+    assert engine.foresight.kept == 500.0
