@@ -61,6 +61,7 @@ class Engine:
     now: float = 0.0
     shared: int = 0
     pending: int = 0
+    common: int = 0
 
     def __post_init__(self) -> None:
         self.waiting: Lanes[Request] = Lanes(self.policy, lambda request: request)
@@ -84,6 +85,9 @@ class Engine:
 
     def pending_tokens(self, request: Request) -> int:
         return self.pending // len(self.running)
+
+    def shared_tokens(self, request: Request) -> int:
+        return self.common if self.running else 0
 
     def evict(self, request: Request) -> None:
         raise AssertionError("nobody is evicted here")
@@ -186,23 +190,39 @@ def test_those_that_share_a_prefix_hold_less_than_all_their_tokens() -> None:
     assert next_of(engine, fits) is fits
 
 
+def test_what_others_hold_of_a_request_is_not_held_again() -> None:
+    engine = Engine(100, running=[request(0, 60, 10)], common=50)
+    fits = request(2, 70, 5)
+    assert next_of(engine, fits) is fits
+
+
 def test_prompts_that_are_not_computed_yet_count() -> None:
     engine = Engine(100, running=[request(0, 60, 10)], pending=50)
     assert next_of(engine, request(1, 40, 10)) is None
 
 
 def test_what_was_evicted_is_kept_free_and_given_back() -> None:
-    engine = Engine(1000, running=[request(i, 300, 10) for i in range(3)])
-    foresight = engine.foresight
-    victim = engine.running[-1]
-    engine.kv_tokens = 905
-    engine.running.pop()
-    foresight.evicted(victim)
-    held = 300 + 0.5
-    assert foresight.kept == held
-    for _ in range(100):
-        foresight.gone(victim)
-    assert foresight.kept == pytest.approx(0.0, abs=1e-9)
+    engine = Engine(905, running=[request(i, 300, 10) for i in range(3)])
+    victim = engine.running.pop()
+    engine.foresight.evicted(victim)
+    # Half of a block more than its tokens.
+    assert engine.foresight.kept == 300.5
+    engine.foresight.gone(victim)
+    assert engine.foresight.kept == pytest.approx(300.5 * (1 - 300.5 / 905))
+
+
+def test_in_balance_as_much_is_kept_free_as_evictions_lose() -> None:
+    engine = Engine(10_000, running=[request(0, 9_990, 0)])
+    foresight, small = engine.foresight, request(1, 100, 0)
+    shares = []
+    for number in range(20_000):
+        if number % 20 == 0:
+            engine.running[0].generated = 100
+            foresight.evicted(small)
+        foresight.gone(small)
+        shares.append(foresight.kept / 10_000)
+    # One token is lost for twenty that are served.
+    assert sum(shares[10_000:]) / 10_000 == pytest.approx(1 / 20, rel=0.02)
 
 
 def test_giving_up_memory_that_nobody_needed_is_no_failure() -> None:

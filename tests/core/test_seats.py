@@ -35,7 +35,7 @@ class SmallEngine:
 
     seats, slots = SEATS, UNLIMITED
     taken_seats, reserve, step_blocks = 0, 0, SEATS + 8
-    kv_tokens = 0
+    kv_tokens, block_tokens = 0, float(BLOCK)
 
     def __init__(
         self,
@@ -79,6 +79,12 @@ class SmallEngine:
 
     def needed_blocks(self, job: Job) -> int:
         return -(-(job.tokens + 1) // BLOCK)
+
+    def pending_tokens(self, job: Job) -> int:
+        return 0
+
+    def shared_tokens(self, job: Job) -> int:
+        return 0
 
     def evict(self, job: Job) -> None:
         assert job not in self.seating.paused

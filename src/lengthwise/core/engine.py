@@ -70,6 +70,9 @@ class Engine(Protocol[R]):
     def pending_tokens(self, request: R) -> int:
         """Tokens that a request has, and that are not in the KV memory yet."""
 
+    def shared_tokens(self, request: R) -> int:
+        """Tokens of a waiting request that others hold in the KV memory already."""
+
     def evict(self, request: R) -> None:
         """Discard the KV cache of a request and let it wait.
 

@@ -7,8 +7,9 @@ whom that is more than there is.
 
 Expectations may be wrong together, as where the longest answers are far longer than the mean.
 So it also learns from its failures: what an evicted request held is kept free from then on, and
-every request that finishes gives a hundredth of what it held back. In balance one request in a
-hundred is evicted, whatever the expectations are worth.
+less of it with every request that finishes. In balance the share of the memory that is kept
+free, and idle, is the share of the tokens that are lost to evictions: fewer evictions would cost
+more than they save.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from lengthwise.core.engine import Engine
 from lengthwise.core.policy import Policy
 
 R = TypeVar("R", bound=Hashable)
-
-_GIVEN_BACK = 0.01
-"""Evictions to a finished request that are put up with."""
 
 _MOST_KEPT = 0.5
 """Share of the memory that is kept free at most."""
@@ -76,7 +74,8 @@ class Foresight(Generic[R]):
         """A request is gone, and what it held is free."""
         self.refused = False
         if self.kept:
-            self.kept = max(self.kept - _GIVEN_BACK * self._footprint(request).held, 0.0)
+            turned_over = self._footprint(request).held / self._engine.kv_tokens
+            self.kept *= max(1.0 - turned_over, 0.0)
 
     def next(self) -> R | None:
         """The waiting request to be admitted next; None if none may be.
@@ -94,11 +93,11 @@ class Foresight(Generic[R]):
         head = waiting.peek()
         if self._may(head):
             return head
-        opening = _Opening(self._known(engine.running), self._footprint(head), self._room)
+        opening = _Opening(self._known(engine.running), self._new(head), self._room)
         for request in waiting.fronts():
             if (
                 policy.may_overtake(engine.view(request))
-                and opening.stays_with(self._footprint(request))
+                and opening.stays_with(self._new(request))
                 and self._may(request)
             ):
                 return request
@@ -116,7 +115,7 @@ class Foresight(Generic[R]):
         if not self._policy.foresees or self._engine.kv_tokens <= 0:
             return True
         known = self._known(seated)
-        return not known or peak([*known, self._footprint(request)]) <= self._room
+        return not known or peak([*known, self._new(request)]) <= self._room
 
     def _may(self, request: R) -> bool:
         # The engine itself passes over one that is not ready: it must not keep others.
@@ -142,6 +141,11 @@ class Foresight(Generic[R]):
         used = engine.kv_tokens - engine.free_blocks() * engine.block_tokens
         share = (used + sum(map(engine.pending_tokens, holders))) / held
         return known if share >= 1 else [Footprint(left, held * share) for left, held in known]
+
+    def _new(self, request: R) -> Footprint:
+        """The footprint of a waiting request, less what others hold of it."""
+        left, held = self._footprint(request)
+        return Footprint(left, held - self._engine.shared_tokens(request) if self.short else held)
 
     def _footprint(self, request: R) -> Footprint:
         view = self._engine.view(request)

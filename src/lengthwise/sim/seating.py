@@ -96,6 +96,10 @@ class SimulatedEngine:
         """Tokens that are not computed yet."""
         return 0 if job.decoding else job.prompt + job.generated - job.computed
 
+    def shared_tokens(self, job: Job) -> int:
+        """No memory is shared here."""
+        return 0
+
     def evict(self, job: Job) -> None:
         """Memory is taken from a job; it waits."""
         if job.seated:

@@ -104,13 +104,23 @@ class VllmEngine:
 
         It is vLLM's own look-up up to the first block that is not there; it counts nowhere.
         """
+        return int(self._cached(request)[1])
+
+    def shared_tokens(self, request: Any) -> int:
+        """Tokens of the cached ones that running requests hold."""
+        groups, _ = self._cached(request)
+        held = sum(block.ref_cnt > 0 for blocks in groups for block in blocks)
+        return int(held * self.block_tokens)
+
+    def _cached(self, request: Any) -> tuple[Any, int]:
+        """Cached blocks of each group, and how many tokens they are."""
         manager = self._scheduler.kv_cache_manager
         if request.num_computed_tokens or not manager.prefix_cache_lookup_enabled(request):
-            return 0
+            return (), 0
         found = manager.coordinator.find_longest_cache_hit(
             request.block_hashes, request.num_tokens - 1
         )
-        return int(found[1])
+        return found[0], found[1]
 
     def evict(self, request: Any) -> None:
         """vLLM's own preemption; the request is already out of ``running``."""
