@@ -14,7 +14,7 @@ from lengthwise.results.terminal import rule, say
 from lengthwise.workload.prompts import DOCUMENTS, read_prompts
 
 SERVED = 96
-CAP = 256
+CAP = 128
 
 POLICIES = ("stock", "trail", "lengthwise@none")
 """TRAIL has the shipped predictors, which were trained on other prompts; lengthwise has none."""
