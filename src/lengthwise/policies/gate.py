@@ -18,6 +18,16 @@ _RELATIVE = 4
 """An epoch waits at most for so many times the backlog that was the longest when it came."""
 
 
+def bound(backlog: float, largest: float, tolerance: float) -> float:
+    """The longest wait that :class:`Gate` allows, on its clock.
+
+    Args:
+        backlog: the longest that there was, which is FCFS's longest wait.
+        largest: the largest work of a request.
+    """
+    return ((1 + 1 / _PART + tolerance) * backlog + 2 * largest) / (1 - tolerance)
+
+
 @dataclass(slots=True, eq=False)
 class Epoch:
     """Requests that arrived at about the same time.
@@ -62,8 +72,8 @@ class Gate:
     """Keeps the bound; all work is in tokens.
 
     With P the longest backlog so far and w the largest work of a request, the wait of a request
-    on the work clock is at most ``((1 + 1/16 + tolerance) P + 2 w) / (1 - tolerance)``, as long
-    as only requests are admitted of which :meth:`passes` is true.
+    on the work clock is at most ``((1 + 1/16 + tolerance) P + 2 w) / (1 - tolerance)``
+    (:func:`bound`), as long as only requests are admitted of which :meth:`passes` is true.
 
     Args:
         tolerance: share of all admitted work that may go to small requests behind the gate.

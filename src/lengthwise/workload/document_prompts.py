@@ -69,6 +69,11 @@ def texts() -> list[str]:
     return found
 
 
+def is_document(text: str) -> bool:
+    """Whether one of :func:`texts` has a document, or is a short question."""
+    return "\n\n" in text
+
+
 class _Words:
     """Fills the braces of sentences that belong together: a name stands for the same there."""
 
