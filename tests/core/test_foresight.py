@@ -190,6 +190,11 @@ def test_those_that_share_a_prefix_hold_less_than_all_their_tokens() -> None:
     assert next_of(engine, fits) is fits
 
 
+def test_memory_that_nobody_in_a_seat_holds_is_not_there() -> None:
+    engine = Engine(100, running=[request(0, 40, 5)], shared=-40)
+    assert next_of(engine, request(1, 20, 5)) is None
+
+
 def test_what_others_hold_of_a_request_is_not_held_again() -> None:
     engine = Engine(100, running=[request(0, 60, 10)], common=50)
     fits = request(2, 70, 5)

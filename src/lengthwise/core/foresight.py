@@ -133,14 +133,19 @@ class Foresight(Generic[R]):
         holders = [*seated, *self._paused]
         known = [self._footprint(each) for each in holders]
         held = sum(each.held for each in known)
-        self.short = held + sum(each.left for each in known) > self._room / 2
-        if not self.short:
-            return known
-        # Requests that share a prefix hold less than all their tokens: each its part.
         engine = self._engine
         used = engine.kv_tokens - engine.free_blocks() * engine.block_tokens
-        share = (used + sum(map(engine.pending_tokens, holders))) / held
-        return known if share >= 1 else [Footprint(left, held * share) for left, held in known]
+        self.short = max(held + sum(each.left for each in known), used) > self._room / 2
+        if not self.short:
+            return known
+        used += sum(map(engine.pending_tokens, holders))
+        if used < held:
+            # Requests that share a prefix hold less than all their tokens: each its part.
+            return [Footprint(left, mine * used / held) for left, mine in known]
+        if used > held + len(known) * engine.block_tokens:
+            # Others hold memory, and nobody knows how long: loads from elsewhere, sessions.
+            known.append(Footprint(max(left for left, _ in known), used - held))
+        return known
 
     def _new(self, request: R) -> Footprint:
         """The footprint of a waiting request, less what others hold of it."""
