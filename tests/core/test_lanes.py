@@ -207,6 +207,22 @@ class Remembering(RuleBasedStateMachine):
             assert self.queue.peek() is best
 
 
+def test_a_committed_request_that_is_promoted_is_still_first():
+    policy = make_policy("lengthwise+bound:9")
+    policy.begins(4, 4000)
+    queue = waiting_queue(policy, lambda it: it)
+    evicted, promoted = (Request(str(i), 0.0, i, 1) for i in range(2))
+    for it in (evicted, promoted):
+        queue.push(it)
+    assert queue.pop() is evicted
+    evicted.started = True
+    queue.push(evicted)
+    for now, it in enumerate((promoted, evicted)):
+        it.promote(float(now), 20)
+        queue.update(it)
+    assert queue.pop() is evicted
+
+
 TestRemembering = Remembering.TestCase
 TestRemembering.settings = settings(max_examples=100, stateful_step_count=40)
 

@@ -69,7 +69,7 @@ def test_a_replay_of_the_simulator_by_itself_is_exact(folder):
     [
         ("lengthwise", None, None, "none"),
         ("lengthwise", None, "lognormal:0.5", "none"),
-        ("lengthwise", "probe", None, "lognormal:0.7"),
+        ("lengthwise", "probe", None, "lognormal:0.7+refined"),
         ("lengthwise", "probe", "lognormal:0.5", "lognormal:0.5"),
         ("trail", "probe", "lognormal:0.5", "lognormal:0.5"),
         ("trail", "probe", None, "refined"),

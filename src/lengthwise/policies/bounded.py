@@ -43,16 +43,21 @@ class Bounded(Wrapper):
         self.threshold, self.quantum = threshold, quantum
 
     def key(self, request: Request) -> Key:
-        key = self._policy.key(request)
-        if key == FIRST or not request.promoted:
-            return key
-        return (_PROMOTED, request.promoted_at)
+        if self._goes_by_promotion(request):
+            return (_PROMOTED, request.promoted_at)
+        return self._policy.key(request)
 
     def lane(self, request: Request) -> Hashable:
-        return "promoted" if request.promoted else self._policy.lane(request)
+        return "promoted" if self._goes_by_promotion(request) else self._policy.lane(request)
 
     def place(self, request: Request) -> Key:
-        return (request.promoted_at,) if request.promoted else self._policy.place(request)
+        if self._goes_by_promotion(request):
+            return (request.promoted_at,)
+        return self._policy.place(request)
+
+    def _goes_by_promotion(self, request: Request) -> bool:
+        """Whether it is promoted, and not first anyway: a committed one returns before all."""
+        return request.promoted and self._policy.key(request) != FIRST
 
     def preemptible(self, request: Request) -> bool:
         return not request.promoted and self._policy.preemptible(request)

@@ -142,6 +142,9 @@ def _told(was: Run, policy: Policy, predictor: str | None) -> str:
         return "none"
     if predictor and (policy.source == "probe" or not policy.needs_predictions):
         return predictor
+    if policy.source == "probe" and not policy.needs_predictions:
+        # It orders by what is known at arrival; the probe only refines that.
+        return f"{DEFAULTS['prompt']}+{DEFAULTS['probe']}"
     return DEFAULTS[policy.source]
 
 
