@@ -184,11 +184,15 @@ class Scheduler(StockScheduler):
     def _ask_for_predictions(self, output: Any) -> None:
         """Let the worker predict only where ranks decide something, and before they are read.
 
-        Requests that are new are predicted at once: TRAIL's r is the probe's first word.
+        Requests that are new are predicted at once: TRAIL's r is the probe's first word. A
+        policy that never preempts only asks what the running ones will still need, and only
+        where memory may be short.
         """
-        if self._bins is not None:
-            due = self._seats.looks_next or bool(output.scheduled_new_reqs)
-            setattr(output, WANTED, due and self._seats.contested)
+        if self._bins is None:
+            return
+        due = self._seats.looks_next or bool(output.scheduled_new_reqs)
+        matters = self._policy.preemptive or self._seats.foresight.short
+        setattr(output, WANTED, due and matters and self._seats.contested)
 
     def _started(self, new_requests: list[Any]) -> None:
         """Requests have a seat for the first time, or for another slice."""
