@@ -177,7 +177,10 @@ def prompts(model: Path) -> list[list[int]]:
 
 @pytest.fixture
 def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks) -> Drive:
-    """Runs requests through a fresh engine: ``drive(policy, requests, **engine)``."""
+    """Runs requests through a fresh engine: ``drive(policy, requests, **engine)``.
+
+    ``stock`` is vLLM's own scheduler, ``default`` ours with no setting at all.
+    """
 
     def run(
         policy: str,
@@ -192,6 +195,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks
             engine["scheduler_cls"] = "lengthwise.vllm.StockScheduler"
         else:
             engine["scheduler_cls"] = "lengthwise.vllm.Scheduler"
+        if policy not in ("stock", "default"):
             engine["additional_config"] = {
                 "lengthwise": {"policy": policy, "probe": "builtin", **(settings or {})}
             }

@@ -49,6 +49,15 @@ def test_eviction_and_recompute_keep_the_answers(
     assert ours["answers"] == stock_answers
 
 
+@pytest.mark.parametrize("policy", ["default", "lengthwise"])
+def test_foresight_keeps_the_answers_where_memory_is_scarce(
+    drive: Any, mixed: Any, stock_answers: Any, policy: str
+) -> None:
+    ours = drive(policy, mixed, **SCARCE)
+    assert ours["answers"] == stock_answers
+    assert bool(ours["predictions"]) == (policy == "lengthwise")
+
+
 def test_recompute_mode_keeps_the_answers(drive: Any, mixed: Any, stock_answers: Any) -> None:
     ours = drive("sprpt", mixed, settings={"pause": False})
     assert ours["costs"]["pauses"] == 0
