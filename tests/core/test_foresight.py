@@ -243,3 +243,33 @@ def test_at_most_half_of_the_memory_is_kept_free() -> None:
     for _ in range(9):
         engine.foresight.evicted(victim)
     assert engine.foresight.kept == 500.0
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 60), st.integers(0, 9)), max_size=40))
+def test_what_is_plenty_by_the_last_sum_is_plenty(arrivals: list[tuple[int, int, int]]) -> None:
+    """Accepted without a look at each: then all together have room, however long they go on."""
+    engine = Engine(2000)
+    for number, (prompt, answer, steps) in enumerate(arrivals):
+        new = request(number, prompt, answer)
+        fits = peak([Footprint(answer, prompt + 0.5), *map(footprint, engine.running)]) <= 2000
+        assert engine.foresight.lasts(new, engine.running) == fits
+        engine.running.append(new)
+        engine.step += steps
+        for each in engine.running:
+            each.generated += steps
+
+
+def footprint(each: Request) -> Footprint:
+    left = max((each.initial or 0.0) - each.generated, 0.0)
+    return Footprint(left, each.prompt_tokens + each.generated + 0.5)
+
+
+def test_where_memory_is_plenty_nobody_is_looked_at_again() -> None:
+    engine = Engine(100_000, running=[request(i, 50, 20) for i in range(8)])
+    looks, expected = [], engine.policy.expected
+    engine.policy.expected = lambda each: looks.append(each.id) or expected(each)  # type: ignore
+    for number in range(10, 20):
+        assert engine.foresight.lasts(request(number, 50, 20), engine.running)
+        engine.step += 1
+    # The first look reads all, each of the others the new one.
+    assert len(looks) <= 8 + 2 * 10

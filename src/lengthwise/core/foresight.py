@@ -14,6 +14,7 @@ more than they save.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from itertools import accumulate
@@ -60,14 +61,23 @@ class Foresight(Generic[R]):
         self._paused = paused
         self.refused = self.short = False
         self.kept = 0.0
+        # All that the holders of memory were expected to hold in the end, at some step.
+        self._sum, self._summed_at = math.inf, 0
+
+    def expects_anew(self) -> None:
+        """What is expected of those who hold memory has changed."""
+        self.refused = False
+        self._sum = math.inf
 
     def evicted(self, request: R) -> None:
         """A request lost its memory; if to others, who needed it, that was not foreseen."""
         engine = self._engine
         self.refused = False
+        if not self._policy.foresees:
+            return
         held = self._footprint(request).held
         before = engine.free_blocks() * engine.block_tokens - held
-        if self._policy.foresees and before < engine.step_blocks * engine.block_tokens:
+        if before < engine.step_blocks * engine.block_tokens:
             self.kept = min(self.kept + held, _MOST_KEPT * engine.kv_tokens)
 
     def gone(self, request: R) -> None:
@@ -114,8 +124,25 @@ class Foresight(Generic[R]):
         """
         if not self._policy.foresees or self._engine.kv_tokens <= 0:
             return True
+        if self._is_plenty(self._footprint(request)):
+            return True
         known = self._known(seated)
         return not known or peak([*known, self._new(request)]) <= self._room
+
+    def _is_plenty(self, mine: Footprint) -> bool:
+        """Whether memory is far more than all need, by the last sum: no look at each of them.
+
+        Since then it can only have grown by those that were admitted, and by a token a step of
+        each that goes on for longer than expected.
+        """
+        engine = self._engine
+        if engine.free_blocks() * engine.block_tokens < self._room / 2:
+            return False
+        grown = (engine.step - self._summed_at) * engine.seats
+        if self._sum + grown + sum(mine) > self._room / 2:
+            return False
+        self._sum += sum(mine)
+        return True
 
     def _may(self, request: R) -> bool:
         # The engine itself passes over one that is not ready: it must not keep others.
@@ -135,7 +162,8 @@ class Foresight(Generic[R]):
         held = sum(each.held for each in known)
         engine = self._engine
         used = engine.kv_tokens - engine.free_blocks() * engine.block_tokens
-        self.short = max(held + sum(each.left for each in known), used) > self._room / 2
+        self._sum, self._summed_at = held + sum(each.left for each in known), engine.step
+        self.short = max(self._sum, used) > self._room / 2
         if not self.short:
             return known
         used += sum(map(engine.pending_tokens, holders))

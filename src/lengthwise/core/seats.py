@@ -150,7 +150,7 @@ class Seats(Generic[R]):
 
     def worsened(self) -> None:
         """Keys of seated requests may have got worse, and what is expected of them changed."""
-        self.foresight.refused = False
+        self.foresight.expects_anew()
         self.unsettled = bool(self._engine.waiting) or bool(self.paused)
         self._exchange.worst = LAST
 

@@ -279,7 +279,7 @@ class Scheduler(StockScheduler):
             self._predictions_seen = True
             logger.info("lengthwise: predictions arrive from the worker")
         self._steps_without = 0
-        self._seats.foresight.refused = False
+        self._seats.foresight.expects_anew()
         # Under asynchronous scheduling a request may have ended before its prediction comes.
         living = self._views.keys() & self.requests.keys()
         here = [i for i, id in enumerate(predictions.ids) if id in living]
