@@ -17,6 +17,13 @@ _PART = 16
 _RELATIVE = 4
 """An epoch waits at most for so many times the backlog that was the longest when it came."""
 
+_SPARE = 2
+"""Largest requests that the gate leaves room for: each may overshoot what is allowed by itself,
+which matters where backlogs are a few requests long, as with few seats."""
+
+_FADE = 0.999
+"""What is left of the largest request's size with every arrival."""
+
 
 def bound(backlog: float, largest: float, tolerance: float) -> float:
     """The longest wait that :class:`Gate` allows, on its clock.
@@ -89,7 +96,7 @@ class Gate:
     def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance
         self.clock = self.backlog = self.peak = self.saved = 0.0
-        self._seated = self._most_seated = 0.0
+        self._seated = self._most_seated = self._largest = 0.0
         self._waiting = 0
         self._epochs: list[Epoch] = []
         self._numbers = 0
@@ -98,6 +105,7 @@ class Gate:
 
     def enter(self, work: float) -> Epoch:
         """A request arrives; the epoch that it belongs to."""
+        self._largest = max(self._largest * _FADE, work)
         self.peak = max(self.peak, self.backlog)
         if not self._epochs or self.clock - self._epochs[-1].start > self.peak / _PART:
             if self._epochs and not self._epochs[-1].requests:
@@ -137,6 +145,7 @@ class Gate:
 
     def rate(self, epoch: Epoch, before: float, work: float) -> None:
         """A waiting request's work is known better."""
+        self._largest = max(self._largest, work)
         self._take(epoch, before)
         self._add(epoch, work)
         self.peak = max(self.peak, self.backlog)
@@ -177,9 +186,10 @@ class Gate:
 
     def _find(self) -> int:
         due = self.clock
+        longest = max(self.peak - _SPARE * self._largest, 0.0)
         for epoch in self._epochs:
             due += epoch.work
-            allowed = min(self.peak, _RELATIVE * epoch.peak + self._most_seated)
+            allowed = min(longest, _RELATIVE * epoch.peak + self._most_seated)
             if epoch.requests and due >= epoch.start + allowed:
                 return epoch.number
         return self._epochs[-1].number if self._epochs else 0
