@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lengthwise.core import Bins, Policy, Request, waiting_queue
+from lengthwise.core.foresight import Foresight
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.policy import Source, unpredicted
 from lengthwise.core.prediction import MENDED, each_of, point
@@ -53,6 +54,7 @@ def scheduler() -> Any:
         made.waiting.ranked.push(request)
     made._bins, made._predictions_seen, made._steps_without = BINS, False, 3
     made._ignored = Ignored()
+    made._seats = SimpleNamespace(foresight=Foresight(SimpleNamespace(), ByQuantile(), []))
     return made
 
 
