@@ -17,9 +17,11 @@ _PART = 16
 _RELATIVE = 4
 """An epoch waits at most for so many times the backlog that was the longest when it came."""
 
-_SPARE = 2
-"""Largest requests that the gate leaves room for: each may overshoot what is allowed by itself,
-which matters where backlogs are a few requests long, as with few seats."""
+_OVERSHOT = 2
+"""Largest requests by which what is allowed may be overshot."""
+
+_UNNOTICED = 1 / 8
+"""Share of the work in seats that nobody notices: who holds a seat waits for as much anyway."""
 
 _FADE = 0.999
 """What is left of the largest request's size with every arrival."""
@@ -186,7 +188,9 @@ class Gate:
 
     def _find(self) -> int:
         due = self.clock
-        longest = max(self.peak - _SPARE * self._largest, 0.0)
+        # With few seats backlogs are a few requests long, and the gate leaves room for those.
+        room = max(_OVERSHOT * self._largest - _UNNOTICED * self._most_seated, 0.0)
+        longest = max(self.peak - room, 0.0)
         for epoch in self._epochs:
             due += epoch.work
             allowed = min(longest, _RELATIVE * epoch.peak + self._most_seated)
