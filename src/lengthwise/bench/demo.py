@@ -13,8 +13,8 @@ from lengthwise.results.record import Run
 from lengthwise.results.terminal import rule, say
 from lengthwise.workload.prompts import DOCUMENTS, read_prompts
 
-SERVED = 96
-CAP = 128
+SERVED = 64
+CAP = 96
 
 POLICIES = ("stock", "trail", "lengthwise@none")
 """TRAIL has the shipped predictors, which were trained on other prompts; lengthwise has none."""
