@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from itertools import chain
 from operator import itemgetter
 from typing import Generic, TypeVar
 
@@ -154,8 +155,8 @@ class Exchange(Generic[R]):
         """Whether the best waiting request's blocks are free or held by worse ranks."""
         engine = self._engine
         assert heads.best is not None
-        seated = [*(request for _, request in active), *heads.winners]
-        if not self.foresight.lasts(heads.best, seated):
+        seated = (request for _, request in active)
+        if not self.foresight.lasts(heads.best, chain(seated, heads.winners)):
             return False
         needed = heads.promised + engine.needed_blocks(heads.best) + engine.reserve
         free = engine.free_blocks()

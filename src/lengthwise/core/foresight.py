@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import Generic, NamedTuple, TypeVar
 
@@ -75,7 +75,7 @@ class Foresight(Generic[R]):
         self.refused = False
         if not self._policy.foresees:
             return
-        held = self._footprint(request).held
+        held = self._held(request)
         before = engine.free_blocks() * engine.block_tokens - held
         if before < engine.step_blocks * engine.block_tokens:
             self.kept = min(self.kept + held, _MOST_KEPT * engine.kv_tokens)
@@ -84,7 +84,7 @@ class Foresight(Generic[R]):
         """A request is gone, and what it held is free."""
         self.refused = False
         if self.kept:
-            turned_over = self._footprint(request).held / self._engine.kv_tokens
+            turned_over = self._held(request) / self._engine.kv_tokens
             self.kept *= max(1.0 - turned_over, 0.0)
 
     def next(self) -> R | None:
@@ -114,7 +114,7 @@ class Foresight(Generic[R]):
         self.refused = True
         return None
 
-    def lasts(self, request: R, seated: Sequence[R]) -> bool:
+    def lasts(self, request: R, seated: Iterable[R]) -> bool:
         """Whether memory lasts with this request, as far as can be foreseen.
 
         Whatever is expected, a request is admitted if nobody else holds memory.
@@ -155,7 +155,7 @@ class Foresight(Generic[R]):
         engine = self._engine
         return engine.kv_tokens - engine.reserve * engine.block_tokens - self.kept
 
-    def _known(self, seated: Sequence[R]) -> list[Footprint]:
+    def _known(self, seated: Iterable[R]) -> list[Footprint]:
         """The footprints of all that hold memory."""
         holders = [*seated, *self._paused]
         known = [self._footprint(each) for each in holders]
@@ -181,10 +181,13 @@ class Foresight(Generic[R]):
         return Footprint(left, held - self._engine.shared_tokens(request) if self.short else held)
 
     def _footprint(self, request: R) -> Footprint:
+        expected = self._policy.expected(self._engine.view(request))
+        return Footprint(max(expected, 0.0), self._held(request))
+
+    def _held(self, request: R) -> float:
+        """Tokens of memory that it holds; of its last block it fills half on average."""
         view = self._engine.view(request)
-        # Of its last block it fills half on average.
-        held = view.prompt_tokens + view.generated + self._engine.block_tokens / 2
-        return Footprint(max(self._policy.expected(view), 0.0), held)
+        return view.prompt_tokens + view.generated + self._engine.block_tokens / 2
 
 
 class _Opening:
