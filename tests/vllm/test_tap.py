@@ -1,3 +1,4 @@
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,8 +19,8 @@ class Model:
         self.layers = layers
 
 
-class Runner:
-    """What the tap needs of vLLM's model runner; a token's state is its position.
+class RunnerV1:
+    """What the tap needs of vLLM's first model runner; a token's state is its position.
 
     Layer number l of request r at position p gives ``[p + 100 * l, r, 1]``.
     """
@@ -27,24 +28,39 @@ class Runner:
     def __init__(self):
         self.model = Model()
         self.use_aux_hidden_state_outputs = False
-        self.input_batch = SimpleNamespace(req_ids=[])
         self.requests = {}
         self.execute_model_state = None
+        self.set_up()
+
+    def set_up(self):
+        self.input_batch = SimpleNamespace(
+            req_ids=[],
+            num_computed_tokens_cpu=np.zeros(256, dtype=np.int32),
+            num_prompt_tokens=np.zeros(256, dtype=np.int32),
+        )
 
     def get_model(self):
         return self.model
 
     def execute_model(self, scheduler_output):
-        batch = self.input_batch.req_ids = list(scheduler_output.num_scheduled_tokens)
-        self.execute_model_state = SimpleNamespace(
-            aux_hidden_states=[
-                torch.cat([self.states(name, scheduler_output, layer) for name in batch])
-                for layer in range(len(LAYERS))
-            ]
-            if batch
-            else []
-        )
+        self.execute_model_state = None
+        if scheduler_output.num_scheduled_tokens:
+            self.execute_model_state = self.executed(scheduler_output)
         return "executed"
+
+    def executed(self, scheduler_output):
+        batch = self.input_batch
+        batch.req_ids[:] = scheduler_output.num_scheduled_tokens
+        for i, name in enumerate(batch.req_ids):
+            batch.num_computed_tokens_cpu[i] = self.requests[name].num_computed_tokens
+            batch.num_prompt_tokens[i] = self.requests[name].num_prompt_tokens
+        return SimpleNamespace(aux_hidden_states=self.layers(batch.req_ids, scheduler_output))
+
+    def layers(self, names, scheduler_output):
+        return [
+            torch.cat([self.states(name, scheduler_output, layer) for name in names])
+            for layer in range(len(LAYERS))
+        ]
 
     def states(self, name, scheduler_output, layer):
         before = self.requests[name].num_computed_tokens
@@ -60,6 +76,61 @@ class Runner:
 
     def sample_tokens(self, grammar):
         return f"sampled {grammar}"
+
+
+class RunnerV2(RunnerV1):
+    """The same of the second: it sorts its batch, pads it, and has slots that change.
+
+    As vLLM's own it keeps prompt lengths by slot, and leaves a state behind a dummy run too.
+    """
+
+    def set_up(self):
+        self.req_states = SimpleNamespace(
+            req_id_to_index={}, prompt_len=SimpleNamespace(np=np.zeros(256, dtype=np.int32))
+        )
+        self.slots = deque(range(256))
+
+    def execute_model(self, scheduler_output, intermediate_tensors=None, dummy_run=False):
+        if not dummy_run:
+            self.place(scheduler_output)
+            return super().execute_model(scheduler_output)
+        names = list(scheduler_output.num_scheduled_tokens)
+        self.execute_model_state = SimpleNamespace(
+            input_batch=SimpleNamespace(req_ids=names),
+            aux_hidden_states=[torch.full((8, D), torch.nan) for _ in LAYERS],
+        )
+        return "executed"
+
+    def place(self, scheduler_output):
+        """Every request gets another slot in every step, more often than vLLM's ever do."""
+        slots = self.req_states.req_id_to_index
+        self.slots.extend(slots.values())
+        slots.clear()
+        for name in scheduler_output.num_scheduled_tokens:
+            slots[name] = self.slots.popleft()
+            self.req_states.prompt_len.np[slots[name]] = self.requests[name].num_prompt_tokens
+
+    def executed(self, scheduler_output):
+        tokens = scheduler_output.num_scheduled_tokens
+        names = sorted(tokens, key=tokens.get)
+        slots = self.req_states.req_id_to_index
+        padding = torch.full((8, D), torch.nan)
+        return SimpleNamespace(
+            input_batch=SimpleNamespace(
+                req_ids=names,
+                num_scheduled_tokens=np.array([tokens[name] for name in names], dtype=np.int32),
+                num_computed_tokens_np=np.array(
+                    [self.requests[name].num_computed_tokens for name in names], dtype=np.int32
+                ),
+                idx_mapping_np=np.array([slots[name] for name in names], dtype=np.intp),
+            ),
+            aux_hidden_states=[
+                torch.cat([layer, padding]) for layer in self.layers(names, scheduler_output)
+            ],
+        )
+
+
+RUNNERS = [RunnerV1, RunnerV2]
 
 
 class Notes:
@@ -84,9 +155,9 @@ def notes():
     return Notes()
 
 
-@pytest.fixture
-def runner(notes):
-    runner = Runner()
+@pytest.fixture(params=RUNNERS)
+def runner(request, notes):
+    runner = request.param()
     Tap(runner, LAYERS, notes)
     return runner
 
@@ -124,14 +195,14 @@ def test_the_model_is_asked_for_its_layers(runner):
 def test_the_last_state_and_the_prompts_mean_of_every_layer(runner, notes):
     add(runner, "a", prompt=4)
     add(runner, "b", prompt=2)
-    run(runner, a=4, b=2)
+    run(runner, b=2, a=4)
     (seen,) = notes.seen
-    assert seen.ids == ["a", "b"]
+    assert seen.ids == ["b", "a"]
     assert seen.generated.tolist() == [0, 0]
-    assert seen.prompt_tokens.tolist() == [4, 2]
+    assert seen.prompt_tokens.tolist() == [2, 4]
     a, b = float(ord("a")), float(ord("b"))
-    assert seen.current.tolist() == [[[3, a, 1], [103, a, 1]], [[1, b, 1], [101, b, 1]]]
-    assert seen.prompt_mean.tolist() == [[[1.5, a, 1], [101.5, a, 1]], [[0.5, b, 1], [100.5, b, 1]]]
+    assert seen.current.tolist() == [[[1, b, 1], [101, b, 1]], [[3, a, 1], [103, a, 1]]]
+    assert seen.prompt_mean.tolist() == [[[0.5, b, 1], [100.5, b, 1]], [[1.5, a, 1], [101.5, a, 1]]]
 
 
 def test_generated_tokens_leave_the_prompts_mean_alone(runner, notes):
@@ -150,11 +221,13 @@ def test_a_prompt_in_chunks_has_the_same_mean_and_is_seen_at_its_end(runner, not
     run(runner, b=1, a=4)
     run(runner, b=1, a=3)
     run(runner, a=3, b=1)
-    assert [seen.ids for seen in notes.seen] == [["b"], ["b"], ["a", "b"]]
+    assert [sorted(seen.ids) for seen in notes.seen] == [["b"], ["b"], ["a", "b"]]
     last = notes.seen[-1]
-    assert positions(last.prompt_mean) == [4.5, 0.0]
-    assert positions(last.current) == [9, 2]
-    assert last.prompt_mean[:, 0, 1].tolist() == [ord("a"), ord("b")]
+    a, b = last.ids.index("a"), last.ids.index("b")
+    assert positions(last.prompt_mean)[a] == 4.5
+    assert positions(last.prompt_mean)[b] == 0.0
+    assert (positions(last.current)[a], positions(last.current)[b]) == (9, 2)
+    assert last.prompt_mean[[a, b], 0, 1].tolist() == [ord("a"), ord("b")]
 
 
 def test_a_step_of_chunks_alone_shows_nothing(runner, notes):
@@ -251,7 +324,7 @@ def test_the_observer_sees_what_was_sampled(runner):
     assert runner.sample_tokens("grammar") == "sampled grammar, noted"
 
 
-def without_input_batch(runner):
+def of_an_unknown_kind(runner):
     del runner.input_batch
 
 
@@ -266,13 +339,13 @@ def with_speculation(runner):
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (without_input_batch, "VLLM_USE_V2_MODEL_RUNNER=0"),
+        (of_an_unknown_kind, "cannot read vLLM's RunnerV1"),
         (without_hidden_states, "object does not offer hidden states"),
         (with_speculation, "speculative decoding"),
     ],
 )
 def test_a_runner_that_cannot_be_tapped_is_refused_and_left_alone(spoil, says):
-    runner = Runner()
+    runner = RunnerV1()
     spoil(runner)
     with pytest.raises(UserError, match=says):
         Tap(runner, LAYERS, Notes())
@@ -290,3 +363,38 @@ def test_unwanted_steps_are_not_observed_but_their_prompts_count(runner, notes):
     assert positions(seen.current) == [5]
     assert positions(seen.prompt_mean) == [1.5]
     assert positions(seen.prompt_end) == [3]
+
+
+def test_the_next_chunk_of_a_streamed_input_begins_ages_again(runner, notes):
+    """Its prompt is then all there was, answer included, and what is new."""
+    add(runner, "a", prompt=4)
+    run(runner, a=4)
+    run(runner, a=1)
+    runner.requests["a"].num_prompt_tokens = 8
+    run(runner, a=3)
+    assert [int(seen.generated[0]) for seen in notes.seen] == [0, 1, 0]
+    assert notes.seen[-1].prompt_tokens.tolist() == [8]
+    assert positions(notes.seen[-1].prompt_end) == [7]
+
+
+def test_a_long_prompt_has_the_mean_of_all_its_tokens(runner, notes):
+    """They are added up some thousand at a time."""
+    add(runner, "a", prompt=5000)
+    add(runner, "b", prompt=3001)
+    run(runner, b=3001, a=5000)
+    (seen,) = notes.seen
+    assert seen.ids == ["b", "a"]
+    np.testing.assert_allclose(positions(seen.prompt_mean), [1500, 2499.5], rtol=1e-5)
+    np.testing.assert_allclose(seen.prompt_mean[:, 1, 2], [1, 1], rtol=1e-6)
+
+
+def test_dummy_runs_are_passed_through(notes):
+    runner = RunnerV2()
+    Tap(runner, LAYERS, notes)
+    add(runner, "a", prompt=2)
+    run(runner, a=2)
+    dummy = SimpleNamespace(num_scheduled_tokens={"req_0_ab": 8}, finished_req_ids=set())
+    assert runner.execute_model(dummy, dummy_run=True) == "executed"
+    run(runner, a=1)
+    assert [seen.ids for seen in notes.seen] == [["a"], ["a"]]
+    assert positions(notes.seen[-1].prompt_mean) == [0.5]

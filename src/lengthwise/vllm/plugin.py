@@ -42,6 +42,8 @@ def attach(worker: Any) -> None:
         from lengthwise.vllm.slices.resume import resume_in_worker
 
         resume_in_worker(worker.model_runner)
+    if not _is_heard(worker):
+        return
     from lengthwise.vllm.observers import make_observer
     from lengthwise.vllm.tap import Tap
 
@@ -53,3 +55,15 @@ def attach(worker: Any) -> None:
     config.additional_config[f"{KEY}_tapped"] = layers
     worker.lengthwise = observer
     Tap(worker.model_runner, layers, observer)
+
+
+def _is_heard(worker: Any) -> bool:
+    """Whether what this worker returns reaches a scheduler.
+
+    Of the ranks of a tensor-parallel group vLLM's executors return the first one's output; all
+    of them have whole hidden states. Under an external launcher each rank schedules by itself.
+    """
+    parallel = worker.vllm_config.parallel_config
+    if parallel.distributed_executor_backend == "external_launcher":
+        return True
+    return bool(worker.rank % parallel.tensor_parallel_size == 0)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lengthwise.core.bins import Floats
 from lengthwise.metrics.counters import COSTS
 from lengthwise.predictors.probe import Probe
-from lengthwise.vllm.tap import Observation, upload
+from lengthwise.vllm.prompts import upload
+from lengthwise.vllm.tap import Observation
 
 ATTRIBUTE = "lengthwise"
 """Name of the predictions on vLLM's ModelRunnerOutput, pickled between processes."""
@@ -64,15 +65,15 @@ class Refining:
                 current,
                 mean,
                 last,
-                upload(generated, device),
-                upload(prompts, device),
+                *upload(np.stack([generated, prompts]), device),
             )
         )
         # Not waited for here: on a GPU the copy runs behind the sampler.
         probabilities = logits.softmax(dim=1).to("cpu", non_blocking=True)
         copied = None
         if device.type == "cuda":
-            copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            # Whoever waits for it sleeps, and leaves the driver's lock to the engine's loop.
+            copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             copied.record()
         ids = [observation.ids[i] for i in due]
         beliefs = [self._beliefs.setdefault(id, _Belief()) for id in ids]
