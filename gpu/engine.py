@@ -1,0 +1,330 @@
+"""One vLLM engine in a process of its own: reads orders, a JSON line each, and answers in kind.
+
+The first line says which engine (:class:`Build`), each later one what to serve by which policy
+(:class:`Order`). Between two orders the scheduler is replaced, the worker stays: so all policies
+of a comparison run on the same weights, memory and graphs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from lengthwise.metrics.counters import COSTS
+from lengthwise.vllm.engine import build_engine, prepare_process
+from lengthwise.vllm.hints import PREDICTED_HINT
+from lengthwise.vllm.settings import Settings
+
+STOCK = "stock"
+
+
+@dataclass(frozen=True)
+class Build:
+    """Which engine.
+
+    Attributes:
+        probe: folder of predictors whose probe is hung into the worker; None leaves vLLM's
+            worker untouched.
+        v2: whether vLLM's second model runner runs it.
+    """
+
+    model: str
+    engine: dict[str, Any]
+    probe: str | None = None
+    v2: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request. ``at``: the step or second it arrives; ``ends``: the tokens after which the
+    model ends its answer, None where it really does; ``expected``: what its client expects."""
+
+    id: str
+    prompt_ids: list[int]
+    most: int
+    at: float = 0.0
+    ends: int | None = None
+    expected: float | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to serve, by which policy (``POLICY@none``: without predictors) and with how many seats.
+
+    ``by_steps``: arrivals are counted in steps. ``answers``: token ids are wanted.
+    ``guard``: fail if tap or probe wait for the device.
+    """
+
+    policy: str
+    requests: list[Ask]
+    seats: int
+    by_steps: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    answers: bool = False
+    guard: bool = False
+
+
+@dataclass
+class Served:
+    """What came of an order; times in seconds from its start.
+
+    Attributes:
+        rows: of each request its id, arrival, first token, finish, and number of tokens.
+        answers: token ids by request.
+        predictions: of the probe: request, its age, expected tokens still to come.
+        decode_s: median time of a step in which every seat decodes and nothing else happens.
+        tap_gpu_s: time on the device of tap and probe, median of the steps that had any.
+        seen: steps in which tap and probe had something to do, as a share.
+    """
+
+    seconds: float = 0.0
+    steps: int = 0
+    rows: list[tuple[str, float, float, float, int]] = field(default_factory=list)
+    answers: dict[str, list[int]] = field(default_factory=dict)
+    predictions: list[tuple[str, int, float]] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
+    decode_s: float = 0.0
+    decode_steps: int = 0
+    tap_gpu_s: float = 0.0
+    seen: float = 0.0
+    engine: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class Engine:
+    """The engine, and what this check puts around it."""
+
+    def __init__(self, build: Build) -> None:
+        self._probe = build.probe
+        arguments = dict(build.engine)
+        arguments["scheduler_cls"] = "lengthwise.vllm.StockScheduler"
+        if build.probe is not None:
+            settings = Settings(policy="trail", probe=build.probe)
+            arguments["additional_config"] = settings.additional_config()
+        self._engine = build_engine(build.model, arguments.pop("max_num_seqs"), **arguments)
+        self._core = self._engine.engine_core.engine_core
+        self._ends: dict[str, int] = {}
+        self._let_answers_end()
+        runner = self._core.model_executor.driver_worker.worker.model_runner
+        self._tap = getattr(runner.execute_model, "__self__", None)
+        self._events: list[tuple[Any, Any]] = []
+        self._guarded = False
+        if build.probe is not None:
+            self._watch_tap()
+        config = self._core.vllm_config
+        self.facts = {
+            "runner": type(runner).__module__.removeprefix("vllm.v1.worker."),
+            "ahead": self._core.batch_queue is not None,
+            "graphs": str(config.compilation_config.cudagraph_mode).removeprefix("CUDAGraphMode."),
+            "blocks": config.cache_config.num_gpu_blocks,
+            "tapped": self._tap is not None and type(self._tap).__name__ == "Tap",
+        }
+
+    def _let_answers_end(self) -> None:
+        """Weights that are no model's never end an answer: this does, unseen by any policy."""
+        from vllm.v1.core.sched import scheduler as module
+        from vllm.v1.request import RequestStatus
+
+        original = module.check_stop
+
+        def check_stop(request: Any, *args: Any, **kwargs: Any) -> Any:
+            ends = self._ends.get(request.request_id)
+            if ends is not None and request.num_output_tokens >= ends:
+                request.status = RequestStatus.FINISHED_STOPPED
+                return True
+            return original(request, *args, **kwargs)
+
+        module.check_stop = check_stop
+
+    def _watch_tap(self) -> None:
+        """Time the tap on the device; and, where asked, refuse that it waits for the device."""
+        import torch
+
+        tap, cuda = self._tap, torch.cuda.is_available()
+        look = tap._look
+
+        def watched(step: Any, wanted: bool) -> None:
+            if not cuda:
+                look(step, wanted)
+                return
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            if self._guarded:
+                torch.cuda.set_sync_debug_mode("error")
+            try:
+                look(step, wanted)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+            end.record()
+            if wanted:
+                self._events.append((begin, end))
+
+        tap._look = watched
+
+    def serve(self, order: Order) -> Served:
+        """All requests of an order, from an empty engine to an empty engine."""
+        self._replace_scheduler(order)
+        scheduler = self._core.scheduler
+        served = Served(engine=self.facts)
+        if self._probe is not None and order.policy != STOCK and order.answers:
+            _note_predictions(scheduler, served)
+        self._events.clear()
+        self._guarded = order.guard
+        COSTS.reset()
+        self._run(order, served)
+        served.costs = COSTS.snapshot()
+        if self._events:
+            self._events[-1][1].synchronize()
+            times = [begin.elapsed_time(end) / 1000 for begin, end in self._events]
+            served.tap_gpu_s, served.seen = median(times), len(times) / max(served.steps, 1)
+        return served
+
+    def _replace_scheduler(self, order: Order) -> None:
+        from lengthwise.vllm import Scheduler, StockScheduler
+
+        old, config = self._core.scheduler, self._core.vllm_config
+        config.scheduler_config.max_num_active_seqs = order.seats
+        settings = Settings(policy="fcfs")
+        if order.policy != STOCK:
+            name, _, without = order.policy.partition("@")
+            probe = None if without == "none" else self._probe
+            settings = Settings(policy=name, probe=probe, **order.settings)
+        config.additional_config = {**config.additional_config, **settings.additional_config()}
+        kind = StockScheduler if order.policy == STOCK else Scheduler
+        new = kind(
+            vllm_config=config,
+            kv_cache_config=old.kv_cache_config,
+            structured_output_manager=self._core.structured_output_manager,
+            include_finished_set=old.finished_req_ids_dict is not None,
+            log_stats=self._core.log_stats,
+            block_size=old.block_size,
+            hash_block_size=old.hash_block_size,
+        )
+        # The worker has not heard yet who finished last.
+        new.finished_req_ids |= old.finished_req_ids
+        self._core.scheduler = new
+        if order.policy != STOCK:
+            # Predictors start on a thread: nobody is timed before they are ready.
+            time.sleep(0.5)
+
+    def _run(self, order: Order, served: Served) -> None:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        pending = sorted(order.requests, key=lambda ask: ask.at, reverse=True)
+        rows = {ask.id: [ask.at, 0.0, 0.0, 0] for ask in order.requests}
+        times: list[float] = []
+        start = now = time.perf_counter()
+        decodes = _decodes(self._core.scheduler, order.seats)
+        while pending or self._engine.has_unfinished_requests():
+            clock = served.steps if order.by_steps else now - start
+            idle = not self._engine.has_unfinished_requests()
+            while pending and (pending[-1].at <= clock or (order.by_steps and idle)):
+                ask = pending.pop()
+                idle = False
+                params = SamplingParams(
+                    temperature=0,
+                    max_tokens=ask.most,
+                    detokenize=False,
+                    output_kind=RequestOutputKind.DELTA,
+                    extra_args=None if ask.expected is None else {PREDICTED_HINT: ask.expected},
+                )
+                prompt = {"prompt_token_ids": ask.prompt_ids}
+                name = str(self._engine.add_request(ask.id, prompt, params))
+                if ask.ends is not None:
+                    self._ends[name] = ask.ends
+                if order.by_steps:
+                    rows[ask.id][0] = now - start
+            if idle:
+                now = time.perf_counter()
+                continue
+            before, now = now, 0.0
+            outputs = self._engine.step()
+            now = time.perf_counter()
+            served.steps += 1
+            if decodes["seats"] and decodes["seats_before"]:
+                times.append(now - before)
+            decodes["seats_before"] = decodes["seats"]
+            for output in outputs:
+                row, tokens = rows[output.request_id], output.outputs[0].token_ids
+                if not row[3]:
+                    row[1] = now - start
+                row[2], row[3] = now - start, row[3] + len(tokens)
+                if order.answers:
+                    served.answers.setdefault(output.request_id, []).extend(tokens)
+        served.seconds = now - start
+        served.rows = [(name, *row) for name, row in rows.items()]
+        if times:
+            served.decode_s, served.decode_steps = median(times), len(times)
+
+
+def _decodes(scheduler: Any, seats: int) -> Counter[str]:
+    """Whether the latest step scheduled one token for each seat and nothing else."""
+    seen: Counter[str] = Counter()
+    schedule = scheduler.schedule
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        output = schedule(*args, **kwargs)
+        tokens = output.num_scheduled_tokens
+        seen["seats"] = len(tokens) == seats == output.total_num_scheduled_tokens
+        return output
+
+    scheduler.schedule = noting
+    return seen
+
+
+def _note_predictions(scheduler: Any, served: Served) -> None:
+    refine = scheduler._refine
+
+    def noting(predictions: Any) -> None:
+        left = predictions.probabilities @ scheduler._bins.values
+        names = (_external(name) for name in predictions.ids)
+        rows = zip(names, predictions.generated.tolist(), left.tolist(), strict=True)
+        served.predictions.extend(rows)
+        refine(predictions)
+
+    scheduler._refine = noting
+
+
+def _external(internal: str) -> str:
+    """vLLM's ids are the caller's, and eight random characters."""
+    return internal.rpartition("-")[0] or internal
+
+
+def main() -> None:
+    """Serve orders until the input ends."""
+    channel = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # What vLLM prints belongs to the log.
+    orders = sys.stdin.buffer
+    build = msgspec.json.decode(orders.readline(), type=Build)
+    os.environ["VLLM_USE_V2_MODEL_RUNNER"] = str(int(build.v2))
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
+    prepare_process()
+    from lengthwise.vllm.plugin import register
+
+    register()
+    engine: Engine | None = None
+
+    def answer(served: Served) -> None:
+        channel.write(msgspec.json.encode(served) + b"\n")
+        channel.flush()
+
+    try:
+        engine = Engine(build)
+        answer(Served(engine=engine.facts))
+        for line in orders:
+            answer(engine.serve(msgspec.json.decode(line, type=Order)))
+    except BaseException as error:
+        answer(Served(error=f"{type(error).__name__}: {error}"[:2000]))
+        raise
+
+
+if __name__ == "__main__":
+    main()
