@@ -195,10 +195,13 @@ class Scheduler(StockScheduler):
         setattr(output, WANTED, due and matters and self._seats.contested)
 
     def _started(self, new_requests: list[Any]) -> None:
-        """Requests have a seat for the first time, or for another slice."""
+        """Requests have a seat for the first time, or for another slice.
+
+        The V2 runner is told of the preempted that come back as it is of new ones.
+        """
         for new in new_requests:
             view = self._views[new.req_id]
-            if view.generated:
+            if view.generated and new.req_id not in self._resumed:
                 COSTS.slices += 1
                 computed = self.requests[new.req_id].num_tokens - new.num_computed_tokens
                 COSTS.recomputed_tokens += computed - 1
