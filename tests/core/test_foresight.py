@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lengthwise.core.engine import NOBODY, Ahead
 from lengthwise.core.foresight import Footprint, Foresight, peak
 from lengthwise.core.lanes import Lanes
 from lengthwise.core.policy import Policy, Source
@@ -56,7 +58,7 @@ class Engine:
     seats: int = 9
     slots: int = 9
     step_blocks: int = 9
-    taken_seats: int = 0
+    ahead: Ahead = NOBODY
     step: int = 0
     now: float = 0.0
     shared: int = 0
@@ -70,18 +72,30 @@ class Engine:
     def view(self, request: Request) -> Request:
         return request
 
-    def admissible(self, request: Request) -> bool:
+    def admissible(self, request: Request, promised: Sequence[Request] = ()) -> bool:
         return request.tenant != "not ready"
+
+    def starts(self, request: Request, *beside: object) -> bool:
+        return True
+
+    def sits(self, request: Request) -> bool:
+        return True
+
+    def coming_blocks(self) -> int:
+        return 0
 
     def free_blocks(self) -> int:
         held = sum(each.prompt_tokens + each.generated for each in self.running)
         return self.kv_tokens - held + self.shared + self.pending
 
-    def held_blocks(self, request: Request) -> int:
-        return request.prompt_tokens + request.generated
+    def freed_blocks(self, requests: Sequence[Request]) -> int:
+        return sum(each.prompt_tokens + each.generated for each in requests)
 
     def needed_blocks(self, request: Request) -> int:
-        return self.held_blocks(request) + 1
+        return self.freed_blocks([request]) + 1
+
+    def growth_blocks(self, seated: Sequence[Request]) -> int:
+        return len(seated)
 
     def pending_tokens(self, request: Request) -> int:
         return self.pending // len(self.running)

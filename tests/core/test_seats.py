@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengthwise.core.engine import NOBODY
 from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.policy import LAST, Key
 from lengthwise.core.request import Request
@@ -34,7 +35,7 @@ class SmallEngine:
     """Seats and blocks as the protocol has them; steps give every seated job a token."""
 
     seats, slots = SEATS, UNLIMITED
-    taken_seats, reserve, step_blocks = 0, 0, SEATS + 8
+    ahead, reserve, step_blocks = NOBODY, 0, SEATS + 8
     kv_tokens, block_tokens = 0, float(BLOCK)
 
     def __init__(
@@ -67,15 +68,27 @@ class SmallEngine:
         view.generated = job.generated
         return view
 
-    def admissible(self, job: Job) -> bool:
+    def admissible(self, job: Job, promised: Sequence[Job] = ()) -> bool:
         return not job.id.startswith("blocked")
+
+    def starts(self, job: Job, *beside: object) -> bool:
+        return True
+
+    def sits(self, job: Job) -> bool:
+        return True
+
+    def coming_blocks(self) -> int:
+        return 0
 
     def free_blocks(self) -> int:
         held = [*self.running, *self.seating.paused]
         return self.blocks - sum(job.blocks for job in {job.id: job for job in held}.values())
 
-    def held_blocks(self, job: Job) -> int:
-        return job.blocks
+    def freed_blocks(self, jobs: Sequence[Job]) -> int:
+        return sum(job.blocks for job in jobs)
+
+    def growth_blocks(self, seated: Sequence[Job]) -> int:
+        return sum(max(self.lacks(job), 0) for job in seated)
 
     def needed_blocks(self, job: Job) -> int:
         return -(-(job.tokens + 1) // BLOCK)

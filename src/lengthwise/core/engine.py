@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Protocol, TypeVar
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from lengthwise.core.lanes import Lanes
 from lengthwise.core.queue import RankQueue
@@ -12,12 +12,30 @@ from lengthwise.core.request import Request
 R = TypeVar("R", bound=Hashable)
 
 
+class Ahead(NamedTuple):
+    """Who comes before the requests in ``waiting`` in a step, unseen by the seating.
+
+    Attributes:
+        seats: seats that the engine gives to them in this step.
+        blocks: blocks of KV memory that they take with their seats.
+        held: seats that nobody sits in and no waiting request gets; paused ones may.
+        closed: whether no waiting request is admitted in this step at all.
+    """
+
+    seats: int = 0
+    blocks: int = 0
+    held: int = 0
+    closed: bool = False
+
+
+NOBODY = Ahead()
+
+
 class Engine(Protocol[R]):
     """What the seating asks of an engine; vLLM and the simulator both answer.
 
     Attributes:
         seats: most requests in one step.
-        slots: most requests that can hold a KV cache at once, paused ones included.
         running: the requests in seats; the tail is evicted first when memory runs out.
         waiting: requests without a KV cache, in the policy's order (:func:`waiting_queue`).
         kv_tokens: tokens that the KV memory holds; 0 without such a bound.
@@ -29,7 +47,6 @@ class Engine(Protocol[R]):
     """
 
     seats: int
-    slots: int
     running: list[R]
     kv_tokens: int
     block_tokens: float
@@ -49,23 +66,49 @@ class Engine(Protocol[R]):
         """Seconds, on the clock of the requests' arrivals."""
 
     @property
-    def taken_seats(self) -> int:
-        """Seats that go to requests the seating does not see."""
+    def slots(self) -> int:
+        """Most requests that can hold a KV cache at once, paused ones included."""
+
+    @property
+    def ahead(self) -> Ahead:
+        """Who comes before the waiting requests in this step."""
 
     def view(self, request: R) -> Request:
         """The policy's view of the request, up to date."""
 
-    def admissible(self, request: R) -> bool:
-        """Whether a waiting request could be admitted now, memory aside."""
+    def admissible(self, request: R, promised: Sequence[R] = ()) -> bool:
+        """Whether the engine, where it admits, does not pass over this waiting request now.
+
+        Args:
+            promised: waiting requests that get a seat before it.
+        """
+
+    def starts(self, request: R, seated: Iterable[R], promised: Sequence[R], spare: int) -> bool:
+        """Whether a waiting request that is given a seat has its first tokens in this step.
+
+        Args:
+            seated: requests that sit, and are served before it.
+            promised: waiting requests that get a seat before it.
+            spare: blocks that are left beside all that are needed and promised.
+        """
+
+    def sits(self, request: R) -> bool:
+        """Whether a paused request that is given a seat has a token in this step."""
 
     def free_blocks(self) -> int:
         """Free blocks of KV memory."""
 
-    def held_blocks(self, request: R) -> int:
-        """Blocks of KV memory that the request holds."""
+    def coming_blocks(self) -> int:
+        """Blocks that are free as soon as the engine has done what it is doing."""
+
+    def freed_blocks(self, requests: Sequence[R]) -> int:
+        """Blocks that are free once all these are evicted."""
 
     def needed_blocks(self, request: R) -> int:
-        """Blocks for all tokens the request has, and one more."""
+        """Free blocks that a waiting request takes for all its tokens, and one more."""
+
+    def growth_blocks(self, seated: Sequence[R]) -> int:
+        """Free blocks that seated requests take in this step."""
 
     def pending_tokens(self, request: R) -> int:
         """Tokens that a request has, and that are not in the KV memory yet."""

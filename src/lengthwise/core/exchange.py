@@ -93,24 +93,32 @@ class Exchange(Generic[R]):
         engine = self._engine
         if len(active) + heads.seated < engine.seats or engine.free_blocks() < engine.step_blocks:
             return False
-        return behind(self._best_outside(heads), self._margin) >= self.worst
+        outside = min(self._best_waiting(active, heads), self._best_paused()[0])
+        return behind(outside, self._margin) >= self.worst
 
-    def _best_outside(self, heads: Heads[R]) -> Key:
-        """The best key that may take a seat now."""
+    def _best_paused(self) -> tuple[Key, R | None]:
+        """The best paused request that may take a seat now, and its key."""
+        return self.paused.first(self._engine.sits)
+
+    def _best_waiting(self, active: list[tuple[Key, R]], heads: Heads[R]) -> Key:
+        """The best key that may take the seat of another now."""
         room = len(self.paused.requests) < self._most_paused
-        return min(heads.key if heads.may_preempt and room else LAST, self.paused.first)
+        may = heads.may_preempt and room and len(active) - 1 + heads.seated < heads.seats
+        return heads.key if may else LAST
 
     def _fill(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
         """Free seats go to the best of the paused and the waiting."""
         while len(active) + heads.seated < self._engine.seats:
-            if heads.best is not None and heads.key < self.paused.first:
-                if self._fits(active, heads, self.paused.pairs()):
+            key, paused = self._best_paused()
+            if heads.best is not None and heads.key < key:
+                if len(active) + heads.seated < heads.seats and self._fits(active, heads, []):
                     heads.seat()
                 else:
                     # Memory, not seats, is short: smaller keys wait for it.
                     heads.close()
-            elif self.paused.requests:
-                active.append(self.paused.take())
+            elif paused is not None:
+                self.paused.forget(paused)
+                active.append((key, paused))
             else:
                 return
 
@@ -118,31 +126,32 @@ class Exchange(Generic[R]):
         """Better ranks outside take the seats of worse ones that may be interrupted."""
         worst = len(active) - 1
         while worst >= 0:
-            outside = self._best_outside(heads)
+            waiting, (key, paused) = self._best_waiting(active, heads), self._best_paused()
             victim = active[worst]
-            if behind(outside, self._margin) >= victim[0]:
+            if behind(min(waiting, key), self._margin) >= victim[0]:
                 break
             if not self._policy.preemptible(self._engine.view(victim[1])):
                 worst -= 1
                 continue
-            if outside == self.paused.first:
-                active.append(self.paused.take())
-            elif self._fits(active, heads, [*self.paused.pairs(), victim]):
+            if key <= waiting and paused is not None:
+                self.paused.forget(paused)
+                active.append((key, paused))
+            elif self._fits(active, heads, [victim]):
                 heads.seat()
             else:
                 heads.close()
                 continue
             del active[worst]
             worst -= 1
-            self._stand_up(victim, heads)
+            self._stand_up(victim, active, heads)
         active.sort(key=_key)
 
-    def _stand_up(self, pair: tuple[Key, R], heads: Heads[R]) -> None:
+    def _stand_up(self, pair: tuple[Key, R], active: list[tuple[Key, R]], heads: Heads[R]) -> None:
         """Pause a request, or discard its KV cache where it cannot be paused."""
         engine = self._engine
         engine.view(pair[1]).preemptions += 1
-        standing = len(engine.running) + len(self.paused.requests) + heads.seated
-        if not self._pausing or standing > engine.slots:
+        holders = len(active) + len(self.paused.requests) + heads.seated + 1
+        if not self._pausing or holders > engine.slots:
             engine.evict(pair[1])
             return
         self.pauses += 1
@@ -150,19 +159,26 @@ class Exchange(Generic[R]):
         self._on_pause(pair[1])
 
     def _fits(
-        self, active: list[tuple[Key, R]], heads: Heads[R], outside: list[tuple[Key, R]]
+        self, active: list[tuple[Key, R]], heads: Heads[R], leaving: list[tuple[Key, R]]
     ) -> bool:
-        """Whether the best waiting request's blocks are free or held by worse ranks."""
+        """Whether the best waiting request would start: its blocks are free or held by worse ranks.
+
+        Args:
+            leaving: who of the active loses the seat to it.
+        """
         engine = self._engine
         assert heads.best is not None
-        seated = (request for _, request in active)
+        seated = [pair[1] for pair in active]
         if not self.foresight.lasts(heads.best, chain(seated, heads.winners)):
             return False
-        needed = heads.promised + engine.needed_blocks(heads.best) + engine.reserve
-        free = engine.free_blocks()
-        return needed <= free or needed <= free + sum(
-            engine.held_blocks(request) for key, request in outside if key > heads.key
-        )
+        spare = engine.free_blocks() - heads.promised - engine.reserve
+        spare -= engine.needed_blocks(heads.best)
+        if spare < engine.step_blocks:
+            outside = [*self.paused.pairs(), *leaving]
+            spare += engine.freed_blocks([each for key, each in outside if key > heads.key])
+        left = leaving[0][1] if leaving else None
+        staying = (each for each in seated if each is not left)
+        return spare >= 0 and engine.starts(heads.best, staying, heads.winners, spare)
 
     def _make_room(self, promised: int) -> None:
         """Evict the worst paused requests until this step's blocks are free.
@@ -172,9 +188,6 @@ class Exchange(Generic[R]):
         engine = self._engine
         if not self.paused.requests or engine.free_blocks() >= promised + engine.step_blocks:
             return
-        growth = sum(
-            max(engine.needed_blocks(request) - engine.held_blocks(request), 0)
-            for request in engine.running
-        )
-        while self.paused.requests and engine.free_blocks() < promised + growth:
+        needed = promised + engine.growth_blocks(engine.running)
+        while self.paused.requests and engine.free_blocks() + engine.coming_blocks() < needed:
             engine.evict(self.paused.take_worst())

@@ -10,18 +10,29 @@ from lengthwise.core.policy import LAST, Policy
 
 R = TypeVar("R", bound=Hashable)
 
+_PASSED = 64
+"""Most waiting requests that a look passes over; the engine itself passes over all."""
+
 
 class Heads(Generic[R]):
-    """Takes winners out of the queue, best first, then puts them back for the engine to admit."""
+    """Takes winners out of the queue, best first, then puts them back for the engine to admit.
+
+    Attributes:
+        best, key, may_preempt: the best waiting request that could be admitted, if there is one.
+        seats: the engine's, without those that no waiting request gets.
+        seated, winners: how many seats are promised, and to whom of the waiting.
+        promised: blocks that go with these seats.
+    """
 
     def __init__(self, engine: Engine[R], policy: Policy) -> None:
         self._engine = engine
         self._policy = policy
         self._taken: list[R] = []
         self.winners: list[R] = []
-        self.seated = engine.taken_seats
-        self.promised = 0
-        self._closed = False
+        ahead = engine.ahead
+        self.seats = engine.seats - ahead.held
+        self.seated, self.promised, self._closed = ahead.seats, ahead.blocks, ahead.closed
+        self._passed = 0
         self._look()
 
     def _look(self) -> None:
@@ -31,8 +42,10 @@ class Heads(Generic[R]):
         self.key, self.may_preempt = LAST, False
         while waiting and not self._closed:
             request = waiting.peek()
-            if not self._engine.admissible(request):
+            if not self._engine.admissible(request, self.winners):
                 self._taken.append(waiting.pop())
+                self._passed += 1
+                self._closed = self._passed == _PASSED
                 continue
             self.best = request
             view = self._engine.view(request)

@@ -26,20 +26,18 @@ class Paused(Generic[R]):
         self.requests: list[R] = []
         self._keys: list[Key] = []
 
-    @property
-    def first(self) -> Key:
-        """The best key; the last of all if nothing is paused."""
-        return self._keys[0] if self._keys else LAST
+    def first(self, sits: Callable[[R], bool]) -> tuple[Key, R | None]:
+        """The best of those that would be served if they sat; the last key if there is none."""
+        for key, request in zip(self._keys, self.requests, strict=True):
+            if sits(request):
+                return key, request
+        return LAST, None
 
     def add(self, key: Key, request: R) -> None:
         """Pause a request; among equal keys it comes last."""
         at = bisect_right(self._keys, key)
         self._keys.insert(at, key)
         self.requests.insert(at, request)
-
-    def take(self) -> tuple[Key, R]:
-        """Remove the best request; its key and itself."""
-        return self._keys.pop(0), self.requests.pop(0)
 
     def take_worst(self) -> R:
         """Remove the worst request."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
+from lengthwise.core.engine import NOBODY
 from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.policy import Policy
 from lengthwise.core.request import Request
@@ -30,7 +31,7 @@ class SimulatedEngine:
     """
 
     slots = UNLIMITED
-    taken_seats = 0
+    ahead = NOBODY
 
     def __init__(
         self,
@@ -76,21 +77,37 @@ class SimulatedEngine:
         view.generated = job.base + self.decodes.tick if job.decoding else job.generated
         return view
 
-    def admissible(self, job: Job) -> bool:
+    def admissible(self, job: Job, promised: Sequence[Job] = ()) -> bool:
         """Nothing but memory keeps a waiting request."""
+        return True
+
+    def starts(self, job: Job, seated: Iterable[Job], promised: Sequence[Job], spare: int) -> bool:
+        """Where the step's tokens are spent it sits, and starts in a later step."""
+        return True
+
+    def sits(self, job: Job) -> bool:
+        """Nothing keeps a paused request."""
         return True
 
     def free_blocks(self) -> int:
         """Free blocks of KV memory."""
         return self.free
 
-    def held_blocks(self, job: Job) -> int:
-        """Blocks the job holds."""
-        return self.decodes.blocks(job)
+    def coming_blocks(self) -> int:
+        """An evicted job's blocks are free at once."""
+        return 0
+
+    def freed_blocks(self, jobs: Sequence[Job]) -> int:
+        """Blocks the jobs hold: none is shared."""
+        return sum(map(self.decodes.blocks, jobs))
 
     def needed_blocks(self, job: Job) -> int:
         """Blocks for all its tokens and one more."""
         return -(-(job.prompt + self.decodes.generated(job) + 1) // self._setup.block_size)
+
+    def growth_blocks(self, jobs: Sequence[Job]) -> int:
+        """Blocks for all their tokens and one more, as if prompts came in one chunk."""
+        return sum(max(self.needed_blocks(job) - self.decodes.blocks(job), 0) for job in jobs)
 
     def pending_tokens(self, job: Job) -> int:
         """Tokens that are not computed yet."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import vllm
+from vllm.v1.core.sched.interface import PauseState
 from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
 from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
 from vllm.v1.request import RequestStatus
@@ -34,7 +35,7 @@ from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.stock import StockScheduler
 from lengthwise.vllm.tap import WANTED
-from lengthwise.vllm.waiting import RankedRequestQueue
+from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
 
@@ -72,8 +73,11 @@ class Scheduler(StockScheduler):
         self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
+        self._emptying = False
         self._ignored = Ignored()
         self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view, self._recached))
+        if self._policy.listens:
+            self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
         self._seats: Seats[Any] = Seats(
             self._engine,
@@ -100,18 +104,56 @@ class Scheduler(StockScheduler):
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """A request arrives; its prediction follows when it is ready."""
+        if request.request_id in self.requests:
+            # A session's next input (see _update_request_as_session), or vLLM's own error.
+            return super().add_request(request, *args, **kwargs)
         self._take_up(request)
         if request.request_id not in self._views:
             self._forget_strays()
-            hints = Hints.of(request, self._ignored)
-            view = self._views[request.request_id] = self._new_view(request, hints)
-            view.awaited = self.arrivals.submit(request, hints)
-            self._seats.idle(request)
-        elif request.request_id not in self.requests:
+            self._comes(request)
+        else:
             # The next slice of a request keeps its view: it is predicted once.
             self._views[request.request_id].generated = request.num_output_tokens
             self._seats.idle(request)
         return super().add_request(request, *args, **kwargs)
+
+    def _comes(self, request: Any) -> None:
+        """The policy has a request more, with or without KV memory of its own."""
+        hints = Hints.of(request, self._ignored)
+        view = self._views[request.request_id] = self._new_view(request, hints)
+        view.awaited = self.arrivals.submit(request, hints)
+        self._seats.idle(request)
+
+    def _goes(self, request: Any) -> None:
+        """The policy has a request less."""
+        self.arrivals.finished(request)
+        self._view(request).aborted = request.status in _UNANSWERED
+        self._seats.gone(request)
+        del self._views[request.request_id]
+
+    def _handle_stopped_request(self, request: Any) -> Any:
+        """A session's answer has ended: to the policy each of its inputs is a request."""
+        if request.resumable:
+            self._goes(request)
+        return super()._handle_stopped_request(request)
+
+    def _update_request_as_session(self, session: Any, update: Any) -> None:
+        """A session's next input: a longer prompt, another limit, a prediction of its own."""
+        waits = session.status == RequestStatus.WAITING_FOR_STREAMING_REQ
+        super()._update_request_as_session(session, update)
+        self._comes(session)
+        if waits:
+            self._enters(session)
+
+    def _enters(self, request: Any) -> None:
+        view = self._views.get(request.request_id)
+        if view is not None:
+            self._policy.enters(view)
+
+    def _exits(self, request: Any) -> None:
+        view = self._views.get(request.request_id)
+        if view is not None:
+            self._policy.exits(view)
 
     def _take_up(self, request: Any) -> None:
         """A later slice goes on where the one before ended; what a client forged is dropped."""
@@ -137,7 +179,7 @@ class Scheduler(StockScheduler):
         cached = self._engine.cached_tokens(request) if self._policy.reads_cache else 0
         return Request(
             request.request_id,
-            self.clock(),
+            self._engine.now,
             self._arrived - 1,
             request.num_prompt_tokens,
             request.num_output_tokens,
@@ -159,14 +201,14 @@ class Scheduler(StockScheduler):
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""
-        self._arrange()
+        self._arrange(bool(kwargs.get("throttle_prefills", args[0] if args else False)))
         output = super().schedule(*args, **kwargs)
         self._ask_for_predictions(output)
-        self._engine.rejoin(self._seats.paused)
+        self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
         return output
 
-    def _arrange(self) -> None:
+    def _arrange(self, throttled: bool) -> None:
         """Read the predictions that are ready, then give the seats to the best ranks."""
         start = time.perf_counter()
         for request_id, prediction in self.arrivals.ready():
@@ -174,8 +216,10 @@ class Scheduler(StockScheduler):
             self._seats.unsettled = True
             self._seats.foresight.refused = False
         self._engine.part(self._seats.paused)
+        self._engine.admission.begins(throttled, self._seats.paused)
         before = self._seats.pauses
-        self._seats.step()
+        if not self._engine.admission.stopped:
+            self._seats.step()
         COSTS.pauses += self._seats.pauses - before
         spent = time.perf_counter() - start
         COSTS.ranking_s += spent
@@ -195,10 +239,13 @@ class Scheduler(StockScheduler):
         setattr(output, WANTED, due and matters and self._seats.contested)
 
     def _started(self, new_requests: list[Any]) -> None:
-        """Requests have a seat for the first time, or for another slice."""
+        """Requests have a seat for the first time, or for another slice.
+
+        The V2 runner is told of the preempted that come back as it is of new ones.
+        """
         for new in new_requests:
             view = self._views[new.req_id]
-            if view.generated:
+            if view.generated and new.req_id not in self._resumed:
                 COSTS.slices += 1
                 computed = self.requests[new.req_id].num_tokens - new.num_computed_tokens
                 COSTS.recomputed_tokens += computed - 1
@@ -223,7 +270,41 @@ class Scheduler(StockScheduler):
         view = self._views[request.request_id]
         view.generated = request.num_output_tokens
         super()._preempt_request(request, *args, **kwargs)
-        self._seats.evicted(request)
+        if self._emptying:
+            self._seats.forget(request)
+            self._seats.idle(request)
+        else:
+            self._seats.evicted(request)
+
+    def reset_prefix_cache(self, *args: Any, **kwargs: Any) -> Any:
+        """Where running requests lose their memory too, no foresight could have kept it."""
+        self._emptying = True
+        try:
+            return super().reset_prefix_cache(*args, **kwargs)
+        finally:
+            self._emptying = False
+
+    def set_pause_state(self, pause_state: Any) -> None:
+        """Paused by an operator, or serving again."""
+        super().set_pause_state(pause_state)
+        if pause_state == PauseState.UNPAUSED:
+            self._engine.clock.go()
+            self._seats.foresight.expects_anew()
+            self._seats.unsettled = True
+        else:
+            self._engine.clock.stop()
+
+    def get_request_counts(self) -> tuple[int, int]:
+        """Requests that run and that wait, as vLLM shows them: the paused wait."""
+        running, waiting = super().get_request_counts()
+        paused = len(self._seats.paused)
+        return int(running) - paused * (not self._engine.apart), int(waiting) + paused
+
+    def get_num_unfinished_requests(self) -> int:
+        """Requests that vLLM goes on with: in a pause for new ones the paused drain too."""
+        unfinished = int(super().get_num_unfinished_requests())
+        draining = bool(self.pause_state == PauseState.PAUSED_NEW)
+        return unfinished + len(self._seats.paused) * draining
 
     def prediction_stats(self) -> dict[str, float]:
         """Counters of predictions of new requests, of learning, and of hints ignored.
@@ -250,11 +331,9 @@ class Scheduler(StockScheduler):
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         if returns(request, self.max_model_len):
             self._seats.forget(request)
-        else:
-            self.arrivals.finished(request)
-            self._view(request).aborted = request.status in _UNANSWERED
-            self._seats.gone(request)
-            del self._views[request.request_id]
+        elif request.request_id in self._views:
+            # But for a session between two inputs.
+            self._goes(request)
         return super()._free_request(request, *args, **kwargs)
 
     def _view(self, request: Any) -> Request:

@@ -22,6 +22,8 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._computed_before: dict[str, int] = {}
+        # The preempted requests that the latest step takes up again.
+        self._resumed: set[str] = set()
         path = os.environ.get(TRACE)
         self._trace = Path(path).open("a", buffering=1) if path else None  # noqa: SIM115
 
@@ -32,9 +34,9 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
         COSTS.schedule_s += time.perf_counter() - start
         if output.total_num_scheduled_tokens:
             COSTS.steps += 1
-        resumed = output.scheduled_cached_reqs.resumed_req_ids
-        if resumed:
-            self._count_recomputed(output.scheduled_cached_reqs)
+        self._resumed.clear()
+        if self._computed_before:
+            self._count_recomputed(output)
         if self._trace is not None and output.total_num_scheduled_tokens:
             self._trace.write(json.dumps(self._decisions(output)) + "\n")
         return output
@@ -56,8 +58,20 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
         self._computed_before[request.request_id] = request.num_computed_tokens
         super()._preempt_request(request, *args, **kwargs)
 
-    def _count_recomputed(self, cached: Any) -> None:
-        for request_id, computed in zip(cached.req_ids, cached.num_computed_tokens, strict=True):
-            if request_id in cached.resumed_req_ids:
-                before = self._computed_before.pop(request_id, computed)
+    def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self._computed_before.pop(request.request_id, None)
+        return super()._free_request(request, *args, **kwargs)
+
+    def _count_recomputed(self, output: Any) -> None:
+        """Count what the preempted that come back have lost.
+
+        To the V1 runner they are cached requests that resume; to V2 they are new ones.
+        """
+        cached = output.scheduled_cached_reqs
+        here = [(new.req_id, new.num_computed_tokens) for new in output.scheduled_new_reqs]
+        here += zip(cached.req_ids, cached.num_computed_tokens, strict=True)
+        for request_id, computed in here:
+            before = self._computed_before.pop(request_id, None)
+            if before is not None:
+                self._resumed.add(request_id)
                 COSTS.recomputed_tokens += max(before - computed, 0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 from lengthwise.vllm.engine import prepare_process
 from lengthwise.vllm.settings import Settings
@@ -21,14 +23,16 @@ def stub_config(
     block_size: int = 16,
     caching: bool = False,
     watermark: float = 0.0,
+    active: int | None = None,
 ) -> Any:
     """vLLM's configuration of an engine on this model, as schedulers read it; takes a second.
 
     Args:
-        seats, budget: most requests and most tokens in one step.
+        seats, budget: most requests that hold memory, and most tokens in one step.
         context: most tokens of a request, prompt and answer.
         caching: whether vLLM keeps prefixes.
         watermark: share of the blocks that admissions leave free.
+        active: most requests in one step, where they are fewer than ``seats``.
     """
     prepare_process()
     from vllm.engine.arg_utils import EngineArgs
@@ -36,6 +40,7 @@ def stub_config(
     return EngineArgs(
         model=model,
         max_num_seqs=seats,
+        max_num_active_seqs=active,
         max_num_batched_tokens=budget,
         max_model_len=context,
         block_size=block_size,
@@ -55,13 +60,19 @@ class Stub:
         config: of :func:`stub_config`.
         blocks: blocks of the KV cache that requests can hold.
         settings: of our scheduler.
+        v2: whether the scheduler speaks to vLLM's second model runner.
 
     Attributes:
         scheduler: the scheduler itself.
     """
 
     def __init__(
-        self, kind: type[Any], config: Any, blocks: int, settings: Settings | None = None
+        self,
+        kind: type[Any],
+        config: Any,
+        blocks: int,
+        settings: Settings | None = None,
+        v2: bool = False,
     ) -> None:
         import torch
         from vllm.utils.hashing import get_hash_fn_by_name
@@ -78,7 +89,8 @@ class Stub:
         layer = FullAttentionSpec(block_size=size, num_kv_heads=1, head_size=8, dtype=torch.float32)
         memory = KVCacheConfig(blocks + 1, [], [KVCacheGroupSpec(["layer"], layer)])
         grammars = StructuredOutputManager(config)
-        self.scheduler = kind(config, memory, grammars, block_size=size, log_stats=True)
+        with patch.dict(os.environ, VLLM_USE_V2_MODEL_RUNNER=str(int(v2))):
+            self.scheduler = kind(config, memory, grammars, block_size=size, log_stats=True)
         self._context = config.model_config.max_model_len
         self._hasher = None
         if config.cache_config.enable_prefix_caching:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from vllm.v1.core.sched.request_queue import RequestQueue
+from vllm.v1.core.sched.request_queue import FCFSRequestQueue, RequestQueue
 
 from lengthwise.core.foresight import Foresight
 from lengthwise.core.lanes import Lanes
@@ -67,3 +67,34 @@ class RankedRequestQueue(RequestQueue):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.ranked)
+
+
+class HoldersQueue(FCFSRequestQueue):  # type: ignore[misc]
+    """vLLM's queue of waiting requests that hold KV memory; the policy is told as of the others.
+
+    Args:
+        enters, exits: told of each request that waits here, and that is taken for a seat.
+    """
+
+    def __init__(self, enters: Callable[[Any], None], exits: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._enters, self._exits = enters, exits
+
+    def add_request(self, request: Any) -> None:
+        super().add_request(request)
+        self._enters(request)
+
+    def pop_request(self) -> Any:
+        request = super().pop_request()
+        self._exits(request)
+        return request
+
+    def prepend_request(self, request: Any) -> None:
+        super().prepend_request(request)
+        self._enters(request)
+
+    def prepend_requests(self, requests: Iterable[Any]) -> None:
+        returned = list(requests)
+        super().prepend_requests(returned)
+        for request in returned:
+            self._enters(request)
