@@ -104,7 +104,7 @@ def check_answers(out: Path, report: Report, cuda: bool) -> None:
     from lengthwise.models.smollm2 import prepare_smollm2
 
     model = prepare_smollm2(None)
-    requests = chat_requests(model, 40 if cuda else 10, 96 if cuda else 20)
+    requests = chat_requests(model, 40 if cuda else 10, 64 if cuda else 20)
     configs: dict[str, tuple[bool, bool | None]] = {"v1": (False, False)}
     if cuda:
         configs |= {"v1-async": (False, True), "v2": (True, None)}
@@ -278,7 +278,7 @@ def check_cost(children: dict[str, Child], seats: int, report: Report, cuda: boo
     for child in {where for where, _, _ in runs}:
         children[child].serve(Order(STOCK, requests[: seats // 2], seats))  # Warm.
     found: dict[str, list[Served]] = {}
-    for round_ in range(3):
+    for round_ in range(2 if cuda else 1):
         for where, policy, settings in runs:
             order = Order(policy, requests, seats, settings=settings, guard=round_ == 0)
             served = children[where].serve(order)
@@ -542,6 +542,7 @@ def start(
         built = works[kind] if kind in works else child.answer()
         report.say(f"{child.name}: {say_engine(built)}")
         if built.error:
+            report.say("\n".join(child.log.read_text(errors="replace").splitlines()[-12:]))
             child.end()
         works[kind] = built
     return {kind: child for kind, child in children.items() if not works[kind].error}
