@@ -74,6 +74,7 @@ class Scheduler(StockScheduler):
         self._views: dict[str, Request] = {}
         self._arrived = 0
         self._emptying = False
+        self._continuing: list[Any] = []
         self._ignored = Ignored()
         self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view, self._recached))
         if self._policy.listens:
@@ -135,7 +136,19 @@ class Scheduler(StockScheduler):
         """A session's answer has ended: to the policy each of its inputs is a request."""
         if request.resumable:
             self._goes(request)
+            if request in self.waiting.ranked:
+                # It was preempted, and the answer that was awaited then has ended it.
+                self.waiting.remove_request(request)
+                self._continuing.append(request)
         return super()._handle_stopped_request(request)
+
+    def _continue_sessions(self) -> None:
+        """vLLM 0.32 takes sessions that go on out of its queues with those that have stopped."""
+        for session in self._continuing:
+            here = session in self.waiting.ranked or session in self.kv_holding_waiting
+            if session.request_id in self.requests and not here:
+                self._enqueue_waiting_request(session)
+        self._continuing.clear()
 
     def _update_request_as_session(self, session: Any, update: Any) -> None:
         """A session's next input: a longer prompt, another limit, a prediction of its own."""
@@ -260,7 +273,10 @@ class Scheduler(StockScheduler):
         elif getattr(scheduler_output, WANTED, False) and model_runner_output.sampled_token_ids:
             self._miss()
         COSTS.ranking_s += time.perf_counter() - start
-        return super().update_from_output(scheduler_output, model_runner_output)
+        outputs = super().update_from_output(scheduler_output, model_runner_output)
+        if self._continuing:
+            self._continue_sessions()
+        return outputs
 
     def evict(self, request: Any) -> None:
         """Preempt by recompute; the request is already out of ``running``."""

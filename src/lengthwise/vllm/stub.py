@@ -24,6 +24,7 @@ def stub_config(
     caching: bool = False,
     watermark: float = 0.0,
     active: int | None = None,
+    adapters: int = 0,
 ) -> Any:
     """vLLM's configuration of an engine on this model, as schedulers read it; takes a second.
 
@@ -33,6 +34,7 @@ def stub_config(
         caching: whether vLLM keeps prefixes.
         watermark: share of the blocks that admissions leave free.
         active: most requests in one step, where they are fewer than ``seats``.
+        adapters: most LoRA adapters in one step; 0 for an engine without them.
     """
     prepare_process()
     from vllm.engine.arg_utils import EngineArgs
@@ -49,6 +51,8 @@ def stub_config(
         async_scheduling=False,
         dtype="float32",
         watermark=watermark,
+        enable_lora=adapters > 0,
+        max_loras=max(adapters, 1),
     ).create_engine_config()
 
 
@@ -61,6 +65,7 @@ class Stub:
         blocks: blocks of the KV cache that requests can hold.
         settings: of our scheduler.
         v2: whether the scheduler speaks to vLLM's second model runner.
+        window: tokens of a second group of layers with sliding-window attention, if there is one.
 
     Attributes:
         scheduler: the scheduler itself.
@@ -73,11 +78,17 @@ class Stub:
         blocks: int,
         settings: Settings | None = None,
         v2: bool = False,
+        window: int | None = None,
     ) -> None:
         import torch
         from vllm.utils.hashing import get_hash_fn_by_name
         from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
-        from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
+        from vllm.v1.kv_cache_interface import (
+            FullAttentionSpec,
+            KVCacheConfig,
+            KVCacheGroupSpec,
+            SlidingWindowSpec,
+        )
         from vllm.v1.structured_output import StructuredOutputManager
 
         config = copy.copy(config)
@@ -86,8 +97,12 @@ class Stub:
         # One block of the pool is vLLM's own.
         config.cache_config.num_gpu_blocks = blocks + 1
         size = config.cache_config.block_size
-        layer = FullAttentionSpec(block_size=size, num_kv_heads=1, head_size=8, dtype=torch.float32)
-        memory = KVCacheConfig(blocks + 1, [], [KVCacheGroupSpec(["layer"], layer)])
+        shape: Any = {"block_size": size, "num_kv_heads": 1, "head_size": 8, "dtype": torch.float32}
+        groups = [KVCacheGroupSpec(["layer"], FullAttentionSpec(**shape))]
+        if window is not None:
+            sliding = SlidingWindowSpec(**shape, sliding_window=window)
+            groups.append(KVCacheGroupSpec(["sliding"], sliding))
+        memory = KVCacheConfig(blocks + 1, [], groups)
         grammars = StructuredOutputManager(config)
         with patch.dict(os.environ, VLLM_USE_V2_MODEL_RUNNER=str(int(v2))):
             self.scheduler = kind(config, memory, grammars, block_size=size, log_stats=True)
@@ -99,12 +114,25 @@ class Stub:
             self._hasher = get_request_block_hasher(size, hash_of)
         self._answers: dict[str, int] = {}
 
-    def request(self, name: str, prompt: Sequence[int], answer: int, **params: Any) -> Any:
+    def request(
+        self,
+        name: str,
+        prompt: Sequence[int],
+        answer: int,
+        adapter: int = 0,
+        resumable: bool = False,
+        **params: Any,
+    ) -> Any:
         """A request of vLLM's that will be answered with so many tokens.
 
         Nobody knows beforehand how many, unless ``params`` (vLLM's sampling parameters) say so.
+
+        Args:
+            adapter: number of its LoRA adapter; 0 for none.
+            resumable: whether it is (an input of) a session that goes on after its answer.
         """
         from vllm import SamplingParams
+        from vllm.lora.request import LoRARequest
         from vllm.v1.request import Request
 
         if not params.get("ignore_eos"):
@@ -112,7 +140,16 @@ class Stub:
         params.setdefault("max_tokens", self._context - len(prompt))
         self._answers[name] = answer
         sampling = SamplingParams(**params)
-        return Request(name, list(prompt), sampling, None, block_hasher=self._hasher)
+        lora = LoRARequest(f"adapter{adapter}", adapter, "nowhere") if adapter else None
+        return Request(
+            name,
+            list(prompt),
+            sampling,
+            None,
+            lora_request=lora,
+            block_hasher=self._hasher,
+            resumable=resumable,
+        )
 
     def answered(self, output: Any) -> Any:
         """What a model's runner would return for a step: a token where the prompt is computed."""
@@ -127,7 +164,9 @@ class Stub:
         return ModelRunnerOutput(names, {name: i for i, name in enumerate(names)}, sampled)
 
     def _next(self, request: Any) -> int:
-        last = request.num_output_tokens + 1 >= self._answers[request.request_id]
+        # Asked once the step is scheduled: its token is among those that are awaited.
+        sampled = request.num_output_tokens + request.num_output_placeholders
+        last = sampled >= self._answers[request.request_id]
         return _END if last else _TOKEN
 
     def step(self) -> Any:
