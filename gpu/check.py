@@ -141,8 +141,9 @@ def compare_answers(
     report.say(f"{config}: {say_engine(stock)}")
     if stock.error:
         return
-    differ = differing(stock, again)
-    report.say(f"{config}: stock with arrivals reversed differs from stock in {differ} answers")
+    report.say(
+        f"{config}: stock with arrivals reversed: {differing(stock, again)} differ from stock"
+    )
     runs = [("plain", policy) for policy in plain] + [("tapped", policy) for policy in tapped]
     for where, policy in runs:
         served = children[where].serve(order_of_steps(policy, requests, seats))
@@ -162,7 +163,7 @@ def compare_answers(
         }
         report.keep("answers", f"{config} {where} {policy}", figures)
         report.say(
-            f"{config} {where:6} {policy:10}: {figures['differ']} of {len(requests)} answers "
+            f"{config} {where:6} {policy:10}: of {len(requests)} answers {figures['differ']} "
             f"differ from stock's; steps {served.steps}/{stock.steps}, "
             f"pauses {served.costs['pauses']:.0f}, evictions {served.costs['evictions']:.0f}, "
             f"predictions {len(served.predictions)}"
@@ -183,8 +184,16 @@ def reversed_arrivals(requests: list[Ask]) -> list[Ask]:
     ]
 
 
-def differing(stock: Served, other: Served) -> int:
-    return sum(other.answers.get(name) != answer for name, answer in stock.answers.items())
+def differing(stock: Served, other: Served) -> str:
+    """Which answers differ, and at which token."""
+    found = []
+    for name, answer in stock.answers.items():
+        theirs = other.answers.get(name, [])
+        if theirs != answer:
+            pairs = enumerate(zip(answer, theirs, strict=False))
+            at = next((i for i, (a, b) in pairs if a != b), min(len(answer), len(theirs)))
+            found.append(f"{name} at {at}")
+    return ", ".join(found) or "none"
 
 
 def chat_requests(model: Path, n: int, most: int) -> list[Ask]:
@@ -236,22 +245,27 @@ def graphs(sizes: list[int]) -> dict[str, Any]:
 # Parts 2 and 3: an 8B-shaped model.
 
 
-def check_large(
-    out: Path, report: Report, cuda: bool, parts: list[str], lengths: Path | None
-) -> None:
-    """Cost and bench share two engines: with tap and probe in the worker, and without."""
+def start_large(out: Path, report: Report, cuda: bool) -> dict[str, Child]:
+    """Two engines, with tap and probe in the worker and without."""
     model = make_model(out / "model", cuda)
     predictors = make_predictors(model, out / "predictors")
-    engine = large_engine(cuda)
-    build = Build(str(model), engine, None, cuda)
+    build = Build(str(model), large_engine(cuda), None, cuda)
     builds = {"plain": build, "tapped": replace(build, probe=str(predictors))}
-    children = start("large", builds, out, report, cuda)
+    return start("large", builds, out, report, cuda)
+
+
+def check_large(
+    children: dict[str, Child],
+    report: Report,
+    cuda: bool,
+    parts: list[str],
+    lengths: Path | None,
+) -> None:
+    """Cost and bench share the two engines."""
     try:
         if "cost" in parts and "plain" in children:
             for seats in (64, 256) if cuda else (4,):
                 check_cost(children, seats, report, cuda)
-        if "tapped" in children:
-            children.pop("tapped").end()
         if "bench" in parts and "plain" in children:
             check_bench(children["plain"], report, cuda, lengths)
     finally:
@@ -331,22 +345,27 @@ def check_bench(child: Child, report: Report, cuda: bool, lengths: Path | None) 
     seats = 256 if cuda else 4
     known = known_lengths(lengths)
     policies = [STOCK, "lengthwise", "trail", "fcfs"]
-    sizes = {"chat": 1024, "code": 128} if cuda else {"chat": 12, "code": 6}
-    capacity = 0.0
-    child.serve(Order(STOCK, drawn_requests(known["chat"], seats, 10, cuda), seats))  # Warm.
-    for name, n in sizes.items():
-        requests = drawn_requests(known[name], n, 11, cuda)
-        served = serve_all(child, f"burst {name}", policies, requests, seats, report)
-        if name == "chat" and STOCK in served:
-            capacity = n / served[STOCK].seconds
-    for load, seconds, some in ((1.25, 25.0, policies[:3]), (0.5, 12.0, policies[:2])):
-        if not capacity:
-            return
-        rate = load * capacity
+    sizes = {"chat": 768, "code": 96} if cuda else {"chat": 12, "code": 6}
+
+    def chat(n: int) -> list[Ask]:
+        return drawn_requests(known["chat"], n, 11, cuda)
+
+    def chat_at(rate: float, seconds: float) -> list[Ask]:
         n = max(int(rate * seconds), 4)
-        gaps = np.random.default_rng(5).exponential(1 / rate, n).cumsum().tolist()
-        requests = drawn_requests(known["chat"], n, 12, cuda, gaps)
-        serve_all(child, f"online {load} chat", some, requests, seats, report)
+        at = np.random.default_rng(5).exponential(1 / rate, n).cumsum().tolist()
+        return drawn_requests(known["chat"], n, 12, cuda, at)
+
+    child.serve(Order(STOCK, chat(seats), seats))  # Warm.
+    served = serve_all(child, "burst chat", policies, chat(sizes["chat"]), seats, report)
+    if STOCK not in served:
+        return
+    capacity = sizes["chat"] / served[STOCK].seconds
+    serve_all(
+        child, "online 1.25 chat", policies[:3], chat_at(1.25 * capacity, 20.0), seats, report
+    )
+    code = drawn_requests(known["code"], sizes["code"], 11, cuda)
+    serve_all(child, "burst code", policies[:3], code, seats, report)
+    serve_all(child, "online 0.5 chat", policies[:2], chat_at(0.5 * capacity, 10.0), seats, report)
 
 
 def serve_all(
@@ -522,7 +541,7 @@ def large_engine(cuda: bool) -> dict[str, Any]:
     if cuda:
         engine |= {
             "gpu_memory_utilization": 0.42,
-            "kv_cache_memory_bytes": 16 * GIB,
+            "kv_cache_memory_bytes": 14 * GIB,
             "watermark": 0.01,
             **graphs([1, 2, 4, 8, 16, 32, *range(64, 257, 32)]),
         }
@@ -572,10 +591,16 @@ def main() -> None:
     card = torch.cuda.get_device_name() if cuda else "no GPU: a rehearsal on the CPU"
     report.say(f"{card}, torch {torch.__version__}")
     parts = args.parts.split(",")
-    if "answers" in parts:
-        check_answers(args.out, report, cuda)
-    if {"cost", "bench"} & set(parts):
-        check_large(args.out, report, cuda, parts, args.lengths)
+    with ThreadPoolExecutor(1) as pool:
+        large = None
+        if {"cost", "bench"} & set(parts):
+            large = pool.submit(start_large, args.out, report, cuda)
+            if not cuda:
+                large.result()
+        if "answers" in parts:
+            check_answers(args.out, report, cuda)
+        if large is not None:
+            check_large(large.result(), report, cuda, parts, args.lengths)
     report.say("done")
 
 

@@ -78,7 +78,9 @@ def observe(refining: Refining, ages: dict[str, int], seed: int = 0) -> None:
     states = [torch.randn(n, 1, D, generator=made) for _ in range(3)]
     generated = np.array(list(ages.values()), dtype=np.int64)
     with torch.inference_mode():
-        refining.observe(Observation(list(ages), generated, np.full(n, 10), *states))
+        prompts = np.full(n, 10)
+        counts = torch.from_numpy(np.stack([generated, prompts]))
+        refining.observe(Observation(list(ages), generated, prompts, counts, *states))
 
 
 def uniproc(results: list[Any]) -> Any:

@@ -28,6 +28,7 @@ def observation(ages, seed=0):
         list(ages),
         np.array(list(ages.values()), dtype=np.int64),
         np.full(n, 10, dtype=np.int64),
+        torch.tensor([list(ages.values()), [10] * n]),
         torch.randn(n, 1, D, generator=made),
         torch.randn(n, 1, D, generator=made),
         torch.randn(n, 1, D, generator=made),

@@ -136,6 +136,8 @@ RUNNERS = [RunnerV1, RunnerV2]
 class Notes:
     """An observer that writes down what it is told."""
 
+    reads_means = True
+
     def __init__(self):
         self.seen = []
         self.gone = []

@@ -30,13 +30,14 @@ class Prompts:
     Args:
         layers, width: tapped layers, and the size of their states (d).
         device: where the states are.
+        means: whether the means over prompts will be read.
 
     Attributes:
         generated: [rows] output tokens of each when it was last observed; -1 before.
     """
 
-    def __init__(self, layers: int, width: int, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, layers: int, width: int, device: torch.device, means: bool) -> None:
+        self._device, self._means = device, means
         self._row: dict[str, int] = {}
         self._free: list[int] = []
         self._fresh: list[int] = []
@@ -45,12 +46,14 @@ class Prompts:
         self._length = np.zeros(0, dtype=np.int64)
         self.generated = np.zeros(0, dtype=np.int64)
         # Of each request: the sum over its prompt's tokens, and the last of them.
-        self._sums = torch.zeros(0, layers, width, device=device)
+        self._sums = torch.zeros(0, layers, width if means else 0, device=device)
         self._ends = torch.zeros(0, layers, width, device=device)
+        self._no_mean = torch.zeros(1, layers, width, device=device)
 
     def rows(self, step: Step) -> Ints:
         """[n] the rows of a step's requests; new ones get theirs."""
-        found = np.fromiter((self._row.get(each, -1) for each in step.ids), np.int64, len(step.ids))
+        known = [self._row.get(each, -1) for each in step.ids]
+        found = np.array(known, dtype=np.int64)
         for i in np.flatnonzero(found < 0).tolist():
             found[i] = self._take(step.ids[i])
         # The next chunk of a streamed input makes a longer prompt, and ages begin again.
@@ -75,6 +78,11 @@ class Prompts:
 
     def _add_up(self, states: list[torch.Tensor], rows: Ints, low: Ints, high: Ints) -> None:
         """Add the states from ``low`` up to ``high`` to each row; the last one is its end."""
+        row, end = upload(np.stack([rows, high - 1]), self._device)
+        for layer, state in enumerate(states):
+            self._ends[:, layer].index_copy_(0, row, state.index_select(0, end).float())
+        if not self._means:
+            return
         counts = high - low
         owners = np.repeat(rows, counts)
         tokens = np.arange(counts.sum()) + np.repeat(low - np.cumsum(counts) + counts, counts)
@@ -82,19 +90,23 @@ class Prompts:
             part = slice(start, start + _AT_ONCE)
             owner, token = upload(np.stack([owners[part], tokens[part]]), self._device)
             for layer, state in enumerate(states):
-                self._sums[:, layer].index_add_(0, owner, state[token].float())
-        row, end = upload(np.stack([rows, high - 1]), self._device)
-        for layer, state in enumerate(states):
-            self._ends[:, layer].index_copy_(0, row, state[end].float())
+                self._sums[:, layer].index_add_(0, owner, state.index_select(0, token).float())
 
-    def read(self, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
+    def counted(self, rows: Ints) -> Ints:
+        """[n] tokens that each row's sum is of, at least 1."""
+        return np.maximum(self._summed[rows], 1)
+
+    def read(self, row: torch.Tensor, counted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Means over the prompts' tokens that were computed, and their last states.
 
-        Both [n, layers, d]; what is read stays as it is while rows change.
+        Rows and what :meth:`counted` says of them are on the device. Both results are
+        [n, layers, d]; what is read stays as it is while rows change.
         """
         self._clean()
-        row, counts = upload(np.stack([rows, np.maximum(self._summed[rows], 1)]), self._device)
-        return self._sums[row] / counts[:, None, None], self._ends[row]
+        ends = self._ends.index_select(0, row)
+        if not self._means:
+            return self._no_mean.expand_as(ends), ends
+        return self._sums.index_select(0, row) / counted[:, None, None], ends
 
     def forget(self, request_id: str) -> None:
         """The request has finished; its row may become another's."""
@@ -120,14 +132,15 @@ class Prompts:
             self._ends.index_fill_(0, fresh, 0.0)
 
     def _grow(self) -> None:
-        old = len(self.generated)
-        more = max(old, _AT_FIRST)
+        known = len(self.generated)
+        more = max(known, _AT_FIRST)
         added = np.zeros(more, dtype=np.int64)
         self._position = np.concatenate([self._position, added])
         self._summed = np.concatenate([self._summed, added])
         self._length = np.concatenate([self._length, added])
         self.generated = np.concatenate([self.generated, added])
-        shape = (more, *self._sums.shape[1:])
-        self._sums = torch.cat([self._sums, torch.zeros(shape, device=self._device)])
-        self._ends = torch.cat([self._ends, torch.zeros(shape, device=self._device)])
-        self._free.extend(range(old, old + more))
+        self._sums, self._ends = (
+            torch.cat([old, torch.zeros(more, *old.shape[1:], device=self._device)])
+            for old in (self._sums, self._ends)
+        )
+        self._free.extend(range(known, known + more))

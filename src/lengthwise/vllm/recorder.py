@@ -18,6 +18,8 @@ class Recorder:
     schedule, late ones are many and alike.
     """
 
+    reads_means = True
+
     def __init__(self, every: int = 8, dense: int = 4) -> None:
         self._every = every
         self._dense = dense

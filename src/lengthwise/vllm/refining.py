@@ -48,26 +48,28 @@ class Refining:
         self._interval = interval
         self._beliefs: dict[str, _Belief] = {}
         self._pending: _Pending | None = None
+        self.reads_means = probe.inputs == "paper"
 
     def observe(self, observation: Observation) -> None:
         """Launch the probe on this step's states."""
-        rows_due = [i for i, id_ in enumerate(observation.ids) if self._due(id_, observation, i)]
-        due = np.array(rows_due, dtype=np.int64)
-        current = observation.current[:, 0]
-        mean, last = observation.prompt_mean[:, 0], observation.prompt_end[:, 0]
-        if len(due) < len(observation.ids):
-            rows = upload(due, current.device)
-            current, mean, last = current[rows], mean[rows], last[rows]
-        generated, prompts = observation.generated[due], observation.prompt_tokens[due]
-        probe, device = self._probe, current.device
-        logits = probe(
-            probe.features(
-                current,
-                mean,
-                last,
-                *upload(np.stack([generated, prompts]), device),
-            )
+        ids, generated = observation.ids, observation.generated
+        beliefs = [self._beliefs.get(id) or self._begin(id) for id in ids]
+        current, mean, last = (
+            each[:, 0]
+            for each in (observation.current, observation.prompt_mean, observation.prompt_end)
         )
+        counts = observation.counts
+        if self._interval > 1:
+            due = np.flatnonzero(
+                [self._due(*each) for each in zip(beliefs, generated, strict=True)]
+            )
+            ids, beliefs = [ids[i] for i in due], [beliefs[i] for i in due]
+            generated, rows = generated[due], upload(due, current.device)
+            current, mean, last, counts = current[rows], mean[rows], last[rows], counts[:, rows]
+            for belief, age in zip(beliefs, generated.tolist(), strict=True):
+                belief.asked = age
+        probe, device = self._probe, current.device
+        logits = probe(probe.features(current, mean, last, counts[0], counts[1]))
         # Not waited for here: on a GPU the copy runs behind the sampler.
         probabilities = logits.softmax(dim=1).to("cpu", non_blocking=True)
         copied = None
@@ -75,15 +77,14 @@ class Refining:
             # Whoever waits for it sleeps, and leaves the driver's lock to the engine's loop.
             copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             copied.record()
-        ids = [observation.ids[i] for i in due]
-        beliefs = [self._beliefs.setdefault(id, _Belief()) for id in ids]
-        for belief, age in zip(beliefs, generated.tolist(), strict=True):
-            belief.asked = age
         self._pending = _Pending(ids, beliefs, generated, probabilities, copied)
 
-    def _due(self, request_id: str, observation: Observation, i: int) -> bool:
-        belief = self._beliefs.get(request_id)
-        return belief is None or observation.generated[i] - belief.asked >= self._interval
+    def _begin(self, request_id: str) -> _Belief:
+        belief = self._beliefs[request_id] = _Belief()
+        return belief
+
+    def _due(self, belief: _Belief, age: int) -> bool:
+        return belief.asked is None or age - belief.asked >= self._interval
 
     def output(self, output: Any) -> Any:
         """Attach predictions now, or when an asynchronous output is fetched."""
@@ -124,30 +125,51 @@ class Refining:
             pending.copied.synchronize()
         evidence = pending.probabilities.numpy().astype(np.float32)
         refined = evidence.copy()
-        by_tokens: dict[int, list[int]] = {}
-        priors: dict[int, list[Floats]] = {}
+        known: dict[int, list[int]] = {}
         for i, belief in enumerate(pending.beliefs):
-            if belief.probabilities is not None:
-                tokens = int(pending.generated[i]) - belief.at
-                by_tokens.setdefault(tokens, []).append(i)
-                priors.setdefault(tokens, []).append(belief.probabilities)
-        # Each request has its own step counter; most moved by the same one step.
-        for tokens, rows in by_tokens.items():
-            prior = self._refiner.shift(np.stack(priors[tokens]), tokens)
-            refined[rows] = self._refiner.update(prior, evidence[rows], tokens)
+            if belief.batch is not None:
+                known.setdefault(id(belief.batch), []).append(i)
+        # Most were last predicted together: all of those move at once.
+        for rows in known.values():
+            self._renew(refined, evidence, pending, rows)
+        latest = _Batch(pending.generated, refined)
         for i, belief in enumerate(pending.beliefs):
-            belief.at, belief.probabilities = int(pending.generated[i]), refined[i]
+            belief.batch, belief.row = latest, i
         return Predictions(pending.ids, pending.generated, refined)
+
+    def _renew(self, refined: Floats, evidence: Floats, pending: _Pending, rows: list[int]) -> None:
+        """Refine rows whose requests were all last predicted in the same batch."""
+        beliefs = [pending.beliefs[i] for i in rows]
+        batch = beliefs[0].batch
+        assert batch is not None
+        before, now = np.array([belief.row for belief in beliefs]), np.array(rows)
+        passed = pending.generated[now] - batch.generated[before]
+        # Each request has its own step counter; most moved by the same number of tokens.
+        for tokens in np.unique(passed).tolist():
+            which = np.flatnonzero(passed == tokens)
+            prior = self._refiner.shift(batch.probabilities[before[which]], tokens)
+            moved = now[which]
+            refined[moved] = self._refiner.update(prior, evidence[moved], tokens)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What was believed of n requests at once: the tokens they had, and [n, k] probabilities."""
+
+    generated: NDArray[np.int64]
+    probabilities: Floats
 
 
 @dataclass(slots=True)
 class _Belief:
-    """What is believed of one request: tokens it had when it was last ``asked`` about, and
-    ``at`` which the probabilities are."""
+    """What is believed of one request: a row of the latest batch that it was in.
 
-    asked: int = 0
-    at: int = 0
-    probabilities: Floats | None = None
+    ``asked``: tokens it had when the probe was last launched for it.
+    """
+
+    asked: int | None = None
+    batch: _Batch | None = None
+    row: int = 0
 
 
 @dataclass(frozen=True)

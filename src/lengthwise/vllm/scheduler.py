@@ -376,8 +376,9 @@ class Scheduler(StockScheduler):
         self._steps_without = 0
         self._seats.foresight.expects_anew()
         # Under asynchronous scheduling a request may have ended before its prediction comes.
-        living = self._views.keys() & self.requests.keys()
-        here = [i for i, id in enumerate(predictions.ids) if id in living]
+        here = [
+            i for i, id in enumerate(predictions.ids) if id in self.requests and id in self._views
+        ]
         ids = [predictions.ids[i] for i in here]
         generated = predictions.generated[here]
         most = np.array([self.requests[id].max_tokens for id in ids], dtype=np.int64)

@@ -33,21 +33,30 @@ class Observation:
         generated: [n] generated tokens each had before this step.
         prompt_tokens: [n] prompt lengths in tokens.
         current: [n, layers, d] states at each request's last token.
+        counts: [2, n] the two on the states' device.
         prompt_mean: [n, layers, d] means over the prompt tokens that were computed
-            (tokens found in the prefix cache never are, so they are left out).
+            (tokens found in the prefix cache never are, so they are left out); zeros for an
+            observer that does not read them.
         prompt_end: [n, layers, d] states at each prompt's last token, always computed.
     """
 
     ids: list[str]
     generated: Ints
     prompt_tokens: Ints
+    counts: torch.Tensor
     current: torch.Tensor
     prompt_mean: torch.Tensor
     prompt_end: torch.Tensor
 
 
 class Observer(Protocol):
-    """What uses the states: the probe while serving, the recorder while collecting."""
+    """What uses the states: the probe while serving, the recorder while collecting.
+
+    Attributes:
+        reads_means: whether it reads the means over prompts, which cost the most.
+    """
+
+    reads_means: bool
 
     def observe(self, observation: Observation) -> None:
         """Called once a step, right after the forward pass was launched."""
@@ -113,7 +122,8 @@ class Tap:
             return
         if self._prompts is None:
             states = step.states
-            self._prompts = Prompts(len(states), states[0].shape[-1], states[0].device)
+            shape = (len(states), int(states[0].shape[-1]))
+            self._prompts = Prompts(*shape, states[0].device, self._observer.reads_means)
         rows = self._prompts.rows(step)
         self._prompts.add(step, rows)
         if wanted:
@@ -124,20 +134,28 @@ class Tap:
         due = np.flatnonzero(step.generated > prompts.generated[rows])
         if not len(due):
             return
-        rows, generated = rows[due], step.generated[due]
+        rows, generated, lengths = rows[due], step.generated[due], step.prompts[due]
         prompts.generated[rows] = generated
-        last = upload(step.last[due], step.states[0].device)
-        mean, end = prompts.read(rows)
+        # One copy to the device for all that it needs to know.
+        numbers = np.stack([step.last[due], rows, prompts.counted(rows), generated, lengths])
+        last, row, counted, *_ = on_device = upload(numbers, step.states[0].device)
+        mean, end = prompts.read(row, counted)
         self._observer.observe(
             Observation(
-                [step.ids[i] for i in due],
+                step.ids if len(due) == len(step.ids) else [step.ids[i] for i in due],
                 generated,
-                step.prompts[due],
-                torch.stack([state[last] for state in step.states], dim=1).float(),
+                lengths,
+                on_device[3:],
+                _stacked([state.index_select(0, last).float() for state in step.states]),
                 mean,
                 end,
             )
         )
+
+
+def _stacked(layers: list[torch.Tensor]) -> torch.Tensor:
+    """[n, d] of each layer -> [n, layers, d]; of one layer without a copy."""
+    return torch.stack(layers, dim=1) if len(layers) > 1 else layers[0].unsqueeze(1)
 
 
 def reader_of(runner: Any) -> Reader:
