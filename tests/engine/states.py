@@ -49,8 +49,11 @@ ENGINES: dict[str, dict[str, Any]] = {
 """Seats, blocks, and what else an engine has; ``depth`` steps are under way at once."""
 
 STEPS: Counter[str] = Counter()
+SEEN: Counter[str] = Counter()
+"""In how many steps a request was in a state."""
 
 # A fault is found again in any case: shrinking it takes minutes.
+SEED = int(os.environ.get("SEED", "0"))
 PHASES = [Phase.generate] + [Phase.shrink] * ("SHRINK" in os.environ)
 
 
@@ -324,10 +327,27 @@ class States(RuleBasedStateMachine):
         sat = [each for each in scheduler.running if each not in paused]
         evictions = {each.request_id: each.num_preemptions for each in scheduler.running}
         outputs = [side.step(throttle) for side in self.sides]
+        self.see(throttle, outputs[0])
         self.check_places()
         self.check_rule(outputs[0], sat, paused, evictions, throttle)
         if self.twin:
             self.check_twins(*outputs)
+
+    def see(self, throttle: bool, output: Any) -> None:
+        scheduler = self.ours.scheduler
+        everybody = scheduler.requests.values()
+        seen = {
+            "paused": scheduler._seats.paused,
+            "evicted": output.preempted_req_ids,
+            "engine paused": self.paused,
+            "throttled": throttle and scheduler._engine.admission.defers,
+            "waits for input": scheduler.num_waiting_for_streaming_input,
+            "waits for a grammar": self.ungrammared,
+            "with an adapter": any(each.lora_request for each in everybody),
+            "stale": any(each.num_stale_output_tokens for each in everybody),
+            "holds memory and waits": scheduler.kv_holding_waiting,
+        }
+        SEEN.update(name for name, here in seen.items() if here)
 
     # What holds.
 
@@ -405,7 +425,6 @@ class States(RuleBasedStateMachine):
         for side in self.sides:
             while side.under_way:
                 side.take()
-            assert side.scheduler._engine._memory.free() == side.blocks if side is self.ours else 1
             pool = side.scheduler.kv_cache_manager.block_pool
             assert pool.get_num_free_blocks() == side.blocks, "memory leaks"
             side.scheduler.shutdown()
@@ -417,9 +436,12 @@ def main() -> dict[str, Any]:
     examples = int(os.environ.get("EXAMPLES", "3"))
     found: dict[str, Any] = {"faults": {}, "steps": {}}
     wanted = sys.argv[3].split(",") if len(sys.argv) > 3 else POLICIES
-    for number, (policy, name) in enumerate(product(wanted, ENGINES)):
+    engines = ENGINES if len(sys.argv) < 5 else {sys.argv[4]}
+    for number, (policy, name) in enumerate(product(POLICIES, ENGINES)):
+        if policy not in wanted or name not in engines:
+            continue
         kind = type("States", (States,), {"policy": policy, "engine": ENGINES[name]})
-        seed(number)(kind)
+        seed(number + SEED)(kind)
         try:
             play(
                 kind,
@@ -435,9 +457,10 @@ def main() -> dict[str, Any]:
                 ),
             )
         except Exception as error:
-            told = "".join(traceback.format_exception(error))
-            found["faults"][f"{policy} on {name}"] = told[-4000:] + "".join(error.__notes__)
-    found["steps"] = dict(STEPS)
+            where, notes = traceback.format_tb(error.__traceback__), getattr(error, "__notes__", [])
+            told = ["".join(where)[-3000:], repr(error), *notes]
+            found["faults"][f"{policy} on {name}"] = "\n".join(told)
+    found["steps"], found["seen"] = dict(STEPS), dict(SEEN)
     return found
 
 

@@ -94,7 +94,7 @@ class Admission:
         """Whether vLLM, where it admits, does not pass over a waiting request."""
         return (
             self._ready(request)
-            and self._has_adapter(request, promised)
+            and self.has_adapter(request, promised)
             and self._is_here(request)
             and self._encodes(request)
         )
@@ -147,7 +147,7 @@ class Admission:
             return request.request_id in scheduler.finished_recving_kv_req_ids
         return not bool(scheduler._is_blocked_waiting_status(request.status))
 
-    def _has_adapter(self, request: Any, promised: Iterable[Any]) -> bool:
+    def has_adapter(self, request: Any, promised: Iterable[Any] = ()) -> bool:
         """A step has few LoRA adapters; who is paused keeps its own."""
         lora = self._scheduler.lora_config
         if not lora or not request.lora_request:

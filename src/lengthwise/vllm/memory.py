@@ -15,6 +15,10 @@ class Memory:
         self._manager = scheduler.kv_cache_manager
         self._pool = self._manager.block_pool
         self.reserve = int(self._manager.watermark_blocks)
+        self._recycles = any(
+            manager.max_admission_blocks_per_request is not None
+            for manager in self._manager.coordinator.single_type_managers
+        )
 
     def free(self) -> int:
         """Free blocks of the pool."""
@@ -45,11 +49,20 @@ class Memory:
         return alone + sum(shared[block] == count for block, count in counts.items())
 
     def needed(self, request: Any) -> int:
-        """Free blocks that a waiting request takes for all its tokens, and one more."""
+        """Free blocks that a waiting request takes for all its tokens, and one more.
+
+        vLLM counts twice, and both must be free: all tokens, of which a window keeps the last,
+        and the first chunk as it is.
+        """
+        scheduler = self._scheduler
         blocks, found = self.cached(request)
-        tokens = min(request.num_tokens + 1, self._scheduler.max_model_len)
         computed = request.num_computed_tokens + found
-        return self._to_allocate(request, tokens, blocks, computed, at_once=True)
+        tokens = min(request.num_tokens + 1, scheduler.max_model_len)
+        chunk = min(computed + scheduler.max_num_scheduled_tokens, tokens)
+        whole = self._to_allocate(request, tokens, blocks, computed, at_once=True)
+        if not self._recycles:
+            return whole
+        return max(whole, self._to_allocate(request, chunk, blocks, computed, at_once=False))
 
     def growth(self, seated: Iterable[Any]) -> int:
         """Free blocks that seated requests take in a step, in the order in which they sit."""

@@ -23,7 +23,7 @@ from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
-from lengthwise.policies import make_policy
+from lengthwise.policies import FCFS, make_policy
 from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.hints import Hints, Ignored
@@ -73,6 +73,7 @@ class Scheduler(StockScheduler):
         self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
+        self._foremost = 0
         self._emptying = False
         self._continuing: list[Any] = []
         self._ignored = Ignored()
@@ -278,6 +279,12 @@ class Scheduler(StockScheduler):
             self._continue_sessions()
         return outputs
 
+    def _handle_blocked_waiting_request(self, request: Any) -> bool:
+        """vLLM passes over it now; also where it would take a paused request's LoRA adapter."""
+        if not super()._handle_blocked_waiting_request(request):
+            return False
+        return not self._seats.paused or self._engine.admission.has_adapter(request)
+
     def evict(self, request: Any) -> None:
         """Preempt by recompute; the request is already out of ``running``."""
         self._preempt_request(request, time.monotonic())
@@ -285,6 +292,10 @@ class Scheduler(StockScheduler):
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         view = self._views[request.request_id]
         view.generated = request.num_output_tokens
+        if isinstance(self._policy, FCFS):
+            # In vLLM's own order the preempted come first, the last one foremost.
+            self._foremost -= 1
+            view.seq = self._foremost
         super()._preempt_request(request, *args, **kwargs)
         if self._emptying:
             self._seats.forget(request)

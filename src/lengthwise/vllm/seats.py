@@ -53,6 +53,9 @@ class VllmEngine:
 
     @running.setter
     def running(self, requests: list[Any]) -> None:
+        # vLLM gives out a step's tokens in this order: no prompt takes those of who decodes.
+        if self._scheduler._inflight_prefills:
+            requests = sorted(requests, key=lambda request: bool(request.is_prefill_chunk))
         self._scheduler.running = requests
 
     def part(self, paused: list[Any]) -> None:
