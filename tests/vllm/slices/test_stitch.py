@@ -173,3 +173,14 @@ def test_a_client_cannot_pretend_to_be_a_slice():
 def test_a_slice_without_tokens_is_refused():
     with pytest.raises(ValueError, match="at least one token"):
         Stitcher(0, 1, lambda: 500)
+
+
+@pytest.mark.parametrize(
+    ("asked", "watermarks", "sliced"),
+    [(True, False, True), (True, True, False), (False, True, True), (None, True, True)],
+)
+def test_a_watermark_is_the_engines_not_the_requests(asked, watermarks, sliced):
+    """vLLM 0.31 leaves True in every request, whether or not its engine has a watermark."""
+    it = request(watermarking=asked)
+    piece = Stitcher(4, 1, lambda: 500, watermarks).first(it)
+    assert (piece is not it) == sliced

@@ -72,7 +72,12 @@ def attach(client: Any) -> None:
 def _cut(client: Any, settings: Settings, config: Any, asynchronous: bool) -> None:
     assert settings.slice is not None
     block = config.cache_config.block_size if settings.align else 1
-    stitcher = Stitcher(settings.slice, block, lambda: int(config.model_config.max_model_len))
+    stitcher = Stitcher(
+        settings.slice,
+        block,
+        lambda: int(config.model_config.max_model_len),
+        watermarks=config.watermark_config is not None,
+    )
     client.lengthwise = (AsyncFront if asynchronous else Front)(client, stitcher)
 
 
