@@ -263,19 +263,3 @@ def test_what_our_scheduler_uses_and_overrides_of_vllms_is_listed():
         assert overridden - known - {"__init__"} == set()
         read = {each for called, each in used(OURS / f"{module}.py") if called == "self"}
         assert (read & theirs.names) - known == set()
-
-
-def imports():
-    """(module, name) of each import from vLLM in our sources."""
-    for path in OURS.parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                package, _, module = node.module.partition(".")
-                if package == "vllm":
-                    yield from ((module, each.name) for each in node.names)
-
-
-def test_every_name_that_we_import_is_in_this_vllm():
-    found, sources = sorted(set(imports())), Sources(ROOT)
-    assert len(found) > 15
-    assert [each for each in found if not sources.has_name(*each)] == []

@@ -218,6 +218,7 @@ CLIENT = Surface(
         ),
         "v1.worker.gpu_model_runner": ("CachedRequestState",),
         "v1.worker.gpu_model_runner:GPUModelRunner": ("input_batch", "sampler", "device"),
+        "v1.worker.gpu_input_batch:InputBatch": ("vocab_size",),
         "v1.worker.gpu_input_batch:CachedRequestState": (
             *("output_token_ids", "generator", "sampling_params", "__post_init__()"),
         ),
