@@ -136,9 +136,11 @@ RECORDING = Settings(policy="fcfs", record=[3])
     ],
 )
 def test_no_more_is_asked_for_than_the_settings_need(settings, needed):
-    assert surface.beside(settings, second_runner=False) == needed
+    assert surface.beside(settings, second_runner=False, asynchronous=True) == needed
     second = [surface.RUNNER_V2 if each is surface.RUNNER_V1 else each for each in needed]
-    assert surface.beside(settings, second_runner=True) == second
+    assert surface.beside(settings, second_runner=True, asynchronous=True) == second
+    waited = [each for each in needed if each is not surface.ASYNC_OUTPUT]
+    assert surface.beside(settings, second_runner=False, asynchronous=False) == waited
 
 
 def test_without_its_clients_slices_are_refused_and_all_else_works(changed, monkeypatch):

@@ -94,7 +94,8 @@ def check_vllm(*settings: Settings, driven: bool = True) -> None:
     if root is None:
         raise UserError(f"vLLM {version} is installed, but its files are gone: install it anew")
     needed = [*surface.ORDER, *[surface.ENGINE] * driven]
-    needed += [each for one in settings for each in surface.beside(one, runs_v2())]
+    # Whether outputs are asynchronous only the engine knows: our scheduler asks then.
+    needed += [each for one in settings for each in surface.beside(one, runs_v2(), False)]
     warning = surface.check(version, root, dict.fromkeys(needed))
     if warning is not None:
         complain(warning)

@@ -64,7 +64,8 @@ class Scheduler(StockScheduler):
         super().__init__(*args, **kwargs)
         config = self.vllm_config
         settings = Settings.read(config.additional_config)
-        check_running(beside(settings, self.use_v2_model_runner))
+        ahead = bool(self.scheduler_config.async_scheduling)
+        check_running(beside(settings, self.use_v2_model_runner, ahead))
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
         self._policy = make_policy(settings.policy)

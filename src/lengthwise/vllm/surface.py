@@ -81,7 +81,14 @@ SCHEDULER = Surface(
             *("add_request(request, ...)", "finish_requests(request_ids, finished_status, ...)"),
             *("_preempt_request(request, timestamp)", "_free_request(request, ...)"),
             *("_is_blocked_waiting_status(status)", "shutdown()", "get_request_counts()"),
-            *("vllm_config", "kv_cache_config", "kv_cache_manager", "policy", "block_size"),
+            *(
+                "vllm_config",
+                "scheduler_config",
+                "kv_cache_config",
+                "kv_cache_manager",
+                "policy",
+                "block_size",
+            ),
             *("requests", "running", "waiting", "kv_holding_waiting", "finished_req_ids"),
             *("max_num_active_reqs", "max_num_running_reqs", "max_num_scheduled_tokens"),
             *("max_model_len", "current_step", "use_v2_model_runner"),
@@ -120,6 +127,7 @@ SCHEDULER = Surface(
             *("extra_args", "ignore_eos", "min_tokens", "stop", "stop_token_ids", "max_tokens"),
         ),
         "config:VllmConfig": ("additional_config", "model_config"),
+        "config:SchedulerConfig": ("async_scheduling",),
     },
     f"lengthwise cannot order requests there: {_INSTALL}",
 )
@@ -276,15 +284,17 @@ def fits(root: Root, surfaces: tuple[Surface, ...] = SURFACES) -> tuple[Fit, ...
     return tuple(Fit(surface, tuple(_missing(sources, surface))) for surface in surfaces)
 
 
-def beside(settings: Settings, second_runner: bool) -> list[Surface]:
+def beside(settings: Settings, second_runner: bool, asynchronous: bool) -> list[Surface]:
     """What serving by these settings needs beside :data:`ORDER`.
 
     Args:
         second_runner: whether vLLM's model runner is V2.
+        asynchronous: whether vLLM schedules a step ahead of its outputs.
     """
     found = [CLIENT] if settings.slice is not None else []
     if settings.probing or settings.record:
-        found += [RUNNER_V2 if second_runner else RUNNER_V1, ASYNC_OUTPUT]
+        found.append(RUNNER_V2 if second_runner else RUNNER_V1)
+        found += [ASYNC_OUTPUT] * asynchronous
     return found
 
 
