@@ -93,7 +93,7 @@ def check_vllm(*settings: Settings, driven: bool = True) -> None:
     root = surface.installed()
     if root is None:
         raise UserError(f"vLLM {version} is installed, but its files are gone: install it anew")
-    needed = [*surface.ORDER, *[surface.ENGINE] * driven]
+    needed = [*surface.ORDER, surface.ENGINE if driven else surface.SERVER]
     # Whether outputs are asynchronous only the engine knows: our scheduler asks then.
     needed += [each for one in settings for each in surface.beside(one, runs_v2(), False)]
     warning = surface.check(version, root, dict.fromkeys(needed))

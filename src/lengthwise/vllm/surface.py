@@ -232,7 +232,8 @@ CLIENT = Surface(
         ),
         "v1.sample.sampler:Sampler": ("topk_topp_sampler",),
         "sampling_params:SamplingParams": (
-            *("prompt_logprobs", "skip_reading_prefix_cache", "structured_outputs"),
+            *("prompt_logprobs", "prompt_logprob_token_ids", "skip_reading_prefix_cache"),
+            "structured_outputs",
             *("thinking_token_budget", "trace_decode_token_ids", "watermarking"),
         ),
         "config:VllmConfig": (
@@ -257,16 +258,20 @@ ENGINE = Surface(
         "v1.engine.core:EngineCore": ("scheduler",),
         "engine.arg_utils": ("EngineArgs",),
         "platforms": ("current_platform",),
-        "entrypoints.cli.main": ("main",),
-        "entrypoints.openai.api_server": (),
     },
-    "bench, collect, calibrate and route cannot drive it; vllm serve with our scheduler works",
+    "bench, collect, calibrate and route cannot drive it; serving works",
+)
+
+SERVER = Surface(
+    "server",
+    {"entrypoints.cli.main": ("main",), "entrypoints.openai.api_server": ()},
+    "lengthwise serve cannot start it: give vllm serve --scheduler-cls lengthwise.vllm.Scheduler",
 )
 
 ORDER = (SCHEDULER, QUEUE)
 """What no policy can do without."""
 
-SURFACES = (SCHEDULER, QUEUE, RUNNER_V1, RUNNER_V2, ASYNC_OUTPUT, CLIENT, ENGINE)
+SURFACES = (SCHEDULER, QUEUE, RUNNER_V1, RUNNER_V2, ASYNC_OUTPUT, CLIENT, ENGINE, SERVER)
 
 
 def installed() -> Path | None:

@@ -19,6 +19,9 @@ _LENGTH = "length"
 _WHOLE = ("structured_outputs", "thinking_token_budget", "trace_decode_token_ids")
 """Sampling parameters whose state the engine could not take up where a slice ended."""
 
+_OF_PROMPTS = ("prompt_logprobs", "prompt_logprob_token_ids")
+"""Sampling parameters that ask for scores of the prompt, which come once."""
+
 _WATERMARKING = "watermarking"
 """Another such parameter, on in vLLM 0.31 unless a client says no: it only says whether the
 engine's watermark, if it has one, is for this request."""
@@ -84,10 +87,10 @@ class Stitcher:
         piece.sampling_params.max_tokens = min(end, params.max_tokens)
         facts = Slice(list(it.generated), params.max_tokens)
         piece.sampling_params.extra_args = facts.extra_args(params.extra_args)
-        if done and params.prompt_logprobs is not None:
+        if done and any(getattr(params, name) is not None for name in _OF_PROMPTS):
             # They were the first slice's; for their sake vLLM left out the prefix cache.
-            piece.sampling_params.prompt_logprobs = None
-            piece.sampling_params.skip_reading_prefix_cache = None
+            for name in (*_OF_PROMPTS, "skip_reading_prefix_cache"):
+                setattr(piece.sampling_params, name, None)
         return piece
 
     def take(self, outputs: Iterable[Any]) -> list[str]:
