@@ -54,18 +54,18 @@ def test_all_that_we_build_on_is_in_this_vllm():
 SCHEDULER, CLIENT = "v1/core/sched/scheduler.py", "v1/engine/core_client.py"
 
 BROKEN = [
-    (SCHEDULER, r"max_num_active_reqs", "max_seats", "max_num_active_reqs", "install 0.31"),
-    (SCHEDULER, r"self\.waiting\b", "self.queue", "waiting", "install 0.31"),
-    (SCHEDULER, r"def schedule\(", "def plan(", "schedule(...)", "install 0.31"),
+    (SCHEDULER, r"max_num_active_reqs", "max_seats", "max_num_active_reqs", "install vLLM 0.31"),
+    (SCHEDULER, r"self\.waiting\b", "self.queue", "waiting", "install vLLM 0.31"),
+    (SCHEDULER, r"def schedule\(", "def plan(", "schedule(...)", "install vLLM 0.31"),
     (
         *(SCHEDULER, r"(def _preempt_request\(\s+self, request: Request,) timestamp: float,"),
         r"\1 reason: str, timestamp: float,",
-        *("_preempt_request(request, timestamp)", "install 0.31"),
+        *("_preempt_request(request, timestamp)", "install vLLM 0.31"),
     ),
     (
         *("v1/core/sched/request_queue.py", r"(class RequestQueue\(ABC\):)"),
         r"\1\n    @abstractmethod\n    def peek_at(self, place): ...",
-        *("only(add_request", "install 0.31"),
+        *("only(add_request", "install vLLM 0.31"),
     ),
     (
         *("v1/worker/gpu_input_batch.py", "num_computed_tokens_cpu", "computed"),
@@ -98,7 +98,7 @@ def test_what_is_missing_is_named_with_what_then_works(changed, file, old, new, 
 def test_without_its_scheduler_no_version_is_taken(changed):
     root = changed(SCHEDULER, "max_num_active_reqs", "max_seats")
     with pytest.raises(
-        UserError, match=r"^vLLM 0\.32\.0: scheduler lacks .*max_num_active"
+        UserError, match=r"^vLLM 0\.32\.0: its scheduler lacks .*max_num_active"
     ) as said:
         surface.check("0.32.0", root, surface.ORDER)
     assert "\n" not in str(said.value)

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -59,3 +61,52 @@ def test_the_versions_that_are_run_are_among_them():
     ]
     assert len(pins) == 2
     assert set(pins) < set(surface.KNOWN)
+
+
+def report(*cases):
+    """What pytest writes of tests: (module, name, what went wrong or '')."""
+    inner = "".join(
+        f'<testcase classname="{module}" name="{name}">{wrong}</testcase>'
+        for module, name, wrong in cases
+    )
+    return f"<testsuites><testsuite>{inner}</testsuite></testsuites>"
+
+
+def written(tmp_path, **reports):
+    for version, text in reports.items():
+        (tmp_path / f"0.{version[1:]}.xml").write_text(text)
+    readme = tmp_path / "README.md"
+    readme.write_text((ROOT / "README.md").read_text())
+    command = [sys.executable, str(ROOT / "tests/supported.py"), str(tmp_path), str(readme)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done, re.findall(r"^\| (0\.\d+ \|.*) \|$", readme.read_text(), re.MULTILINE)
+
+
+ENGINE = ("tests.engine.test_tap", "test_states", "")
+FITS = [
+    ("tests.vllm.test_versions", f"test_a_surface_fits[{version}-{each.name}]", "")
+    for version in surface.KNOWN
+    for each in surface.SURFACES
+]
+
+
+def test_readmes_table_says_what_was_run(tmp_path):
+    seen = [each for each in FITS if each[1] != "test_a_surface_fits[0.33-scheduler]"]
+    skipped = ("tests.engine.test_tap", "test_other", "<skipped/>")
+    done, rows = written(
+        tmp_path, v31=report(ENGINE, skipped), v32=report(ENGINE, ENGINE, *seen, skipped)
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows == [
+        "0.31 | 1, where versions differ | all there",
+        "0.32 | all 2 | all there",
+        "0.33 | not run: it has no build for CPUs | not seen: scheduler",
+    ]
+
+
+def test_no_table_is_written_from_failed_tests(tmp_path):
+    before = re.findall(r"^\| (0\.\d+ \|.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    failed = ("tests.engine.test_tap", "test_other", "<failure/>")
+    done, rows = written(tmp_path, v32=report(ENGINE, failed))
+    assert "test_other failed" in done.stderr
+    assert rows == before

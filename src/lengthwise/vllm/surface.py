@@ -71,7 +71,7 @@ class Fit:
         return f"{self.surface.name} lacks {self.missing[0]}{more}: {self.surface.without}"
 
 
-_INSTALL = "install " + ", ".join(KNOWN[:-1]) + f" or {KNOWN[-1]}"
+_INSTALL = "install vLLM " + ", ".join(KNOWN[:-1]) + f" or {KNOWN[-1]}"
 
 SCHEDULER = Surface(
     "scheduler",
@@ -317,7 +317,7 @@ def check(version: str, root: Root, surfaces: Iterable[Surface]) -> str | None:
     """
     for fit in fits(root, tuple(surfaces)):
         if fit.missing:
-            raise UserError(f"vLLM {version}: {fit}")
+            raise UserError(f"vLLM {version}: its {fit}")
     if _is_known(version) or os.environ.get(_TOLD) == version:
         return None
     os.environ[_TOLD] = version
