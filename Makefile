@@ -1,11 +1,17 @@
 # make demo   the main job: model, then vLLM's own order, TRAIL and lengthwise on vLLM
-# make test   lint, fast tests, then the tests on the real engine
+# make test   lint, fast tests, then the tests on the real engine: vLLM 0.31, then all on 0.32
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-fast lint bench setup clean
+# vLLM as it was, alone in a folder that goes first on the path: all that it needs is shared.
+OLDER := $(VENV)/vllm-0.31
+
+# What each version's tests found, for README's table.
+FOUND := .cache/versions
+
+.PHONY: demo test test-older test-fast lint bench versions setup clean
 
 demo: $(READY)
 	$(BIN)/lengthwise demo
@@ -13,8 +19,17 @@ demo: $(READY)
 # Two at a time, each file's tests in one process: engines keep to a core each.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test: $(READY) lint
-	$(PYTEST)
+test: $(READY) lint test-older
+	$(PYTEST) --junit-xml=$(FOUND)/0.32.xml
+
+# What touches the parts in which versions of vLLM differ: tests marked "versions".
+test-older: $(OLDER)/.ready
+	PYTHONPATH=$(abspath $(OLDER))$${PYTHONPATH:+:$$PYTHONPATH} \
+	  $(PYTEST) -m versions --junit-xml=$(FOUND)/0.31.xml
+
+# README's table of versions, from what `make test` has found.
+versions: $(READY)
+	$(BIN)/python tests/supported.py $(FOUND) README.md
 
 test-fast: $(READY)
 	$(PYTEST) -m "not engine"
@@ -41,6 +56,10 @@ $(READY): pyproject.toml requirements/cpu.txt requirements/cpu-no-deps.txt
 	@ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1 \
 	  || (apt-get update -qq && apt-get install -y -qq libtcmalloc-minimal4) \
 	  || echo "note: without Debian's libtcmalloc-minimal4 the CPU engine is slower"
+	touch $@
+
+$(OLDER)/.ready: requirements/vllm-0.31.txt $(READY)
+	$(BIN)/pip install --no-deps --upgrade --target $(OLDER) -r requirements/vllm-0.31.txt
 	touch $@
 
 clean:

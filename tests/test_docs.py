@@ -29,6 +29,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 FOREIGN = {
     *("--additional-config", "--scheduler-cls", "--max-num-seqs", "--no-enforce-eager"),  # vLLM's
+    "--no-async-scheduling",  # vLLM's
     "--no-deps",  # pip's
     "--help",
 }

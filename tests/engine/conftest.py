@@ -29,10 +29,20 @@ Drive = Callable[..., dict[str, Any]]
 pytest.importorskip("vllm", reason="the engine tests need vLLM: make test installs it")
 
 
+VERSIONS = {
+    *("test_same_as_stock", "test_tap", "test_predictions", "test_slices", "test_asynchronous"),
+    "test_serve",
+}
+"""Modules that touch what differs between versions of vLLM; here and, by their own marks, in
+``tests/vllm``. ``make test-older`` runs them with the older one."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("engine")
+            if item.path.stem in VERSIONS:
+                item.add_marker("versions")
 
 
 @pytest.fixture(scope="session")

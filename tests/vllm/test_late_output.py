@@ -27,6 +27,8 @@ from lengthwise.vllm.tap import Observation
 
 pytest.importorskip("vllm")
 
+pytestmark = pytest.mark.versions
+
 D = 4
 
 

@@ -48,7 +48,7 @@ def compare(plan: BenchPlan, out: Path, execute: Execute | None = None) -> list[
     plan.check()
     folder_for(out)
     if execute is None:
-        check_vllm()
+        check_vllm(*plan.engine_settings())
         check_memory(str(plan.model), len(plan.policies), cached=plan.kv_blocks is None)
     plan, requests = tokenized(plan, context_of(plan.model))
     bench = _Bench(plan, requests, out, execute or partial(in_fresh_processes, logs=out))

@@ -95,13 +95,21 @@ class BenchPlan:
             raise UserError("every request had a seat at once: more of them show the capacity")
         self.check_arrivals()
         loaded = set()
-        for spec in self.policies:
-            policy, folder = with_predictors(self, spec)
-            kind = folder, source_of(spec)
-            if policy != STOCK and kind not in loaded:
+        for settings in self.engine_settings():
+            kind = settings.probe, make_policy(settings.policy).source
+            if kind not in loaded:
                 loaded.add(kind)
-                Settings(policy=policy, probe=folder, **self.settings).check(str(self.model))
+                settings.check(str(self.model))
         check_model(self.model)
+
+    def engine_settings(self) -> list[Settings]:
+        """The plug-in's settings for each policy but vLLM's own."""
+        given = [with_predictors(self, spec) for spec in self.policies]
+        return [
+            Settings(policy=policy, probe=folder, **self.settings)
+            for policy, folder in given
+            if policy != STOCK
+        ]
 
     def check_arrivals(self) -> None:
         """Refuse rates, or a trace, that are no arrival times.

@@ -79,7 +79,7 @@ def check(route: Route) -> None:
             that does not do, a port in use, or too little memory.
     """
     check_names(route)
-    check_vllm()
+    check_vllm(route.settings)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
     route.settings.check(str(route.model))

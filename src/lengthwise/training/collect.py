@@ -98,7 +98,7 @@ class Job:
         check_model(model)
         meta = _meta(model, options)
         _check_claim(folder, meta)
-        check_vllm()
+        check_vllm(_settings(meta, options))
         check_memory(str(model))
         context = context_of(model)
         fitting = Tokenized.of(model, prompts, options.cap, context, options.too_long)
@@ -125,7 +125,7 @@ class Job:
             ) as bar,
         ):
             options = self.options
-            settings = Settings("fcfs", record=self.meta["layers"], record_every=options.every)
+            settings = _settings(self.meta, options)
             driver = Driver(
                 self.model,
                 options.seats,
@@ -161,6 +161,10 @@ def _depth(model: Path) -> int:
     if not isinstance(depth, int):
         raise UserError(f"model {model}: its config.json does not say how many layers it has")
     return depth
+
+
+def _settings(meta: dict[str, Any], options: Options) -> Settings:
+    return Settings("fcfs", record=meta["layers"], record_every=options.every)
 
 
 def _meta(model: Path, options: Options) -> dict[str, Any]:

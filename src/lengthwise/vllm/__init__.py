@@ -13,6 +13,10 @@ __all__ = ["Scheduler", "StockScheduler"]
 
 def __getattr__(name: str) -> Any:
     if name == "Scheduler":
+        from lengthwise.vllm.surface import ORDER, check_running
+
+        # First, for its module is made of what may be missing.
+        check_running(ORDER)
         from lengthwise.vllm.scheduler import Scheduler
 
         return Scheduler

@@ -11,6 +11,9 @@ from typing import Any
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import model_folder
 from lengthwise.models.served import ENGINE_CONTEXT, context_of
+from lengthwise.results.terminal import complain
+from lengthwise.vllm import surface
+from lengthwise.vllm.settings import Settings
 
 _PROCESS = 2**30
 """Bytes that Python, PyTorch and vLLM take in one more process, measured."""
@@ -76,15 +79,31 @@ def engine_name() -> str:
     return _vllm_distribution()
 
 
-def check_vllm() -> None:
-    """Refuse a vLLM that the plug-in does not know.
+def check_vllm(*settings: Settings, driven: bool = True) -> None:
+    """Refuse a vLLM in which lengthwise cannot do what is asked of it, without importing it.
+
+    Args:
+        settings: those of the engines that are to run; none of them if only stock vLLM is.
+        driven: whether a process of ours drives the engine; False for vLLM's own server.
 
     Raises:
-        UserError: one line with the versions that work.
+        UserError: one line: what is missing, and what to do.
     """
-    from lengthwise.vllm.surface import check_version
+    version = _vllm_distribution().split()[1]
+    root = surface.installed()
+    if root is None:
+        raise UserError(f"vLLM {version} is installed, but its files are gone: install it anew")
+    needed = [*surface.ORDER, surface.ENGINE if driven else surface.SERVER]
+    # Whether outputs are asynchronous only the engine knows: our scheduler asks then.
+    needed += [each for one in settings for each in surface.beside(one, runs_v2(), False)]
+    warning = surface.check(version, root, dict.fromkeys(needed))
+    if warning is not None:
+        complain(warning)
 
-    check_version(_vllm_distribution().split()[1])
+
+def runs_v2() -> bool:
+    """Whether vLLM would take its model runner V2, as far as can be told without a model."""
+    return os.environ.get("VLLM_USE_V2_MODEL_RUNNER") != "0" and not is_cpu_build()
 
 
 def check_memory(model: str, engines: int = 1, cached: bool = True) -> None:

@@ -10,10 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import vllm
 from vllm.v1.core.sched.interface import PauseState
-from vllm.v1.core.sched.request_queue import RequestQueue, SchedulingPolicy
-from vllm.v1.core.sched.scheduler import Scheduler as VllmScheduler
+from vllm.v1.core.sched.request_queue import SchedulingPolicy
 from vllm.v1.request import RequestStatus
 
 from lengthwise.core.lanes import waiting_queue
@@ -24,7 +22,6 @@ from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
-from lengthwise.vllm import surface
 from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.piece import KEY as SLICE
@@ -34,6 +31,7 @@ from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.stock import StockScheduler
+from lengthwise.vllm.surface import beside, check_running
 from lengthwise.vllm.tap import WANTED
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
@@ -63,10 +61,11 @@ class Scheduler(StockScheduler):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        surface.check(vllm.__version__, VllmScheduler, RequestQueue)
         super().__init__(*args, **kwargs)
         config = self.vllm_config
         settings = Settings.read(config.additional_config)
+        ahead = bool(self.scheduler_config.async_scheduling)
+        check_running(beside(settings, self.use_v2_model_runner, ahead))
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
         self._policy = make_policy(settings.policy)

@@ -48,7 +48,7 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
 
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
-    check_vllm()
+    check_vllm(settings, driven=False)
     if settings.slice is not None:
         refuse(flag.partition("=")[0] for flag in flags)
     policy = make_policy(settings.policy)

@@ -6,7 +6,7 @@ import pytest
 from lengthwise.errors import UserError
 from lengthwise.vllm.piece import Slice
 from lengthwise.vllm.slices.client import AsyncFront, Front, check, refuse
-from lengthwise.vllm.slices.stitch import _WHOLE, Stitcher
+from lengthwise.vllm.slices.stitch import _OF_PROMPTS, _WHOLE, Stitcher
 
 
 def request(id_):
@@ -17,7 +17,7 @@ def request(id_):
         mm_features=[],
         resumable=False,
         sampling_params=SimpleNamespace(
-            max_tokens=10, extra_args=None, prompt_logprobs=None, **dict.fromkeys(_WHOLE)
+            max_tokens=10, extra_args=None, **dict.fromkeys((*_WHOLE, *_OF_PROMPTS))
         ),
     )
 

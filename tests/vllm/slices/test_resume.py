@@ -5,7 +5,7 @@ import torch
 
 from lengthwise.errors import UserError
 from lengthwise.vllm.piece import KEY, Slice
-from lengthwise.vllm.slices.resume import check_draws, resume, returns, skip_draws
+from lengthwise.vllm.slices.resume import integers, resume, returns, rows, way_to_skip
 
 
 class Request:
@@ -64,28 +64,39 @@ def test_a_request_that_fills_the_context_does_not_return():
     assert not returns(it, 30)
 
 
-def integers(logits, generators, k, p):
+def one_integer(logits, generators, k, p):
     """As vLLM's sampler draws on a CPU."""
     for generator in generators.values():
         torch.randint(0, 2**31, (1,), generator=generator, dtype=torch.long)
 
 
-def noise(logits, generators, k, p):
-    """As it draws elsewhere."""
+def one_row(logits, generators, k, p):
+    """As it did in 0.31."""
     for generator in generators.values():
         torch.empty(logits.shape[-1]).exponential_(generator=generator)
 
 
+def two_rows(logits, generators, k, p):
+    """As no vLLM does."""
+    one_row(logits, generators, k, p)
+    one_row(logits, generators, k, p)
+
+
+CPU = torch.device("cpu")
+
+
 @pytest.mark.parametrize("tokens", [0, 1, 7, 640])
-def test_skipping_draws_leaves_the_generator_where_drawing_does(tokens):
+@pytest.mark.parametrize(("sampler", "way"), [(one_integer, integers), (one_row, rows)])
+def test_skipping_draws_leaves_the_generator_where_drawing_does(sampler, way, tokens):
+    skip = way_to_skip(sampler, CPU, 1000)
+    assert skip is way
     drawn, skipped = (torch.Generator().manual_seed(3) for _ in range(2))
     for _ in range(tokens):
-        integers(None, {0: drawn}, None, None)
-    skip_draws(skipped, tokens)
+        sampler(torch.zeros(1, 1000), {0: drawn}, None, None)
+    skip(skipped, tokens, 1000)
     assert torch.equal(drawn.get_state(), skipped.get_state())
 
 
 def test_a_sampler_that_draws_otherwise_is_refused():
-    check_draws(integers, torch.device("cpu"))
     with pytest.raises(UserError, match="cannot continue"):
-        check_draws(noise, torch.device("cpu"))
+        way_to_skip(two_rows, CPU, 1000)

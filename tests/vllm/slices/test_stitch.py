@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.vllm.piece import KEY, Slice
-from lengthwise.vllm.slices.stitch import _WHOLE, Stitcher
+from lengthwise.vllm.slices.stitch import _OF_PROMPTS, _WHOLE, Stitcher
 
 
 def request(id_="a", prompt=10, max_tokens=100, **params):
-    given_params = {"max_tokens": max_tokens, "extra_args": None, "prompt_logprobs": None}
-    given_params |= dict.fromkeys(_WHOLE)
+    given_params = {"max_tokens": max_tokens, "extra_args": None}
+    given_params |= dict.fromkeys((*_WHOLE, *_OF_PROMPTS))
     return SimpleNamespace(
         request_id=id_,
         prompt_token_ids=list(range(prompt)),
@@ -92,11 +92,12 @@ def test_the_clients_own_parameters_are_never_changed():
     assert asked == before
 
 
-def test_prompt_logprobs_are_asked_of_the_first_slice_only():
-    asked = request(max_tokens=60, prompt_logprobs=2, skip_reading_prefix_cache=True)
+@pytest.mark.parametrize("name", _OF_PROMPTS)
+def test_scores_of_the_prompt_are_asked_of_the_first_slice_only(name):
+    asked = request(max_tokens=60, skip_reading_prefix_cache=True, **{name: 2})
     _, slices = served(Stitcher(16, 1, lambda: 500), Engine(90, 500), asked)
     params = [piece.sampling_params for piece in slices]
-    assert [each.prompt_logprobs for each in params] == [2, None, None, None]
+    assert [getattr(each, name) for each in params] == [2, None, None, None]
     assert [each.skip_reading_prefix_cache for each in params] == [True, None, None, None]
 
 
@@ -173,3 +174,14 @@ def test_a_client_cannot_pretend_to_be_a_slice():
 def test_a_slice_without_tokens_is_refused():
     with pytest.raises(ValueError, match="at least one token"):
         Stitcher(0, 1, lambda: 500)
+
+
+@pytest.mark.parametrize(
+    ("asked", "watermarks", "sliced"),
+    [(True, False, True), (True, True, False), (False, True, True), (None, True, True)],
+)
+def test_a_watermark_is_the_engines_not_the_requests(asked, watermarks, sliced):
+    """vLLM 0.31 leaves True in every request, whether or not its engine has a watermark."""
+    it = request(watermarking=asked)
+    piece = Stitcher(4, 1, lambda: 500, watermarks).first(it)
+    assert (piece is not it) == sliced

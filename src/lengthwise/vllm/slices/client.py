@@ -14,6 +14,7 @@ from lengthwise.vllm.arrivals import check_policy
 from lengthwise.vllm.hints import fit_to_travel
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.stitch import Stitcher
+from lengthwise.vllm.surface import CLIENT, check_running
 
 _FACTORIES = ("make_client", "make_async_mp_client")
 _REFUSED = (
@@ -23,13 +24,17 @@ _REFUSED = (
 
 
 def install() -> None:
-    """Wrap what builds vLLM's engine clients; without our settings they are untouched."""
-    from vllm.v1.engine.core_client import EngineCoreClient
+    """Wrap what builds vLLM's engine clients; without our settings they are untouched.
 
+    So are those of a vLLM that builds them in another way: there the scheduler refuses slices.
+    """
+    from vllm.v1.engine import core_client
+
+    kind = getattr(core_client, "EngineCoreClient", None)
     for name in _FACTORIES:
-        original = getattr(EngineCoreClient, name)
-        if not hasattr(original, "lengthwise"):
-            setattr(EngineCoreClient, name, staticmethod(_wrapped(original)))
+        original = getattr(kind, name, None)
+        if original is not None and not hasattr(original, "lengthwise"):
+            setattr(kind, name, staticmethod(_wrapped(original)))
 
 
 def _wrapped(factory: Any) -> Any:
@@ -62,6 +67,7 @@ def attach(client: Any) -> None:
     asynchronous = isinstance(client, AsyncMPClient)
     client.lengthwise = None
     if settings.slice is not None:
+        check_running([CLIENT])
         check(config)
         _cut(client, settings, config, asynchronous)
     name = "add_request_async" if asynchronous else "add_request"
@@ -72,7 +78,12 @@ def attach(client: Any) -> None:
 def _cut(client: Any, settings: Settings, config: Any, asynchronous: bool) -> None:
     assert settings.slice is not None
     block = config.cache_config.block_size if settings.align else 1
-    stitcher = Stitcher(settings.slice, block, lambda: int(config.model_config.max_model_len))
+    stitcher = Stitcher(
+        settings.slice,
+        block,
+        lambda: int(config.model_config.max_model_len),
+        watermarks=config.watermark_config is not None,
+    )
     client.lengthwise = (AsyncFront if asynchronous else Front)(client, stitcher)
 
 

@@ -6,12 +6,16 @@ output for penalties, ``min_tokens``, bad words and repetition, and as age for a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from lengthwise.errors import UserError
 from lengthwise.vllm.piece import Slice, max_tokens
+
+Skip = Callable[[torch.Generator, int, int], None]
+"""Advances a request's generator as sampling so many tokens of a vocabulary does."""
 
 
 def resume(request: Any, piece: Slice) -> None:
@@ -46,7 +50,8 @@ def resume_in_worker(runner: Any) -> None:
     from vllm.v1.worker import gpu_model_runner
     from vllm.v1.worker.gpu_input_batch import CachedRequestState
 
-    check_draws(runner.sampler.topk_topp_sampler, runner.device)
+    vocabulary = runner.input_batch.vocab_size
+    skip = way_to_skip(runner.sampler.topk_topp_sampler, runner.device, vocabulary)
 
     class SliceState(CachedRequestState):  # type: ignore[misc]
         """A new request's state in the worker, with the output of its earlier slices."""
@@ -58,34 +63,46 @@ def resume_in_worker(runner: Any) -> None:
                 return
             self.output_token_ids.extend(piece.generated)
             if self.generator is not None:
-                skip_draws(self.generator, len(piece.generated))
+                skip(self.generator, len(piece.generated), vocabulary)
 
     gpu_model_runner.CachedRequestState = SliceState
 
 
-def skip_draws(generator: torch.Generator, tokens: int) -> None:
-    """Advance a request's generator as sampling so many tokens does.
+def integers(generator: torch.Generator, tokens: int, vocabulary: int) -> None:
+    """Advance a CPU's generator as vLLM does from 0.32: one integer a token."""
+    torch.randint(0, 2**31, (tokens,), generator=generator, dtype=torch.long)
 
-    On a CPU vLLM draws one integer a token; elsewhere a row of noise, which moves the
-    counter by 4, as vLLM itself counts where it takes a draw back.
-    """
-    if generator.device.type == "cpu":
-        torch.randint(0, 2**31, (tokens,), generator=generator, dtype=torch.long)
-    else:
-        generator.set_offset(generator.get_offset() + 4 * tokens)
+
+def rows(generator: torch.Generator, tokens: int, vocabulary: int) -> None:
+    """Advance a CPU's generator as vLLM 0.31 does: a row of noise a token, which takes as long
+    here as it took there (1 ms at 49 thousand words)."""
+    noise = torch.empty(vocabulary)
+    for _ in range(tokens):
+        noise.exponential_(generator=generator)
+
+
+def offset(generator: torch.Generator, tokens: int, vocabulary: int) -> None:
+    """Advance a GPU's generator: a row of noise moves its counter by 4, as vLLM itself counts
+    where it takes a draw back."""
+    generator.set_offset(generator.get_offset() + 4 * tokens)
 
 
 @torch.inference_mode()
-def check_draws(sampler: Any, device: torch.device, vocabulary: int = 1024) -> None:
-    """Compare :func:`skip_draws` with what this sampler really draws.
+def way_to_skip(sampler: Any, device: torch.device, vocabulary: int) -> Skip:
+    """What advances a generator as this sampler's draws do: tried on it.
 
     Raises:
-        UserError: if they differ: seeded requests would change at each slice's start.
+        UserError: if nothing does: seeded requests would change at each slice's start.
     """
-    real, skipped = torch.Generator(device=device), torch.Generator(device=device)
-    for generator in (real, skipped):
-        generator.manual_seed(1)
+
+    def generator() -> torch.Generator:
+        return torch.Generator(device=device).manual_seed(1)
+
+    real = generator()
     sampler(torch.zeros(1, vocabulary, device=device), {0: real}, None, None)
-    skip_draws(skipped, 1)
-    if not torch.equal(real.get_state(), skipped.get_state()):
-        raise UserError("this vLLM samples seeded requests in a way that slices cannot continue")
+    for skip in (integers, rows) if device.type == "cpu" else (offset,):
+        skipped = generator()
+        skip(skipped, 1, vocabulary)
+        if torch.equal(real.get_state(), skipped.get_state()):
+            return skip
+    raise UserError("this vLLM samples seeded requests in a way that slices cannot continue")

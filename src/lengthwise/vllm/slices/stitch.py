@@ -16,8 +16,15 @@ logger = logging.getLogger("vllm.lengthwise")
 _LENGTH = "length"
 """How vLLM's finish reason reads when a request had all its ``max_tokens``."""
 
-_WHOLE = ("structured_outputs", "thinking_token_budget", "trace_decode_token_ids", "watermarking")
+_WHOLE = ("structured_outputs", "thinking_token_budget", "trace_decode_token_ids")
 """Sampling parameters whose state the engine could not take up where a slice ended."""
+
+_OF_PROMPTS = ("prompt_logprobs", "prompt_logprob_token_ids")
+"""Sampling parameters that ask for scores of the prompt, which come once."""
+
+_WATERMARKING = "watermarking"
+"""Another such parameter, on in vLLM 0.31 unless a client says no: it only says whether the
+engine's watermark, if it has one, is for this request."""
 
 
 @dataclass
@@ -40,21 +47,25 @@ class Stitcher:
         most: tokens of a slice (SCLS's S).
         block: tokens of a block of the KV cache; 1 to end slices anywhere.
         longest: most tokens of prompt and answer together, asked anew each time.
+        watermarks: whether the engine has a watermark.
 
     Raises:
         ValueError: if a slice would have no token.
     """
 
-    def __init__(self, most: int, block: int, longest: Callable[[], int]) -> None:
+    def __init__(
+        self, most: int, block: int, longest: Callable[[], int], watermarks: bool = False
+    ) -> None:
         if most < 1:
             raise ValueError(f"a slice has at least one token, not {most}")
         self._most, self._block, self._longest = most, block, longest
+        self._whole = (*_WHOLE, _WATERMARKING) if watermarks else _WHOLE
         self._open: dict[str, _Open] = {}
         self._told: set[str] = set()
 
     def first(self, request: Any) -> Any:
         """An arriving request's first slice, or the request itself if it cannot be sliced."""
-        obstacle = _obstacle(request)
+        obstacle = _obstacle(request, self._whole)
         if obstacle is not None:
             self._tell(obstacle)
             drop_facts(request)
@@ -76,10 +87,10 @@ class Stitcher:
         piece.sampling_params.max_tokens = min(end, params.max_tokens)
         facts = Slice(list(it.generated), params.max_tokens)
         piece.sampling_params.extra_args = facts.extra_args(params.extra_args)
-        if done and params.prompt_logprobs is not None:
+        if done and any(getattr(params, name) is not None for name in _OF_PROMPTS):
             # They were the first slice's; for their sake vLLM left out the prefix cache.
-            piece.sampling_params.prompt_logprobs = None
-            piece.sampling_params.skip_reading_prefix_cache = None
+            for name in (*_OF_PROMPTS, "skip_reading_prefix_cache"):
+                setattr(piece.sampling_params, name, None)
         return piece
 
     def take(self, outputs: Iterable[Any]) -> list[str]:
@@ -125,7 +136,7 @@ class Stitcher:
             logger.warning("lengthwise serves requests with %s whole, not in slices", obstacle)
 
 
-def _obstacle(request: Any) -> str | None:
+def _obstacle(request: Any, whole: Iterable[str]) -> str | None:
     """What keeps a request from being sliced, as the log names it."""
     params = request.sampling_params
     if params is None:
@@ -136,4 +147,4 @@ def _obstacle(request: Any) -> str | None:
         return "multi-modal inputs"
     if request.resumable:
         return "streaming input"
-    return next((name for name in _WHOLE if getattr(params, name)), None)
+    return next((name for name in whole if getattr(params, name)), None)
