@@ -140,14 +140,14 @@ class Refining:
     def _renew(self, refined: Floats, evidence: Floats, pending: _Pending, rows: list[int]) -> None:
         """Refine rows whose requests were all last predicted in the same batch."""
         beliefs = [pending.beliefs[i] for i in rows]
-        batch = beliefs[0].batch
-        assert batch is not None
+        believed = beliefs[0].batch
+        assert believed is not None
         before, now = np.array([belief.row for belief in beliefs]), np.array(rows)
-        passed = pending.generated[now] - batch.generated[before]
+        passed = pending.generated[now] - believed.generated[before]
         # Each request has its own step counter; most moved by the same number of tokens.
         for tokens in np.unique(passed).tolist():
             which = np.flatnonzero(passed == tokens)
-            prior = self._refiner.shift(batch.probabilities[before[which]], tokens)
+            prior = self._refiner.shift(believed.probabilities[before[which]], tokens)
             moved = now[which]
             refined[moved] = self._refiner.update(prior, evidence[moved], tokens)
 
