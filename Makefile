@@ -11,7 +11,7 @@ OLDER := $(VENV)/vllm-0.31
 # What each version's tests found, for README's table.
 FOUND := .cache/versions
 
-.PHONY: demo test test-older test-fast lint bench versions setup clean
+.PHONY: demo test test-older test-fast lint bench gpu-check versions setup clean
 
 demo: $(READY)
 	$(BIN)/lengthwise demo
@@ -35,13 +35,17 @@ test-fast: $(READY)
 	$(PYTEST) -m "not engine"
 
 lint: $(READY)
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests gpu
+	$(BIN)/ruff format --check src tests gpu
 	$(BIN)/mypy
 
 bench: $(READY)
 	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --predictor builtin --held-out \
 	  --policies stock,lengthwise,lengthwise@none,fcfs,sjf,trail,oracle --loads 0.5,0.8,1.1
+
+# On a machine with a GPU; elsewhere a rehearsal with small shapes.
+gpu-check: $(READY)
+	$(BIN)/python gpu/check.py --out results/gpu-check
 
 setup: $(READY)
 
