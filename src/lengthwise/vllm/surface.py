@@ -81,6 +81,7 @@ SCHEDULER = Surface(
             *("add_request(request, ...)", "finish_requests(request_ids, finished_status, ...)"),
             *("_preempt_request(request, timestamp)", "_free_request(request, ...)"),
             *("_is_blocked_waiting_status(status)", "_handle_stopped_request(request)"),
+            "_enqueue_waiting_request(request)",
             *("_update_request_as_session(session, update)", "reset_prefix_cache(...)"),
             *("get_request_counts()", "get_num_unfinished_requests()", "shutdown()"),
             *("set_pause_state(pause_state)", "pause_state", "_inflight_prefills"),
