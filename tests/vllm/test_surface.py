@@ -204,7 +204,10 @@ CALLED = {
     "batch": {"v1.worker.gpu_input_batch:InputBatch", "v1.worker.gpu.input_batch:InputBatch"},
     "scheduler_output": {"v1.core.sched.output:SchedulerOutput"},
     "model_runner_output": {"v1.outputs:ModelRunnerOutput"},
-    "manager": {"v1.core.kv_cache_manager:KVCacheManager"},
+    "manager": {
+        "v1.core.kv_cache_manager:KVCacheManager",
+        "v1.core.single_type_kv_cache_manager:SingleTypeKVCacheManager",
+    },
     "client": {
         *("v1.engine.core_client:InprocClient", "v1.engine.core_client:SyncMPClient"),
         "v1.engine.core_client:AsyncMPClient",
