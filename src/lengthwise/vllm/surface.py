@@ -81,6 +81,7 @@ SCHEDULER = Surface(
             *("add_request(request, ...)", "finish_requests(request_ids, finished_status, ...)"),
             *("_preempt_request(request, timestamp)", "_free_request(request, ...)"),
             *("_is_blocked_waiting_status(status)", "_handle_stopped_request(request)"),
+            *("_handle_blocked_waiting_request(request)", "_enqueue_waiting_request(request)"),
             *("_update_request_as_session(session, update)", "reset_prefix_cache(...)"),
             *("get_request_counts()", "get_num_unfinished_requests()", "shutdown()"),
             *("set_pause_state(pause_state)", "pause_state", "_inflight_prefills"),
@@ -102,6 +103,7 @@ SCHEDULER = Surface(
             *("adaptive_long_prefill_threshold", "prefill_capacity_bound"),
             *("schedule reads running", "schedule reads waiting"),
             *("schedule reads kv_holding_waiting", "schedule reads max_num_active_reqs"),
+            "schedule reads _handle_blocked_waiting_request",
             "schedule reads _preempt_request",
         ),
         "v1.core.sched.output:SchedulerOutput": (
@@ -122,6 +124,10 @@ SCHEDULER = Surface(
             "get_num_blocks_to_allocate(request_id, num_tokens, new_computed_blocks, "
             "num_encoder_tokens, total_computed_tokens, num_local_computed_tokens, "
             "num_tokens_main_model, apply_admission_cap, prefill_end)",
+            "single_type_managers",
+        ),
+        "v1.core.single_type_kv_cache_manager:SingleTypeKVCacheManager": (
+            "max_admission_blocks_per_request",
         ),
         "v1.core.encoder_cache_manager:EncoderCacheManager": ("num_freeable_slots",),
         "distributed.kv_transfer.kv_connector.v1.base:KVConnectorBase_V1": (
