@@ -98,7 +98,8 @@ class Foresight(Generic[R]):
             return None
         if not policy.foresees:
             return waiting.peek()
-        if self.refused:
+        # Without a free seat nobody is admitted, whatever the memory: it need not be looked at.
+        if self.refused or len(engine.running) >= engine.seats:
             return None
         head = waiting.peek()
         if self._may(head):
