@@ -38,6 +38,7 @@ lint: $(READY)
 	$(BIN)/ruff check src tests gpu
 	$(BIN)/ruff format --check src tests gpu
 	$(BIN)/mypy
+	MYPYPATH=gpu $(BIN)/mypy gpu/engine.py gpu/check.py
 
 bench: $(READY)
 	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --predictor builtin --held-out \

@@ -413,6 +413,7 @@ def bench_figures(served: Served) -> dict[str, float]:
         "longest": float(first.max()),
         "tokens_per_s": float(rows[:, 3].sum() / served.seconds),
         "seconds": served.seconds,
+        "steps": served.steps,
         "evictions": served.costs["evictions"],
         "pauses": served.costs["pauses"],
         "schedule_us": 1e6 * served.costs["schedule_s"] / max(served.steps, 1),

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import mean, median
 from typing import Any
 
@@ -147,24 +148,26 @@ class Engine:
         """Time the tap on the device; and, where asked, refuse that it waits for the device."""
         import torch
 
-        tap, cuda = self._tap, torch.cuda.is_available()
-        look = tap._look
+        if not torch.cuda.is_available():
+            return
+        tap: Any = self._tap
+        look, event = tap._look, partial(torch.cuda.Event, enable_timing=True)
 
         def watched(step: Any, wanted: bool) -> None:
-            if not cuda:
+            if not wanted:
                 look(step, wanted)
                 return
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin, end = event(), event()
             begin.record()
             if self._guarded:
                 torch.cuda.set_sync_debug_mode("error")
             try:
                 look(step, wanted)
             finally:
-                torch.cuda.set_sync_debug_mode("default")
+                if self._guarded:
+                    torch.cuda.set_sync_debug_mode("default")
             end.record()
-            if wanted:
-                self._events.append((begin, end))
+            self._events.append((begin, end))
 
         tap._look = watched
 
@@ -254,7 +257,7 @@ class Engine:
         served.seconds = now - start
         while self._core.batch_queue:
             client.get_output()  # A step that was launched before the last answer was known.
-        served.rows = [(name, *row) for name, row in rows.items()]
+        served.rows = [(name, *row) for name, row in rows.items()]  # type: ignore[misc]
         if times:
             # The mean, for one step in four may be dearer; less the slowest, as Python's collector.
             usual = sorted(times)[: max(int(0.98 * len(times)), 1)]
