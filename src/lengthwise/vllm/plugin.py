@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from lengthwise.vllm.settings import KEY, Settings
+from lengthwise.vllm.limits import settings_of
+from lengthwise.vllm.settings import KEY
 from lengthwise.vllm.slices.client import install
 
 
@@ -37,7 +38,7 @@ def attach(worker: Any) -> None:
     config = worker.vllm_config
     if KEY not in (config.additional_config or {}):
         return
-    settings = Settings.read(config.additional_config)
+    settings = settings_of(config)
     if settings.slice is not None:
         from lengthwise.vllm.slices.resume import resume_in_worker
 

@@ -24,11 +24,11 @@ from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
 from lengthwise.vllm.arrivals import make_arrival_predictor
 from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens, output_bounds
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.seats import VllmEngine
-from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.stock import StockScheduler
 from lengthwise.vllm.surface import beside, check_running
@@ -63,7 +63,7 @@ class Scheduler(StockScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         config = self.vllm_config
-        settings = Settings.read(config.additional_config)
+        settings = settings_of(config, logger.warning)
         ahead = bool(self.scheduler_config.async_scheduling)
         check_running(beside(settings, self.use_v2_model_runner, ahead))
         if self.policy is not SchedulingPolicy.FCFS:

@@ -42,6 +42,7 @@ class Settings:
         align: slices end where a block of the KV cache does (:mod:`lengthwise.vllm.piece`).
         learn: go on learning from finished requests (:mod:`lengthwise.online.learner`).
         learning: options for that (:class:`lengthwise.online.options.Learning`).
+        tap: let the probe read the model's hidden states, if the policy ranks by it.
     """
 
     policy: str = "lengthwise"
@@ -57,6 +58,7 @@ class Settings:
     align: bool = True
     learn: bool = False
     learning: dict[str, Any] = field(default_factory=dict)
+    tap: bool = True
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:
@@ -103,7 +105,7 @@ class Settings:
         With a prompt predictor alone TRAIL ranks by that, as its peer TRAIL-BERT does; and
         in slices, for the worker forgets what the probe has read where a slice ends.
         """
-        if self.probe is None or make_policy(self.policy).source != "probe":
+        if self.probe is None or not self.tap or make_policy(self.policy).source != "probe":
             return False
         if self.slice is not None:
             return False

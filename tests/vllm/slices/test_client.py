@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from lengthwise.errors import UserError
+from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.piece import Slice
 from lengthwise.vllm.slices.client import AsyncFront, Front, check, refuse
 from lengthwise.vllm.slices.stitch import _OF_PROMPTS, _WHOLE, Stitcher
@@ -97,6 +98,7 @@ def config(**changes):
         "cache_config": SimpleNamespace(enable_prefix_caching=True),
         "speculative_config": None,
         "kv_transfer_config": None,
+        "parallel_config": SimpleNamespace(pipeline_parallel_size=1),
         "scheduler_config": SimpleNamespace(scheduler_cls="lengthwise.vllm.Scheduler"),
     }
     return SimpleNamespace(**(settings | changes))
@@ -104,7 +106,7 @@ def config(**changes):
 
 def test_an_engine_as_we_build_it_may_serve_in_slices():
     assert check(config()) is None
-    assert refuse(["--port", "8000", "--enforce-eager"]) is None
+    assert refuse(Flags(["--port", "8000", "--enforce-eager", "-tp", "2", "-dp", "2"])) is None
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def test_an_engine_as_we_build_it_may_serve_in_slices():
         ({"cache_config": SimpleNamespace(enable_prefix_caching=False)}, "prefix-caching"),
         ({"speculative_config": object()}, "--speculative-config"),
         ({"kv_transfer_config": object()}, "--kv-transfer-config"),
+        ({"parallel_config": SimpleNamespace(pipeline_parallel_size=2)}, "--pipeline"),
         ({"scheduler_config": SimpleNamespace(scheduler_cls=None)}, "--scheduler-cls"),
         (
             {"scheduler_config": SimpleNamespace(scheduler_cls="lengthwise.vllm.StockScheduler")},
@@ -125,6 +128,19 @@ def test_what_slices_were_not_made_for_is_refused_by_its_flag(changes, flag):
         check(config(**changes))
 
 
-def test_a_flag_is_refused_before_the_server_starts():
-    with pytest.raises(UserError, match="--speculative-config and slices"):
-        refuse(["--port", "--speculative-config"])
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        (["--no-enable-prefix-caching"], "--no-enable-prefix-caching"),
+        (["--no_enable_prefix_caching"], "--no-enable-prefix-caching"),
+        (["-sc", "{}"], "--speculative-config"),
+        (["--spec-method=ngram"], "--speculative-config"),
+        (["--kv-transfer-config.kv_connector=X"], "--kv-transfer-config"),
+        (["--kv-offloading-size", "4"], "--kv-transfer-config"),
+        (["-pp", "2"], "--pipeline-parallel-size"),
+        (["--scheduler-cls=theirs"], "--scheduler-cls"),
+    ],
+)
+def test_a_flag_is_refused_before_the_server_starts(given, flag):
+    with pytest.raises(UserError, match=f"{flag} and slices"):
+        refuse(Flags(["--port", "1", *given]))

@@ -6,21 +6,21 @@ Hints of clients are made fit to travel on the same way.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from typing import Any
 
 from lengthwise.errors import UserError
 from lengthwise.vllm.arrivals import check_policy
+from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.hints import fit_to_travel
+from lengthwise.vllm.limits import SPECULATING, STAGES
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.stitch import Stitcher
 from lengthwise.vllm.surface import CLIENT, check_running
 
 _FACTORIES = ("make_client", "make_async_mp_client")
-_REFUSED = (
-    *("--no-enable-prefix-caching", "--speculative-config"),
-    *("--kv-transfer-config", "--scheduler-cls"),
-)
+_UNCACHED = "--no-enable-prefix-caching"
+_OWN_SCHEDULER = "--scheduler-cls"
+_TRANSFER = ("--kv-transfer-config", "--kv-offloading-size")
 
 
 def install() -> None:
@@ -43,7 +43,11 @@ def _wrapped(factory: Any) -> Any:
         for given in (*args, *kwargs.values()):
             if KEY in (getattr(given, "additional_config", None) or {}):
                 # Here, because what the scheduler refuses comes after the model has loaded.
-                check_policy(Settings.read(given.additional_config))
+                settings = Settings.read(given.additional_config)
+                check_policy(settings)
+                if settings.slice is not None:
+                    check_running([CLIENT])
+                    check(given)
         client = factory(*args, **kwargs)
         attach(client)
         return client
@@ -53,11 +57,7 @@ def _wrapped(factory: Any) -> Any:
 
 
 def attach(client: Any) -> None:
-    """Let an engine client serve requests in slices, if its settings ask for it, and check hints.
-
-    Raises:
-        UserError: if the engine is set up for something that slices do not go with.
-    """
+    """Check hints on their way, and serve in slices if the settings ask for it."""
     from vllm.v1.engine.core_client import AsyncMPClient
 
     config = getattr(client, "vllm_config", None) or client.engine_core.vllm_config
@@ -67,8 +67,6 @@ def attach(client: Any) -> None:
     asynchronous = isinstance(client, AsyncMPClient)
     client.lengthwise = None
     if settings.slice is not None:
-        check_running([CLIENT])
-        check(config)
         _cut(client, settings, config, asynchronous)
     name = "add_request_async" if asynchronous else "add_request"
     add = getattr(client, name)
@@ -94,23 +92,33 @@ def check(config: Any) -> None:
         UserError: one line that names what to leave out.
     """
     scheduler = str(config.scheduler_config.scheduler_cls)
-    present = (
-        not config.cache_config.enable_prefix_caching,
-        config.speculative_config is not None,
-        config.kv_transfer_config is not None,
-        "lengthwise" not in scheduler or "Stock" in scheduler,
+    _refuse(
+        (_UNCACHED, not config.cache_config.enable_prefix_caching),
+        (SPECULATING[0], config.speculative_config is not None),
+        (_TRANSFER[0], config.kv_transfer_config is not None),
+        (STAGES[0], config.parallel_config.pipeline_parallel_size > 1),
+        (_OWN_SCHEDULER, "lengthwise" not in scheduler or "Stock" in scheduler),
     )
-    refuse(flag for flag, found in zip(_REFUSED, present, strict=True) if found)
 
 
-def refuse(flags: Iterable[str]) -> None:
+def refuse(flags: Flags) -> None:
     """Refuse the flags of ``vllm serve`` that slices do not go with; others pass.
 
     Raises:
         UserError: names the first of them.
     """
-    for flag in flags:
-        if flag in _REFUSED:
+    _refuse(
+        (_UNCACHED, flags.sets(_UNCACHED)),
+        (SPECULATING[0], flags.sets(*SPECULATING)),
+        (_TRANSFER[0], flags.sets(*_TRANSFER)),
+        (STAGES[0], flags.number(1, *STAGES) > 1),
+        (_OWN_SCHEDULER, flags.sets(_OWN_SCHEDULER)),
+    )
+
+
+def _refuse(*found: tuple[str, bool]) -> None:
+    for flag, is_set in found:
+        if is_set:
             raise UserError(f"{flag} and slices do not go together: leave one of them out")
 
 
