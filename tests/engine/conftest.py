@@ -137,6 +137,8 @@ def running(environment: dict[str, str]) -> Any:
         command = [sys.executable, "-m", "lengthwise.cli", *command]
         command += ["--port", str(port), "--host", "127.0.0.1"]
         settings = {**environment, "VLLM_LOGGING_LEVEL": "INFO", "HF_HUB_OFFLINE": "1"}
+        # With /pause, /resume and /sleep.
+        settings["VLLM_SERVER_DEV_MODE"] = "1"
         settings.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
         with log.open("w") as out:
             process = subprocess.Popen(command, env=settings, stdout=out, stderr=out)
@@ -199,6 +201,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks
         settings: dict[str, Any] | None = None,
         recorded: bool = False,
         asynchronous: bool = False,
+        served: Path = model,
         **engine: Any,
     ) -> dict[str, Any]:
         if policy == "stock":
@@ -214,7 +217,7 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks
         job.write_text(
             json.dumps(
                 {
-                    "model": str(model),
+                    "model": str(served),
                     "seats": seats,
                     "requests": requests,
                     "engine": {"block_size": 32, **engine},
@@ -224,6 +227,11 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks
             )
         )
         traced = {**environment, "LENGTHWISE_TRACE": str(tmp_path / f"trace-{number}")}
+        ranks = engine.get("tensor_parallel_size", 1) * engine.get("pipeline_parallel_size", 1)
+        if ranks > 1:
+            # vLLM wants a list of cores for each; they share this worker's.
+            cores = environment.get("VLLM_CPU_OMP_THREADS_BIND", "0")
+            traced["VLLM_CPU_OMP_THREADS_BIND"] = "|".join([cores] * ranks)
         done = forks("drive.py", job, out, environment=traced)
         assert done.returncode == 0, done.stderr[-3000:]
         result: dict[str, Any] = json.loads(out.read_text())

@@ -27,6 +27,8 @@ def drive(job: dict[str, Any]) -> dict[str, Any]:
     if job.get("asynchronous"):
         schedule_asynchronously()
     engine = build_engine(job["model"], job["seats"], **job["engine"])
+    if job["engine"].get("pipeline_parallel_size", 1) > 1:
+        engine.engine_core.engine_core.model_executor.collective_rpc(make_room_between_stages)
     scheduler = engine.engine_core.engine_core.scheduler
     ours = isinstance(scheduler, Scheduler)
     predictions = spy(scheduler) if ours else []
@@ -99,6 +101,16 @@ def schedule_asynchronously() -> None:
         config.scheduler_config.async_scheduling = True
 
     CpuPlatform.check_and_update_config = classmethod(check_and_update_config)
+
+
+def make_room_between_stages(worker: Any) -> None:
+    """What vLLM makes in a trial run, which it leaves out of an eager CPU engine."""
+    import torch
+
+    runner = worker.model_runner
+    runner.intermediate_tensors = runner.model.make_empty_intermediate_tensors(
+        runner.max_num_tokens, torch.float32, worker.device
+    )
 
 
 def spy(scheduler: Any) -> list[tuple[str, int, float]]:
