@@ -6,7 +6,8 @@ import pytest
 from lengthwise.errors import UserError
 from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.piece import Slice
-from lengthwise.vllm.slices.client import AsyncFront, Front, check, refuse
+from lengthwise.vllm.settings import Settings
+from lengthwise.vllm.slices.client import AsyncFront, Front, _wrapped, check, refuse
 from lengthwise.vllm.slices.stitch import _OF_PROMPTS, _WHOLE, Stitcher
 
 
@@ -144,3 +145,20 @@ def test_what_slices_were_not_made_for_is_refused_by_its_flag(changes, flag):
 def test_a_flag_is_refused_before_the_server_starts(given, flag):
     with pytest.raises(UserError, match=f"{flag} and slices"):
         refuse(Flags(["--port", "1", *given]))
+
+
+def test_an_engine_is_refused_before_it_is_built():
+    built = []
+    sliced = Settings(policy="fcfs+slice:8").additional_config()
+    make = _wrapped(lambda given: built.append(given))
+    with pytest.raises(UserError, match="--speculative-config and slices"):
+        make(config(additional_config=sliced, speculative_config=object()))
+    assert built == []
+
+
+def test_a_front_end_in_rust_has_no_client_that_cuts(monkeypatch):
+    monkeypatch.setenv("VLLM_USE_RUST_FRONTEND", "0")
+    refuse(Flags([]))
+    monkeypatch.setenv("VLLM_USE_RUST_FRONTEND", "1")
+    with pytest.raises(UserError, match="VLLM_USE_RUST_FRONTEND and slices"):
+        refuse(Flags([]))

@@ -6,6 +6,7 @@ Hints of clients are made fit to travel on the same way.
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 from lengthwise.errors import UserError
@@ -20,6 +21,9 @@ from lengthwise.vllm.surface import CLIENT, check_running
 _FACTORIES = ("make_client", "make_async_mp_client")
 _UNCACHED = "--no-enable-prefix-caching"
 _OWN_SCHEDULER = "--scheduler-cls"
+_RUST = "VLLM_USE_RUST_FRONTEND"
+"""Environment variable: vLLM's front end in Rust, which has no client to hang slices into."""
+
 _TRANSFER = ("--kv-transfer-config", "--kv-offloading-size")
 
 
@@ -113,6 +117,7 @@ def refuse(flags: Flags) -> None:
         (_TRANSFER[0], flags.sets(*_TRANSFER)),
         (STAGES[0], flags.number(1, *STAGES) > 1),
         (_OWN_SCHEDULER, flags.sets(_OWN_SCHEDULER)),
+        (_RUST, os.environ.get(_RUST, "0") not in ("", "0")),
     )
 
 
