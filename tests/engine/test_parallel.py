@@ -19,8 +19,6 @@ from lengthwise.predictors.trail import Trail
 
 WIDTH, SEATS = 128, 3
 
-DRAFTS = 3
-
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
@@ -30,7 +28,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     root = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=512,
+        vocab_size=64,
         hidden_size=WIDTH,
         intermediate_size=256,
         num_hidden_layers=4,
@@ -77,7 +75,7 @@ def asked() -> list[dict[str, Any]]:
         {
             "id": f"r{i}",
             "step": 3 * i,
-            "prompt_ids": [(7 * i + 3 * j) % 500 for j in range(5 + 9 * (i % 3))],
+            "prompt_ids": [(7 * i + 3 * j) % 60 for j in range(5 + 9 * (i % 3))],
             "max_tokens": 60 if i < SEATS else 6 + i,
             "ignore_eos": True,
         }
@@ -117,11 +115,9 @@ def ask(
 @pytest.fixture
 def drafting(tiny: tuple[Path, str]) -> dict[str, dict[str, Any]]:
     """Speculative configs by method."""
-    eagle = str(tiny[0].with_name("eagle"))
-    return {
-        "ngram": {"method": "ngram", "num_speculative_tokens": DRAFTS, "prompt_lookup_max": 3},
-        "eagle": {"method": "eagle", "num_speculative_tokens": DRAFTS, "model": eagle},
-    }
+    lookup = {"method": "ngram", "prompt_lookup_min": 1, "prompt_lookup_max": 2}
+    eagle = {"method": "eagle", "model": str(tiny[0].with_name("eagle"))}
+    return {each["method"]: each | {"num_speculative_tokens": 3} for each in (lookup, eagle)}
 
 
 def test_ranks_of_one_layer_predict_what_one_rank_does(ask: Ask) -> None:
@@ -150,7 +146,8 @@ def test_drafts(ask: Ask, drafting: dict[str, Any], method: str, policies: list[
     answers = ask("stock")["answers"]
     stock = ask("stock", **drafts)
     assert stock["answers"] == answers
-    assert any(tokens == 1 + DRAFTS for step in stock["trace"] for _, tokens in step["scheduled"])
+    # Some drafts are accepted.
+    assert len(stock["trace"]) < len(ask("stock")["trace"])
     assert ask("fcfs", **drafts)["trace"] == stock["trace"]
     for policy in policies:
         ours = ask(policy, **drafts)

@@ -57,7 +57,8 @@ class Memory:
         scheduler = self._scheduler
         blocks, found = self.cached(request)
         computed = request.num_computed_tokens + found
-        tokens = min(request.num_tokens + 1, scheduler.max_model_len)
+        ahead = 1 + scheduler.num_lookahead_tokens
+        tokens = min(request.num_tokens + ahead, scheduler.max_model_len)
         chunk = min(computed + scheduler.max_num_scheduled_tokens, tokens)
         whole = self._to_allocate(request, tokens, blocks, computed, at_once=True)
         if not self._recycles:

@@ -42,7 +42,9 @@ class VllmEngine:
         self.kv_tokens = blocks * int(scheduler.block_size) // max(groups, 1)
         self.block_tokens = int(scheduler.block_size) / max(groups, 1)
         prefill = -(-scheduler.max_num_scheduled_tokens // scheduler.block_size)
-        self.step_blocks = (self.seats + int(prefill)) * groups
+        # A seat may begin a block, and as many as its drafts may come to need.
+        drafts = -(-scheduler.num_lookahead_tokens // scheduler.block_size)
+        self.step_blocks = (self.seats * int(1 + drafts) + int(prefill)) * groups
         self.reserve = self._memory.reserve
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.scheduler import Scheduler as PlainScheduler
 
 from lengthwise.metrics.counters import COSTS
 
@@ -17,10 +18,18 @@ TRACE = "LENGTHWISE_TRACE"
 
 
 class StockScheduler(AsyncScheduler):  # type: ignore[misc]
-    """vLLM's own decisions, untouched; counts time, preemptions and recomputed tokens."""
+    """vLLM's own decisions, untouched; counts time, preemptions and recomputed tokens.
+
+    vLLM has two schedulers: the asynchronous one schedules a request again before its last
+    output is here, the plain one waits for it. This class is the first, and does what the
+    second does where vLLM would take that: in a pipeline under the V1 runner, for one, a
+    worker must know a token before it can go on from it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        ahead = self.scheduler_config.async_scheduling
+        self._stock: Any = AsyncScheduler if ahead else PlainScheduler
         self._computed_before: dict[str, int] = {}
         # The preempted requests that the latest step takes up again.
         self._resumed: set[str] = set()
@@ -40,6 +49,12 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
         if self._trace is not None and output.total_num_scheduled_tokens:
             self._trace.write(json.dumps(self._decisions(output)) + "\n")
         return output
+
+    def _update_after_schedule(self, *args: Any, **kwargs: Any) -> None:
+        self._stock._update_after_schedule(self, *args, **kwargs)
+
+    def _update_request_with_output(self, *args: Any, **kwargs: Any) -> Any:
+        return self._stock._update_request_with_output(self, *args, **kwargs)
 
     def prediction_stats(self) -> dict[str, float]:
         """Counters of predictions: stock makes none."""
