@@ -15,7 +15,7 @@ import pytest
 
 Serving = Callable[[Path, int, list[str]], AbstractContextManager[str]]
 
-SEATS, LONG, SHORT = 2, 200, 4
+SEATS, LONG, SHORT = 2, 120, 4
 
 _PATIENCE_S = 600.0
 """Only ends a test that hangs."""
