@@ -10,7 +10,8 @@ from lengthwise.vllm.settings import Settings
 
 
 def config(speculative=None, additional=None, **parallel):
-    sizes = {"pipeline_parallel_size": 1, "prefill_context_parallel_size": 1, **parallel}
+    sizes = {"pipeline_parallel_size": 1, "prefill_context_parallel_size": 1}
+    sizes |= {"data_parallel_index": 0, **parallel}
     return SimpleNamespace(
         speculative_config=speculative,
         parallel_config=SimpleNamespace(**sizes),
@@ -65,3 +66,12 @@ def test_who_has_no_probe_loses_nothing(settings):
     said = []
     assert fit(settings, "speculative decoding", said.append) is settings
     assert said == []
+
+
+def test_each_engine_keeps_what_it_learns_in_a_folder_of_its_own():
+    learning = Settings(policy="sjf", probe="p", learn=True, learning={"folder": "v", "every": 9})
+    additional = learning.additional_config()
+    assert settings_of(config(additional=additional)) == learning
+    second = settings_of(config(additional=additional, data_parallel_index=1))
+    assert second.learning == {"folder": "v/rank-1", "every": 9}
+    assert settings_of(config(data_parallel_index=1)) == Settings()

@@ -1,4 +1,4 @@
-"""Where the probe cannot read: the settings without it, so that all else goes on.
+"""The settings as one engine can serve with them: what it cannot do, all else goes on without.
 
 The probe reads one state for each token that is certain to stay, of a request that the
 worker's last stage has whole. Drafts may be rejected (and EAGLE takes the model's hidden
@@ -50,7 +50,19 @@ def _first(speculates: bool, has_stages: bool, shares_prompts: bool) -> str | No
 
 def settings_of(config: Any, tell: Callable[[str], object] | None = None) -> Settings:
     """The settings in a VllmConfig, as its engine can serve with them."""
-    return fit(Settings.read(config.additional_config), obstacle(config), tell)
+    settings = fit(Settings.read(config.additional_config), obstacle(config), tell)
+    return apart(settings, config.parallel_config.data_parallel_index)
+
+
+def apart(settings: Settings, rank: int) -> Settings:
+    """The settings of one of several engines: each keeps the versions that it learns by itself.
+
+    The first keeps them where a single engine does.
+    """
+    folder = settings.learning.get("folder")
+    if folder is None or not rank:
+        return settings
+    return replace(settings, learning={**settings.learning, "folder": f"{folder}/rank-{rank}"})
 
 
 def fit(

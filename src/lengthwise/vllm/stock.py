@@ -14,7 +14,9 @@ from vllm.v1.core.sched.scheduler import Scheduler as PlainScheduler
 from lengthwise.metrics.counters import COSTS
 
 TRACE = "LENGTHWISE_TRACE"
-"""Environment variable: a file that gets every step's decisions as a JSON line."""
+"""Environment variable: a file that gets every step's decisions as a JSON line.
+
+Of several engines the first writes to it, the others to the same name with ``-1``, ``-2``..."""
 
 
 class StockScheduler(AsyncScheduler):  # type: ignore[misc]
@@ -33,7 +35,8 @@ class StockScheduler(AsyncScheduler):  # type: ignore[misc]
         self._computed_before: dict[str, int] = {}
         # The preempted requests that the latest step takes up again.
         self._resumed: set[str] = set()
-        path = os.environ.get(TRACE)
+        path, rank = os.environ.get(TRACE), self.parallel_config.data_parallel_index
+        path = f"{path}-{rank}" if path and rank else path
         self._trace = Path(path).open("a", buffering=1) if path else None  # noqa: SIM115
 
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
