@@ -5,15 +5,17 @@ vLLM's own program asks for the version of a package named vllm, and ends if the
 
 from __future__ import annotations
 
+import os
+
 
 def main() -> None:
     """Run vLLM's command ``serve``, with its processes for several API servers."""
     from vllm.entrypoints.cli.serve import ServeSubcommand
-    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
     from vllm.logger import configure_logging_from_args
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    cli_env_setup()
+    # As vLLM's own program does: a fork takes its parent's threads along, and they are not whole.
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     parser, command = FlexibleArgumentParser(), ServeSubcommand()
     command.subparser_init(parser.add_subparsers(dest="subparser"))
     args = parser.parse_args()

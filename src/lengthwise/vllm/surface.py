@@ -103,8 +103,11 @@ SCHEDULER = Surface(
             *("adaptive_long_prefill_threshold", "prefill_capacity_bound"),
             *("schedule reads running", "schedule reads waiting"),
             *("schedule reads kv_holding_waiting", "schedule reads max_num_active_reqs"),
-            "schedule reads _handle_blocked_waiting_request",
+            *("schedule reads _handle_blocked_waiting_request", "parallel_config"),
             "schedule reads _preempt_request",
+        ),
+        "v1.core.sched.scheduler:Scheduler": (
+            *("_update_after_schedule(scheduler_output)", "_update_request_with_output(...)"),
         ),
         "v1.core.sched.output:SchedulerOutput": (
             *("scheduled_new_reqs", "scheduled_cached_reqs", "num_scheduled_tokens"),
@@ -302,7 +305,11 @@ ENGINE = Surface(
 
 SERVER = Surface(
     "server",
-    {"entrypoints.cli.main": ("main",), "entrypoints.openai.api_server": ()},
+    {
+        "entrypoints.cli.main": ("main",),
+        "entrypoints.cli.serve:ServeSubcommand": ("subparser_init(subparsers)", "validate(args)"),
+        "engine.arg_utils:EngineArgs": ("get_batch_defaults(world_size)",),
+    },
     "lengthwise serve cannot start it: give vllm serve --scheduler-cls lengthwise.vllm.Scheduler",
 )
 
