@@ -104,6 +104,7 @@ SCHEDULER = Surface(
             *("schedule reads running", "schedule reads waiting"),
             *("schedule reads kv_holding_waiting", "schedule reads max_num_active_reqs"),
             *("schedule reads _handle_blocked_waiting_request", "parallel_config"),
+            *("_update_after_schedule(scheduler_output)", "_update_request_with_output(...)"),
             "schedule reads _preempt_request",
         ),
         "v1.core.sched.scheduler:Scheduler": (
