@@ -44,9 +44,9 @@ bench: $(READY)
 	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --predictor builtin --held-out \
 	  --policies stock,lengthwise,lengthwise@none,fcfs,sjf,trail,oracle --loads 0.5,0.8,1.1
 
-# On a machine with a GPU; elsewhere a rehearsal with small shapes.
-gpu-check: $(READY)
-	$(BIN)/python gpu/check.py --out results/gpu-check
+# With a python in which vLLM for GPUs is installed; with PYTHON=.venv/bin/python a rehearsal.
+gpu-check:
+	PYTHONPATH=src $(PYTHON) gpu/check.py --out results/gpu-check
 
 setup: $(READY)
 

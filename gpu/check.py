@@ -610,4 +610,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from lengthwise.errors import UserError
+
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"gpu/check.py: {error}")
