@@ -21,6 +21,9 @@ from lengthwise.models.smollm2 import prepare_smollm2
 from lengthwise.vllm.engine import preload
 from lengthwise.workload.prompts import read_prompts
 
+BIND = "VLLM_CPU_OMP_THREADS_BIND"
+"""Environment variable: the cores of each engine of vLLM's CPU build."""
+
 _PATIENCE_S = 600.0
 """With a server that starts or ends on a busy machine: only ends a test that hangs."""
 
@@ -57,7 +60,7 @@ def environment() -> dict[str, str]:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if worker:
         core = str(int(worker) % (os.cpu_count() or 1))
-        own |= {"VLLM_CPU_OMP_THREADS_BIND": core, "OMP_NUM_THREADS": "1"}
+        own |= {BIND: core, "OMP_NUM_THREADS": "1"}
     return {**os.environ, **preload(), **own}
 
 
@@ -140,6 +143,10 @@ def running(environment: dict[str, str]) -> Any:
         # With /pause, /resume and /sleep.
         settings["VLLM_SERVER_DEV_MODE"] = "1"
         settings.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+        if "--data-parallel-size" in command and BIND in settings:
+            # Every engine wants cores by name: here all of them share the worker's.
+            engines = int(command[command.index("--data-parallel-size") + 1])
+            settings[BIND] = "|".join([settings[BIND]] * engines)
         with log.open("w") as out:
             process = subprocess.Popen(command, env=settings, stdout=out, stderr=out)
         address = f"http://127.0.0.1:{port}"
@@ -230,8 +237,8 @@ def drive(tmp_path: Path, model: Path, environment: dict[str, str], forks: Forks
         ranks = engine.get("tensor_parallel_size", 1) * engine.get("pipeline_parallel_size", 1)
         if ranks > 1:
             # vLLM wants a list of cores for each; they share this worker's.
-            cores = environment.get("VLLM_CPU_OMP_THREADS_BIND", "0")
-            traced["VLLM_CPU_OMP_THREADS_BIND"] = "|".join([cores] * ranks)
+            cores = environment.get(BIND, "0")
+            traced[BIND] = "|".join([cores] * ranks)
         done = forks("drive.py", job, out, environment=traced)
         assert done.returncode == 0, done.stderr[-3000:]
         result: dict[str, Any] = json.loads(out.read_text())
