@@ -366,7 +366,7 @@ def shared() -> dict[str, Any]:
 
 def windows() -> dict[str, Any]:
     """Two groups of layers, one with a window: what is needed is what vLLM takes."""
-    served = Served("trail", blocks=200, window=32, budget=64)
+    served = Served("trail", blocks=45, window=32, budget=64)
     request = served.stub.request("a", [3] * 200, 5)
     needed = served.scheduler._engine.needed_blocks(request)
     served.scheduler.add_request(request)

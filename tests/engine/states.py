@@ -433,7 +433,7 @@ class States(RuleBasedStateMachine):
 
 
 def main() -> dict[str, Any]:
-    examples = int(os.environ.get("EXAMPLES", "3"))
+    examples = int(os.environ.get("EXAMPLES", "5"))
     found: dict[str, Any] = {"faults": {}, "steps": {}}
     wanted = sys.argv[3].split(",") if len(sys.argv) > 3 else POLICIES
     engines = ENGINES if len(sys.argv) < 5 else {sys.argv[4]}

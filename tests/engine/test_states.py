@@ -46,7 +46,7 @@ def test_it_reaches_the_states_that_it_is_for(played: dict[str, Any]) -> None:
         *("paused", "evicted", "waits for input", "waits for a grammar", "with an adapter"),
         *("engine paused", "throttled", "stale", "holds memory and waits"),
     }
-    assert min(seen.values()) >= 50, seen
+    assert min(seen.values()) >= 20, seen
 
 
 @pytest.mark.parametrize("policy", POLICIES)

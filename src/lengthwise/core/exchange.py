@@ -168,7 +168,7 @@ class Exchange(Generic[R]):
         """
         engine = self._engine
         assert heads.best is not None
-        seated = [pair[1] for pair in active]
+        seated = (request for _, request in active)
         if not self.foresight.lasts(heads.best, chain(seated, heads.winners)):
             return False
         spare = engine.free_blocks() - heads.promised - engine.reserve
@@ -177,7 +177,7 @@ class Exchange(Generic[R]):
             outside = [*self.paused.pairs(), *leaving]
             spare += engine.freed_blocks([each for key, each in outside if key > heads.key])
         left = leaving[0][1] if leaving else None
-        staying = (each for each in seated if each is not left)
+        staying = (each for _, each in active if each is not left)
         return spare >= 0 and engine.starts(heads.best, staying, heads.winners, spare)
 
     def _make_room(self, promised: int) -> None:
