@@ -83,6 +83,7 @@ class Side:
 
     def step(self, throttle: bool) -> Any:
         """Schedule a step, and take the tokens of those before that are done."""
+        self.held = self.scheduler.num_waiting_for_streaming_input
         output = self.scheduler.schedule(throttle)
         self.seated = self.scheduler.get_request_counts()[0]
         self.under_way.append((output, self.stub.answered(output)))
@@ -392,7 +393,9 @@ class States(RuleBasedStateMachine):
         assert len(stopped) <= len(begun), (stopped, begun)
         evicted = output.preempted_req_ids or set()
         if now_paused and not evicted and not self.paused and not throttle:
-            assert self.ours.seated == scheduler._engine.seats, "a seat is empty"
+            # Beside a session that waits for input vLLM admits nobody to the last seats.
+            held = self.ours.held * bool(begun)
+            assert self.ours.seated >= scheduler._engine.seats - held, "a seat is empty"
 
     def check_twins(self, ours: Any, stock: Any) -> None:
         """Under ``fcfs`` each step is stock's."""

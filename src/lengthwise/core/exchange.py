@@ -108,7 +108,8 @@ class Exchange(Generic[R]):
 
     def _fill(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
         """Free seats go to the best of the paused and the waiting."""
-        while len(active) + heads.seated < self._engine.seats:
+        # Beside one that is admitted seats that are held stay empty, or there is no room for it.
+        while len(active) + heads.seated < (heads.seats if heads.seated else self._engine.seats):
             key, paused = self._best_paused()
             if heads.best is not None and heads.key < key:
                 if len(active) + heads.seated < heads.seats and self._fits(active, heads, []):

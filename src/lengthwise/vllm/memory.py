@@ -17,8 +17,8 @@ class Memory:
         self.reserve = int(self._manager.watermark_blocks)
         self._groups = max(len(scheduler.kv_cache_config.kv_cache_groups), 1)
         self._recycles = any(
-            manager.max_admission_blocks_per_request is not None
-            for manager in self._manager.coordinator.single_type_managers
+            group.max_admission_blocks_per_request is not None
+            for group in self._manager.coordinator.single_type_managers
         )
 
     def free(self) -> int:
