@@ -36,6 +36,7 @@ class Admission:
         self._paused: Sequence[Any] = ()
         self._throttled = False
         self._cached: dict[str, int] = {}
+        self._first: list[Any] = []
         source = inspect.getsource(VllmScheduler.schedule)
         # Until vLLM 0.31 nobody is admitted in a pause, from then on who holds memory is.
         self._drains = "_pause_state != PauseState.PAUSED_ALL" in source
@@ -49,6 +50,7 @@ class Admission:
         """
         self._throttled, self._paused = throttled, paused
         self._cached.clear()
+        self._first.clear()
 
     @property
     def stopped(self) -> bool:
@@ -63,6 +65,7 @@ class Admission:
         """
         scheduler = self._scheduler
         held = scheduler.num_waiting_for_streaming_input
+        self._first.clear()
         closed = scheduler.pause_state != PauseState.UNPAUSED or self.defers
         seats = blocks = 0
         if self.stopped or (closed and not self._drains):
@@ -75,6 +78,7 @@ class Admission:
             if seats >= room or self.defers or not self._memory.has_free(blocks):
                 return Ahead(seats, 0, held, True)
             seats += 1
+            self._first.append(request)
         return Ahead(seats, blocks, held, closed)
 
     @property
@@ -111,7 +115,7 @@ class Admission:
             least = self._uncomputed(request)
         elif scheduler.need_mamba_block_aligned_split:
             least = min(self._uncomputed(request), scheduler.cache_config.block_size)
-        prefills = scheduler._inflight_prefills
+        prefills, promised = scheduler._inflight_prefills, [*self._first, *promised]
         sure = self._left(scheduler.max_num_active_reqs, prefills, map(_tokens, promised))
         if sure >= least:
             return True

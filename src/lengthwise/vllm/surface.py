@@ -83,7 +83,6 @@ SCHEDULER = Surface(
             *("_is_blocked_waiting_status(status)", "_handle_stopped_request(request)"),
             *("_handle_blocked_waiting_request(request)", "_enqueue_waiting_request(request)"),
             *("_update_request_as_session(session, update)", "reset_prefix_cache(...)"),
-            "_handle_blocked_waiting_request(request)",
             *("get_request_counts()", "get_num_unfinished_requests()", "shutdown()"),
             *("set_pause_state(pause_state)", "pause_state", "_inflight_prefills"),
             *(
@@ -125,14 +124,11 @@ SCHEDULER = Surface(
         ),
         "v1.core.kv_cache_manager:KVCacheBlocks": ("blocks",),
         "v1.core.kv_cache_coordinator:UnitaryKVCacheCoordinator": (
-            *("find_longest_cache_hit(block_hashes, max_cache_hit_length)", "single_type_managers"),
+            "find_longest_cache_hit(block_hashes, max_cache_hit_length)",
             "get_num_blocks_to_allocate(request_id, num_tokens, new_computed_blocks, "
             "num_encoder_tokens, total_computed_tokens, num_local_computed_tokens, "
             "num_tokens_main_model, apply_admission_cap, prefill_end)",
             "single_type_managers",
-        ),
-        "v1.core.single_type_kv_cache_manager:SingleTypeKVCacheManager": (
-            "max_admission_blocks_per_request",
         ),
         "v1.core.single_type_kv_cache_manager:SingleTypeKVCacheManager": (
             "max_admission_blocks_per_request",
