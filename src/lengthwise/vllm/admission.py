@@ -61,7 +61,7 @@ class Admission:
     def ahead(self) -> Ahead:
         """Requests with KV memory of their own: vLLM admits them before all others, in order.
 
-        It stops at the first that finds no seat or no memory, and then admits nobody else.
+        It stops at the first that finds no seat, memory or tokens, and then admits nobody else.
         """
         scheduler = self._scheduler
         held = scheduler.num_waiting_for_streaming_input
@@ -75,7 +75,8 @@ class Admission:
             if not self._ready(request):
                 continue
             blocks += self._memory.needed(request)
-            if seats >= room or self.defers or not self._memory.has_free(blocks):
+            starts = self._memory.has_free(blocks) and self.starts(request, scheduler.running, ())
+            if seats >= room or self.defers or not starts:
                 return Ahead(seats, 0, held, True)
             seats += 1
             self._first.append(request)
