@@ -262,7 +262,7 @@ def test_at_most_half_of_the_memory_is_kept_free() -> None:
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 60), st.integers(0, 9)), max_size=40))
 def test_what_is_plenty_by_the_last_sum_is_plenty(arrivals: list[tuple[int, int, int]]) -> None:
     """Accepted without a look at each: then all together have room, however long they go on."""
-    engine = Engine(2000)
+    engine = Engine(2000, seats=40)
     for number, (prompt, answer, steps) in enumerate(arrivals):
         new = request(number, prompt, answer)
         fits = peak([Footprint(answer, prompt + 0.5), *map(footprint, engine.running)]) <= 2000

@@ -366,7 +366,7 @@ def shared() -> dict[str, Any]:
 
 def windows() -> dict[str, Any]:
     """Two groups of layers, one with a window: what is needed is what vLLM takes."""
-    served = Served("trail", blocks=200, window=32, budget=64)
+    served = Served("trail", blocks=45, window=32, budget=64)
     request = served.stub.request("a", [3] * 200, 5)
     needed = served.scheduler._engine.needed_blocks(request)
     served.scheduler.add_request(request)
@@ -477,6 +477,60 @@ def budget() -> dict[str, Any]:
     return {"kept": kept, "ends": served.ends()}
 
 
+def preempted_order() -> list[list[str]]:
+    """Those that lose their memory go to the front of the queue in the order in which they ran."""
+    from states import Grammar
+    from vllm.sampling_params import StructuredOutputsParams
+
+    found = []
+    for policy in ("stock", "fcfs"):
+        served = Served(policy)
+        served.add("late", 50, structured_outputs=StructuredOutputsParams(regex="a*"))
+        served.add("first", 50)
+        served.step()
+        served.scheduler.requests["late"].structured_output_request.grammar = Grammar()
+        served.step()
+        served.add("waits", 5)
+        served.scheduler.reset_prefix_cache(reset_running_requests=True)
+        found.append([each.request_id for each in served.scheduler.waiting])
+    return found
+
+
+def session_stops_preempted() -> dict[str, Any]:
+    """A session is preempted while its last token is under way, and goes on all the same."""
+    served = Served("trail")
+    served.add("session", 3, resumable=True)
+    served.step(2)
+    scheduler = served.scheduler
+    output = scheduler.schedule()
+    answered = served.stub.answered(output)
+    session = scheduler.running.pop()
+    scheduler.evict(session)
+    scheduler.update_from_output(output, answered)
+    places = [session in scheduler.running, session in [*scheduler.waiting]]
+    places.append(session in scheduler.kv_holding_waiting)
+    status = session.status.name
+    served.add("session", 4, resumable=True)
+    served.step(8)
+    answered_again = session.num_output_tokens
+    scheduler.add_request(served.stub.request("session", [1], 1))
+    left = len(scheduler.requests)
+    return {"places": sum(places), "status": status, "then": answered_again, "left": left}
+
+
+def holders_tokens() -> dict[str, Any]:
+    """A session's long input takes the step's tokens: nobody stops for one who gets none."""
+    served = Served("trail", budget=32)
+    served.add("session", 2, resumable=True)
+    served.add("long", 90)
+    served.step(5)
+    served.add("session", 50, prompt=120, resumable=True)
+    served.add("short", 2)
+    start = len(served.served)
+    served.step(3)
+    return {"steps": [sorted(each) for each in served.served[start:]]}
+
+
 BY_POLICY: dict[Callable[[str], Any], tuple[str, ...]] = {
     pause_and_wait: POLICIES,
     aborts: POLICIES,
@@ -489,6 +543,7 @@ BY_POLICY: dict[Callable[[str], Any], tuple[str, ...]] = {
 ALONE: tuple[Callable[[], Any], ...] = (
     *(patience, throttled, adapters, grammars, remote, held_without_memory, abandoned),
     *(sessions, deferred, shared, windows, budget),
+    *(preempted_order, session_stops_preempted, holders_tokens),
 )
 
 

@@ -75,7 +75,7 @@ class Side:
         self.depth = given.pop("depth", 1)
         self.blocks = given.pop("blocks")
         more = {name: given.pop(name) for name in ("v2", "window") if name in given}
-        config = config_of(**given)
+        config = config_of(asynchronous=self.depth > 1, **given)
         ours = None if policy is None else Settings(policy=policy)
         self.stub = Stub(kind, config, self.blocks, ours, **more)
         self.scheduler = self.stub.scheduler
@@ -83,6 +83,7 @@ class Side:
 
     def step(self, throttle: bool) -> Any:
         """Schedule a step, and take the tokens of those before that are done."""
+        self.held = self.scheduler.num_waiting_for_streaming_input
         output = self.scheduler.schedule(throttle)
         self.seated = self.scheduler.get_request_counts()[0]
         self.under_way.append((output, self.stub.answered(output)))
@@ -374,10 +375,6 @@ class States(RuleBasedStateMachine):
         counts = scheduler.get_request_counts()
         assert counts[0] <= scheduler._engine.seats
         assert sum(counts) == len(scheduler.requests)
-        adapters = {
-            each.lora_request.lora_int_id for each in running if each.lora_request is not None
-        }
-        assert not self.adapters or len(adapters) <= self.adapters
 
     def check_rule(
         self, output: Any, sat: Any, paused: Any, evictions: Any, throttle: bool
@@ -392,7 +389,9 @@ class States(RuleBasedStateMachine):
         assert len(stopped) <= len(begun), (stopped, begun)
         evicted = output.preempted_req_ids or set()
         if now_paused and not evicted and not self.paused and not throttle:
-            assert self.ours.seated == scheduler._engine.seats, "a seat is empty"
+            # Beside a session that waits for input vLLM admits nobody to the last seats.
+            held = self.ours.held * bool(begun)
+            assert self.ours.seated >= scheduler._engine.seats - held, "a seat is empty"
 
     def check_twins(self, ours: Any, stock: Any) -> None:
         """Under ``fcfs`` each step is stock's."""
@@ -433,7 +432,7 @@ class States(RuleBasedStateMachine):
 
 
 def main() -> dict[str, Any]:
-    examples = int(os.environ.get("EXAMPLES", "3"))
+    examples = int(os.environ.get("EXAMPLES", "5"))
     found: dict[str, Any] = {"faults": {}, "steps": {}}
     wanted = sys.argv[3].split(",") if len(sys.argv) > 3 else POLICIES
     engines = ENGINES if len(sys.argv) < 5 else {sys.argv[4]}

@@ -46,7 +46,7 @@ def test_it_reaches_the_states_that_it_is_for(played: dict[str, Any]) -> None:
         *("paused", "evicted", "waits for input", "waits for a grammar", "with an adapter"),
         *("engine paused", "throttled", "stale", "holds memory and waits"),
     }
-    assert min(seen.values()) >= 50, seen
+    assert min(seen.values()) >= 20, seen
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -164,3 +164,18 @@ def test_a_window_needs_no_more_than_vllm_takes(found: dict[str, Any]) -> None:
 
 def test_nobody_stops_for_one_that_finds_no_tokens_in_the_step(found: dict[str, Any]) -> None:
     assert found["budget"] == {"kept": True, "ends": True}
+
+
+def test_fcfs_keeps_the_preempted_where_vllm_does(found: dict[str, Any]) -> None:
+    stock, ours = found["preempted_order"]
+    assert stock == ["first", "late", "waits"]
+    assert ours == stock
+
+
+def test_a_session_that_stops_while_it_is_preempted_goes_on(found: dict[str, Any]) -> None:
+    told = found["session_stops_preempted"]
+    assert told == {"places": 1, "status": "WAITING_FOR_STREAMING_REQ", "then": 4, "left": 0}
+
+
+def test_tokens_that_a_session_takes_first_are_not_promised(found: dict[str, Any]) -> None:
+    assert found["holders_tokens"] == {"steps": [["long", "session"]] * 3}

@@ -95,7 +95,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000)
     args = parser.parse_args()
     prepare_process()
-    config = stub_config(args.model, args.seats, budget=8192, context=_CONTEXT, caching=True)
+    sizes = {"budget": 8192, "context": _CONTEXT}
+    config = stub_config(args.model, args.seats, caching=True, asynchronous=True, **sizes)
     names = args.policies.split(",")
     timed = [Timed(name, config, args.waiting, args.predictor) for name in names]
     # The seats fill, and all that then is there is nothing for collections of garbage to visit.

@@ -108,7 +108,8 @@ class Exchange(Generic[R]):
 
     def _fill(self, active: list[tuple[Key, R]], heads: Heads[R]) -> None:
         """Free seats go to the best of the paused and the waiting."""
-        while len(active) + heads.seated < self._engine.seats:
+        # Beside one that is admitted seats that are held stay empty, or there is no room for it.
+        while len(active) + heads.seated < (heads.seats if heads.seated else self._engine.seats):
             key, paused = self._best_paused()
             if heads.best is not None and heads.key < key:
                 if len(active) + heads.seated < heads.seats and self._fits(active, heads, []):
@@ -168,7 +169,7 @@ class Exchange(Generic[R]):
         """
         engine = self._engine
         assert heads.best is not None
-        seated = [pair[1] for pair in active]
+        seated = (request for _, request in active)
         if not self.foresight.lasts(heads.best, chain(seated, heads.winners)):
             return False
         spare = engine.free_blocks() - heads.promised - engine.reserve
@@ -177,7 +178,7 @@ class Exchange(Generic[R]):
             outside = [*self.paused.pairs(), *leaving]
             spare += engine.freed_blocks([each for key, each in outside if key > heads.key])
         left = leaving[0][1] if leaving else None
-        staying = (each for each in seated if each is not left)
+        staying = (each for _, each in active if each is not left)
         return spare >= 0 and engine.starts(heads.best, staying, heads.winners, spare)
 
     def _make_room(self, promised: int) -> None:

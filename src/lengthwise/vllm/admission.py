@@ -18,6 +18,10 @@ from lengthwise.core.engine import Ahead
 from lengthwise.vllm.memory import Memory
 
 
+def _tokens(request: Any) -> int:
+    return int(request.num_tokens)
+
+
 class Admission:
     """vLLM's conditions, one method each.
 
@@ -32,6 +36,7 @@ class Admission:
         self._paused: Sequence[Any] = ()
         self._throttled = False
         self._cached: dict[str, int] = {}
+        self._first: list[Any] = []
         source = inspect.getsource(VllmScheduler.schedule)
         # Until vLLM 0.31 nobody is admitted in a pause, from then on who holds memory is.
         self._drains = "_pause_state != PauseState.PAUSED_ALL" in source
@@ -45,6 +50,7 @@ class Admission:
         """
         self._throttled, self._paused = throttled, paused
         self._cached.clear()
+        self._first.clear()
 
     @property
     def stopped(self) -> bool:
@@ -55,10 +61,11 @@ class Admission:
     def ahead(self) -> Ahead:
         """Requests with KV memory of their own: vLLM admits them before all others, in order.
 
-        It stops at the first that finds no seat or no memory, and then admits nobody else.
+        It stops at the first that finds no seat, memory or tokens, and then admits nobody else.
         """
         scheduler = self._scheduler
         held = scheduler.num_waiting_for_streaming_input
+        self._first.clear()
         closed = scheduler.pause_state != PauseState.UNPAUSED or self.defers
         seats = blocks = 0
         if self.stopped or (closed and not self._drains):
@@ -68,9 +75,11 @@ class Admission:
             if not self._ready(request):
                 continue
             blocks += self._memory.needed(request)
-            if seats >= room or self.defers or not self._memory.has_free(blocks):
+            starts = self._memory.has_free(blocks) and self.starts(request, scheduler.running, ())
+            if seats >= room or self.defers or not starts:
                 return Ahead(seats, 0, held, True)
             seats += 1
+            self._first.append(request)
         return Ahead(seats, blocks, held, closed)
 
     @property
@@ -102,25 +111,39 @@ class Admission:
     def starts(self, request: Any, seated: Iterable[Any], promised: Sequence[Any]) -> bool:
         """Whether tokens of the step are left for it behind those who sit and the promised."""
         scheduler = self._scheduler
-        config = scheduler.scheduler_config
-        speculation = scheduler.vllm_config.speculative_config
-        drafts = speculation.max_num_new_slots_for_drafting if speculation is not None else 0
-        decode = 1 + scheduler.num_spec_tokens
-        here = set(seated)
-        tokens = scheduler.max_num_scheduled_tokens - len(here) * decode
-        inputs = config.max_num_batched_tokens - len(here) * (decode + drafts)
-        for each in scheduler._inflight_prefills & here:
-            left = self._chunk(each.num_tokens - each.num_computed_tokens) - decode
-            tokens, inputs = tokens - left, inputs - left
-        for each in promised:
-            left = self._chunk(self._uncomputed(each))
-            tokens, inputs = tokens - left, inputs - left - drafts
-        least = decode
-        if not config.enable_chunked_prefill:
+        least = 1 + scheduler.num_spec_tokens
+        if not scheduler.scheduler_config.enable_chunked_prefill:
             least = self._uncomputed(request)
         elif scheduler.need_mamba_block_aligned_split:
             least = min(self._uncomputed(request), scheduler.cache_config.block_size)
-        return bool(min(tokens, inputs - drafts) >= least)
+        prefills, promised = scheduler._inflight_prefills, [*self._first, *promised]
+        sure = self._left(scheduler.max_num_active_reqs, prefills, map(_tokens, promised))
+        if sure >= least:
+            return True
+        here = set(seated)
+        chunks = map(self._uncomputed, promised)
+        return bool(self._left(len(here), prefills & here, chunks) >= least)
+
+    def _left(self, seated: int, prefills: Iterable[Any], promised: Iterable[int]) -> int:
+        """Tokens of a step that are left beside a number of seated requests.
+
+        Args:
+            prefills: those of them who compute a prompt.
+            promised: tokens of prompts that come before.
+        """
+        scheduler = self._scheduler
+        speculation = scheduler.vllm_config.speculative_config
+        drafts = speculation.max_num_new_slots_for_drafting if speculation is not None else 0
+        decode = 1 + scheduler.num_spec_tokens
+        tokens = scheduler.max_num_scheduled_tokens - seated * decode
+        inputs = scheduler.scheduler_config.max_num_batched_tokens - seated * (decode + drafts)
+        for each in prefills:
+            left = self._chunk(each.num_tokens - each.num_computed_tokens) - decode
+            tokens, inputs = tokens - left, inputs - left
+        for prompt in promised:
+            left = self._chunk(prompt)
+            tokens, inputs = tokens - left, inputs - left - drafts
+        return int(min(tokens, inputs - drafts))
 
     def _chunk(self, tokens: int) -> int:
         """Tokens that a prompt takes of a step at most."""

@@ -15,9 +15,10 @@ class Memory:
         self._manager = scheduler.kv_cache_manager
         self._pool = self._manager.block_pool
         self.reserve = int(self._manager.watermark_blocks)
+        self._groups = max(len(scheduler.kv_cache_config.kv_cache_groups), 1)
         self._recycles = any(
-            manager.max_admission_blocks_per_request is not None
-            for manager in self._manager.coordinator.single_type_managers
+            group.max_admission_blocks_per_request is not None
+            for group in self._manager.coordinator.single_type_managers
         )
 
     def free(self) -> int:
@@ -55,10 +56,14 @@ class Memory:
         and the first chunk as it is.
         """
         scheduler = self._scheduler
-        blocks, found = self.cached(request)
-        computed = request.num_computed_tokens + found
         ahead = 1 + scheduler.num_lookahead_tokens
         tokens = min(request.num_tokens + ahead, scheduler.max_model_len)
+        most = -(-tokens // scheduler.block_size) * self._groups
+        if most * scheduler.max_num_active_reqs <= self.free():
+            # Memory is plentiful: nothing depends on what is cached.
+            return int(most)
+        blocks, found = self.cached(request)
+        computed = request.num_computed_tokens + found
         chunk = min(computed + scheduler.max_num_scheduled_tokens, tokens)
         whole = self._to_allocate(request, tokens, blocks, computed, at_once=True)
         if not self._recycles:

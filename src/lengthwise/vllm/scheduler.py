@@ -140,6 +140,9 @@ class Scheduler(StockScheduler):
                 # It was preempted, and the answer that was awaited then has ended it.
                 self.waiting.remove_request(request)
                 self._continuing.append(request)
+            if not request.num_computed_tokens and not request.streaming_queue:
+                # Without memory it waits for its input among the others.
+                self._comes(request)
         return super()._handle_stopped_request(request)
 
     def _continue_sessions(self) -> None:
@@ -153,9 +156,18 @@ class Scheduler(StockScheduler):
     def _update_request_as_session(self, session: Any, update: Any) -> None:
         """A session's next input: a longer prompt, another limit, a prediction of its own."""
         waits = session.status == RequestStatus.WAITING_FOR_STREAMING_REQ
+        queued = session in self.waiting.ranked
+        place = self._view(session).seq if queued else None
+        if queued:
+            self.waiting.remove_request(session)
+        if session.request_id in self._views:
+            self._goes(session)
         super()._update_request_as_session(session, update)
         self._comes(session)
-        if waits:
+        if place is not None:
+            self._view(session).seq = place
+            self.waiting.add_request(session)
+        elif waits:
             self._enters(session)
 
     def _enters(self, request: Any) -> None:

@@ -111,10 +111,11 @@ class VllmEngine:
         self, request: Any, seated: Iterable[Any], promised: Sequence[Any], spare: int
     ) -> bool:
         """Whether tokens and blocks are left for it when those who sit have theirs."""
-        sitting = list(seated)
+        plenty = spare >= self.step_blocks
+        sitting = seated if plenty else list(seated)
         if not self.admission.starts(request, sitting, promised):
             return False
-        return spare >= self.step_blocks or spare >= self._memory.growth(sitting)
+        return plenty or spare >= self._memory.growth(sitting)
 
     def sits(self, request: Any) -> bool:
         """False where prompts are deferred and its own is not computed yet."""

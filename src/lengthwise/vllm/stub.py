@@ -25,6 +25,7 @@ def stub_config(
     watermark: float = 0.0,
     active: int | None = None,
     adapters: int = 0,
+    asynchronous: bool = False,
 ) -> Any:
     """vLLM's configuration of an engine on this model, as schedulers read it; takes a second.
 
@@ -35,11 +36,12 @@ def stub_config(
         watermark: share of the blocks that admissions leave free.
         active: most requests in one step, where they are fewer than ``seats``.
         adapters: most LoRA adapters in one step; 0 for an engine without them.
+        asynchronous: whether vLLM schedules a step ahead of its outputs.
     """
     prepare_process()
     from vllm.engine.arg_utils import EngineArgs
 
-    return EngineArgs(
+    config = EngineArgs(
         model=model,
         max_num_seqs=seats,
         max_num_active_seqs=active,
@@ -54,6 +56,9 @@ def stub_config(
         enable_lora=adapters > 0,
         max_loras=max(adapters, 1),
     ).create_engine_config()
+    # vLLM itself turns it off where there is no accelerator.
+    config.scheduler_config.async_scheduling = asynchronous
+    return config
 
 
 class Stub:
@@ -165,7 +170,7 @@ class Stub:
 
     def _next(self, request: Any) -> int:
         # Asked once the step is scheduled: its token is among those that are awaited.
-        sampled = request.num_output_tokens + request.num_output_placeholders
+        sampled = request.num_output_tokens + max(request.num_output_placeholders, 1)
         last = sampled >= self._answers[request.request_id]
         return _END if last else _TOKEN
 

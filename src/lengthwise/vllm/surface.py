@@ -147,6 +147,7 @@ SCHEDULER = Surface(
             *("request_id", "status", "priority", "sampling_params", "max_tokens"),
             *("prompt_token_ids", "block_hashes", "num_tokens", "num_prompt_tokens"),
             *("num_output_tokens", "num_computed_tokens", "get_finished_reason()", "resumable"),
+            "streaming_queue",
             *("num_tokens_with_spec", "num_output_placeholders", "num_stale_output_tokens"),
             *("drop_stale_output", "is_prefill_chunk", "lora_request", "mm_features"),
             *("has_encoder_inputs", "get_num_encoder_embeds(input_id)"),
