@@ -124,7 +124,7 @@ def test_a_worker_without_predictions_is_told_of_once(
     monkeypatch.setattr(ours, "logger", SimpleNamespace(error=said.append))
     monkeypatch.setattr(ours.StockScheduler, "update_from_output", lambda *args: "taken")
     steps = SimpleNamespace(**{WANTED: True}), SimpleNamespace(sampled_token_ids=[[7]])
-    scheduler._steps_without = 0
+    scheduler._steps_without, scheduler._continuing = 0, []
     for _ in range(40):
         assert scheduler.update_from_output(*steps) == "taken"
     (line,) = said
