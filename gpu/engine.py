@@ -296,15 +296,16 @@ def _decodes(scheduler: Any, seats: int) -> Counter[str]:
 
 
 def _note_predictions(scheduler: Any, served: Served) -> None:
-    refine = scheduler._refine
+    probing = scheduler._probing
+    refine = probing.refine
 
     def noting(predictions: Any) -> None:
-        left = predictions.probabilities @ scheduler._bins.values
+        left = predictions.probabilities @ probing.bins.values
         rows = zip(predictions.ids, predictions.generated.tolist(), left.tolist(), strict=True)
         served.predictions.extend(rows)
         refine(predictions)
 
-    scheduler._refine = noting
+    probing.refine = noting
 
 
 def main() -> None:

@@ -116,17 +116,18 @@ def make_room_between_stages(worker: Any) -> None:
 def spy(scheduler: Any) -> list[tuple[str, int, float]]:
     """Collects every prediction of the probe that reaches the scheduler."""
     seen: list[tuple[str, int, float]] = []
-    refine = scheduler._refine
+    probing = scheduler._probing
+    refine = probing.refine
 
     def spying(predictions: Any) -> None:
-        left = predictions.probabilities @ scheduler._bins.values
+        left = predictions.probabilities @ probing.bins.values
         seen.extend(
             (i, int(at), float(x))
             for i, at, x in zip(predictions.ids, predictions.generated, left, strict=True)
         )
         refine(predictions)
 
-    scheduler._refine = spying
+    probing.refine = spying
     return seen
 
 

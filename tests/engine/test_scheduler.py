@@ -44,6 +44,7 @@ class Asking:
 def scheduler() -> Any:
     """The real scheduler's methods on requests that wait: a to d, with 100 tokens at most."""
     from lengthwise.vllm.hints import Ignored
+    from lengthwise.vllm.probing import Probing
     from lengthwise.vllm.scheduler import Scheduler
 
     made = Scheduler.__new__(Scheduler)
@@ -52,9 +53,9 @@ def scheduler() -> Any:
     made.waiting = SimpleNamespace(ranked=waiting_queue(ByQuantile(), made._view))
     for request in made.requests.values():
         made.waiting.ranked.push(request)
-    made._bins, made._predictions_seen, made._steps_without = BINS, False, 3
     made._ignored = Ignored()
-    made._seats = SimpleNamespace(foresight=Foresight(SimpleNamespace(), ByQuantile(), []))
+    seats: Any = SimpleNamespace(foresight=Foresight(SimpleNamespace(), ByQuantile(), []))
+    made._probing = Probing(BINS, ByQuantile(), seats, made._views, made.requests)
     return made
 
 
@@ -86,7 +87,7 @@ def test_the_probes_rows_reach_the_requests_with_the_same_means_as_ever(schedule
     from lengthwise.vllm.refining import Predictions
 
     rows, generated = shares(5), np.array([3, 40, 0, 7, 1])
-    scheduler._refine(Predictions(["a", "gone", "b", "c", "d"], generated, rows))
+    scheduler._probing.refine(Predictions(["a", "gone", "b", "c", "d"], generated, rows))
     limit = np.array([100, 0, 100, 100, 100]) - generated
     means = BINS.mean(rows, limit).tolist()
     for row, id in ((0, "a"), (2, "b"), (3, "c"), (4, "d")):
@@ -117,15 +118,13 @@ def test_counters_tell_what_no_policy_could_use(scheduler: Any) -> None:
 def test_a_worker_without_predictions_is_told_of_once(
     scheduler: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lengthwise.vllm.scheduler as ours
+    from lengthwise.vllm import probing
     from lengthwise.vllm.tap import WANTED
 
     said: list[str] = []
-    monkeypatch.setattr(ours, "logger", SimpleNamespace(error=said.append))
-    monkeypatch.setattr(ours.StockScheduler, "update_from_output", lambda *args: "taken")
+    monkeypatch.setattr(probing, "logger", SimpleNamespace(error=said.append))
     steps = SimpleNamespace(**{WANTED: True}), SimpleNamespace(sampled_token_ids=[[7]])
-    scheduler._steps_without, scheduler._continuing = 0, []
     for _ in range(40):
-        assert scheduler.update_from_output(*steps) == "taken"
+        scheduler._probing.take(*steps)
     (line,) = said
     assert "no predictions arrive from the worker" in line

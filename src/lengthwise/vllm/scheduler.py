@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from vllm.v1.core.sched.interface import PauseState
 from vllm.v1.core.sched.request_queue import SchedulingPolicy
 from vllm.v1.request import RequestStatus
 
 from lengthwise.core.lanes import waiting_queue
-from lengthwise.core.lengths import Lengths
-from lengthwise.core.prediction import MENDED, Distributions, Prediction, expected
+from lengthwise.core.prediction import MENDED, Prediction
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
@@ -27,12 +25,11 @@ from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens, output_bounds
-from lengthwise.vllm.refining import ATTRIBUTE, Predictions
+from lengthwise.vllm.probing import Probing, probe_bins
 from lengthwise.vllm.seats import VllmEngine
+from lengthwise.vllm.sessions import SessionScheduler
 from lengthwise.vllm.slices.resume import resume, returns
-from lengthwise.vllm.stock import StockScheduler
 from lengthwise.vllm.surface import beside, check_running
-from lengthwise.vllm.tap import WANTED
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -46,11 +43,8 @@ _UNANSWERED = (
     RequestStatus.FINISHED_ERROR,
 )
 
-_PATIENCE = 16
-"""Steps with sampled tokens but no prediction after which something is wrong."""
 
-
-class Scheduler(StockScheduler):
+class Scheduler(SessionScheduler):
     """``--scheduler-cls lengthwise.vllm.Scheduler``.
 
     Only the order is ours: which request is admitted next, which keeps a seat, which is
@@ -74,7 +68,6 @@ class Scheduler(StockScheduler):
         self._arrived = 0
         self._foremost = 0
         self._emptying = False
-        self._continuing: list[Any] = []
         self._ignored = Ignored()
         self.waiting = RankedRequestQueue(waiting_queue(self._policy, self._view, self._recached))
         if self._policy.listens:
@@ -93,14 +86,8 @@ class Scheduler(StockScheduler):
             self._policy.source, settings, config.model_config.model
         )
         self._vocabulary = config.model_config.get_vocab_size()
-        self._bins: Any = None
-        self._steps_without = 0
-        self._predictions_seen = False
-        if settings.probing:
-            from lengthwise.predictors.store import load_probe
-
-            assert settings.probe is not None
-            self._bins = load_probe(settings.probe, config.model_config.model).bins
+        bins = probe_bins(settings, config.model_config.model)
+        self._probing = Probing(bins, self._policy, self._seats, self._views, self.requests)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -131,44 +118,6 @@ class Scheduler(StockScheduler):
         self._view(request).aborted = request.status in _UNANSWERED
         self._seats.gone(request)
         del self._views[request.request_id]
-
-    def _handle_stopped_request(self, request: Any) -> Any:
-        """A session's answer has ended: to the policy each of its inputs is a request."""
-        if request.resumable:
-            self._goes(request)
-            if request in self.waiting.ranked:
-                # It was preempted, and the answer that was awaited then has ended it.
-                self.waiting.remove_request(request)
-                self._continuing.append(request)
-            if not request.num_computed_tokens and not request.streaming_queue:
-                # Without memory it waits for its input among the others.
-                self._comes(request)
-        return super()._handle_stopped_request(request)
-
-    def _continue_sessions(self) -> None:
-        """vLLM 0.32 takes sessions that go on out of its queues with those that have stopped."""
-        for session in self._continuing:
-            here = session in self.waiting.ranked or session in self.kv_holding_waiting
-            if session.request_id in self.requests and not here:
-                self._enqueue_waiting_request(session)
-        self._continuing.clear()
-
-    def _update_request_as_session(self, session: Any, update: Any) -> None:
-        """A session's next input: a longer prompt, another limit, a prediction of its own."""
-        waits = session.status == RequestStatus.WAITING_FOR_STREAMING_REQ
-        queued = session in self.waiting.ranked
-        place = self._view(session).seq if queued else None
-        if queued:
-            self.waiting.remove_request(session)
-        if session.request_id in self._views:
-            self._goes(session)
-        super()._update_request_as_session(session, update)
-        self._comes(session)
-        if place is not None:
-            self._view(session).seq = place
-            self.waiting.add_request(session)
-        elif waits:
-            self._enters(session)
 
     def _enters(self, request: Any) -> None:
         view = self._views.get(request.request_id)
@@ -228,7 +177,7 @@ class Scheduler(StockScheduler):
         """Put requests in the policy's order, then let vLLM schedule the step."""
         self._arrange(bool(kwargs.get("throttle_prefills", args[0] if args else False)))
         output = super().schedule(*args, **kwargs)
-        self._ask_for_predictions(output)
+        self._probing.ask(output)
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
         return output
@@ -250,19 +199,6 @@ class Scheduler(StockScheduler):
         COSTS.ranking_s += spent
         COSTS.schedule_s += spent
 
-    def _ask_for_predictions(self, output: Any) -> None:
-        """Let the worker predict only where ranks decide something, and before they are read.
-
-        Requests that are new are predicted at once: TRAIL's r is the probe's first word. A
-        policy that never preempts only asks what the running ones will still need, and only
-        where memory may be short.
-        """
-        if self._bins is None:
-            return
-        due = self._seats.looks_next or bool(output.scheduled_new_reqs)
-        matters = self._policy.preemptive or self._seats.foresight.short
-        setattr(output, WANTED, due and matters and self._seats.contested)
-
     def _started(self, new_requests: list[Any]) -> None:
         """Requests have a seat for the first time, or for another slice.
 
@@ -279,16 +215,9 @@ class Scheduler(StockScheduler):
     def update_from_output(self, scheduler_output: Any, model_runner_output: Any) -> Any:
         """Take the probe's predictions, then let vLLM take the tokens."""
         start = time.perf_counter()
-        predictions = getattr(model_runner_output, ATTRIBUTE, None)
-        if predictions is not None:
-            self._refine(predictions)
-        elif getattr(scheduler_output, WANTED, False) and model_runner_output.sampled_token_ids:
-            self._miss()
+        self._probing.take(scheduler_output, model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
-        outputs = super().update_from_output(scheduler_output, model_runner_output)
-        if self._continuing:
-            self._continue_sessions()
-        return outputs
+        return super().update_from_output(scheduler_output, model_runner_output)
 
     def _handle_blocked_waiting_request(self, request: Any) -> bool:
         """vLLM passes over it now; also where it would take a paused request's LoRA adapter."""
@@ -390,31 +319,3 @@ class Scheduler(StockScheduler):
         view.receive(prediction and prediction.at_most(max_tokens(request)))
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
-
-    def _refine(self, predictions: Predictions) -> None:
-        if not self._predictions_seen and predictions.ids:
-            self._predictions_seen = True
-            logger.info("lengthwise: predictions arrive from the worker")
-        self._steps_without = 0
-        self._seats.foresight.expects_anew()
-        # Under asynchronous scheduling a request may have ended before its prediction comes.
-        here = [
-            i for i, id in enumerate(predictions.ids) if id in self.requests and id in self._views
-        ]
-        ids = [predictions.ids[i] for i in here]
-        generated = predictions.generated[here]
-        most = np.array([self.requests[id].max_tokens for id in ids], dtype=np.int64)
-        limits = np.maximum(most - generated, 1)
-        lengths = Lengths.of(self._bins, predictions.probabilities[here], limits)
-        batch, remaining = Distributions(lengths), expected(lengths)
-        for row, (id, left, at) in enumerate(zip(ids, remaining, generated.tolist(), strict=True)):
-            self._views[id].refine(left, at, batch, row)
-
-    def _miss(self) -> None:
-        """A step without the predictions it asked for."""
-        self._steps_without += 1
-        if self._steps_without == _PATIENCE:
-            logger.error(
-                "no predictions arrive from the worker: is the lengthwise plug-in installed "
-                "there and allowed by VLLM_PLUGINS? Ranking by prompt-only predictions."
-            )
