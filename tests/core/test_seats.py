@@ -403,3 +403,21 @@ def test_an_engine_that_says_what_is_new_is_not_looked_at_otherwise() -> None:
     engine.serve()
     assert "r9" in ids(engine.running)
     assert len(engine.seating.paused) == 1
+
+
+def test_a_seat_that_is_free_in_every_step_makes_no_looks() -> None:
+    """Where hundreds sit, one ends in nearly every step: looks and predictions keep their pace."""
+    policy = Watched()
+    engine = SmallEngine(10_000, policy)
+    for i in range(12 * SEATS):
+        engine.arrive(i, 300.0 + i, 4)
+    looks = announced = 0
+    for _ in range(6 * LOOK_EVERY):
+        soon, before = engine.seating.looks_next, policy.asked
+        engine.look()
+        looks += policy.asked > before
+        announced += soon
+        engine.serve()
+        engine.finish(engine.running[0])
+        assert len(engine.running) == SEATS - 1
+    assert looks == announced == 6

@@ -209,10 +209,11 @@ class Seats(Generic[R]):
         engine = self._engine
         seats, seated = engine.seats, len(engine.running)
         if self._look_every is not None:
+            # A free seat is no reason: the queue's first takes it, or a paused one that ranks
+            # before it. Where many sit, a seat is free in nearly every step.
             return (
                 self.unsettled
                 or self._unlooked >= self._look_every
-                or seated < seats
                 or engine.free_blocks() < engine.step_blocks
             )
         if self.unsettled and seated + len(engine.waiting) + len(self.paused) > seats:
