@@ -18,7 +18,7 @@ R = TypeVar("R", bound=Hashable)
 UNLIMITED = sys.maxsize
 
 LOOK_EVERY = 4
-"""Steps between two looks at full seats in which nothing new happened: ranks move by a
+"""Steps between two looks at all ranks in which nothing new happened: ranks move by a
 token a step, and a seat is not taken for less than the margin anyway."""
 
 
@@ -36,7 +36,7 @@ class Seats(Generic[R]):
         pause: False to discard the KV cache at once instead.
         margin: how much better a rank must be to take a seat.
         paused_per_seat: the policy's bound on paused requests, or another.
-        look_every: steps between two looks at full seats if nothing is new; None for never,
+        look_every: steps between two looks at all ranks if nothing is new; None for never,
             where the engine sets ``unsettled`` whenever a decision may change.
 
     Attributes:

@@ -32,8 +32,8 @@ class Settings:
             better than the running one's.
         interval: the probe runs every this many tokens of a request; in between the
             prediction counts down.
-        look_every: where seats are full, ranks are read every so many steps, and the probe
-            runs just before, and when a prompt is done; in between predictions count down.
+        look_every: ranks are read every so many steps, and the probe runs just before, and
+            when a prompt is done; in between predictions count down.
         record: layers to record (``lengthwise collect``); empty when serving.
         record_every: sampled positions are this many tokens apart.
         scoring: where prompts are scored: on a thread of the engine, in a process of its
