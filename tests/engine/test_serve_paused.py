@@ -35,10 +35,21 @@ def address(
 
 
 class Asked:
-    """Requests of one server, each on a thread of its own."""
+    """Requests of one server, each on a thread of its own.
 
-    def __init__(self, address: str, model: Path, pool: ThreadPoolExecutor) -> None:
+    Args:
+        patience: seconds without a token after which a client leaves.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: Path,
+        pool: ThreadPoolExecutor,
+        patience: float = _PATIENCE_S,
+    ) -> None:
         self._url, self._model, self._pool = f"{address}/v1/completions", str(model), pool
+        self._patience = patience
 
     def __call__(self, tokens: int, started: threading.Event | None = None) -> Future[int]:
         """Ask for so many tokens; ``started`` is set once the first one is here."""
@@ -48,7 +59,7 @@ class Asked:
         body = {"model": self._model, "prompt": "Rain is", "max_tokens": tokens, "stream": True}
         body |= {"ignore_eos": True, "temperature": 0}
         found = 0
-        with httpx.stream("POST", self._url, json=body, timeout=_PATIENCE_S) as answer:
+        with httpx.stream("POST", self._url, json=body, timeout=self._patience) as answer:
             for line in answer.iter_lines():
                 found += line.startswith("data: {")
                 if started is not None and found:
@@ -107,9 +118,14 @@ def test_asleep_it_serves_nobody_and_awake_all(address: str, model: Path) -> Non
 
 
 def test_it_ends_while_it_is_paused(address: str, model: Path) -> None:
-    """The last one: the fixture ends the server, while requests wait for /resume."""
+    """The last one: the fixture ends the server, while requests wait for /resume.
+
+    vLLM ends its engine at once, and its HTTP server when the last client has left: these do so
+    after a while, for an engine that is killed no longer ends their answers.
+    """
     pool = ThreadPoolExecutor(8)
-    _, pausing, _ = pause_while_others_come(address, Asked(address, model, pool), pool)
+    ask = Asked(address, model, pool, patience=30.0)
+    _, pausing, _ = pause_while_others_come(address, ask, pool)
     assert pausing.result().status_code == 200
     pool.shutdown(wait=False)
 
