@@ -38,7 +38,6 @@ def test_two_engines_and_two_servers(
     ]
     log = tmp_path / "log"
     both = ["--data-parallel-size", "2", "--api-server-count", "2", "--max-num-seqs", "4"]
-    both.append("--enable-log-requests")
     with serving(log, port, [*flags, *both]) as address:
 
         def answer(i: int) -> list[int]:
@@ -59,9 +58,10 @@ def test_two_engines_and_two_servers(
     assert sorted(served) == ["0", "1"]
     assert sum(served.values()) == len(asked)
     assert min(served.values()) > 0
+    # Which of them a connection reaches is the kernel's affair: one may get them all.
     lines = log.read_text().splitlines()
     for process in ("ApiServer_0", "ApiServer_1"):
-        assert any(process in line and "Received request" in line for line in lines)
+        assert any(process in line for line in lines)
 
 
 def successes(metrics: str) -> dict[str, float]:
