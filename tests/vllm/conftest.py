@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ class Remote(io.RawIOBase):
         self._url, self._at = url, 0
         first = self._part(0, 1)
         self._size = int(first.headers["content-range"].rpartition("/")[2])
+
+    def close(self) -> None:
+        self._client.close()
+        super().close()
 
     def readable(self) -> bool:
         return True
@@ -75,9 +80,13 @@ def pip(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], zipfile.Path]:
+def wheel(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], zipfile.Path]]:
     """``wheel(version)``: the package ``vllm`` in its wheel for GPUs, of which only the files
     that are read are fetched, some of 350 MB."""
+
+    opened = ExitStack()
 
     @cache
     def found(version: str) -> zipfile.Path:
@@ -87,11 +96,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], zipfile.P
         if url.startswith("file:"):
             return zipfile.Path(url2pathname(urlsplit(url).path), "vllm/")
         try:
-            part = io.BufferedReader(Remote(url), _CHUNK)
+            part = opened.enter_context(io.BufferedReader(Remote(url), _CHUNK))
             return zipfile.Path(zipfile.ZipFile(part), "vllm/")
         except httpx.HTTPError:
             folder = tmp_path_factory.mktemp("wheel")
             pip("download", "--dest", str(folder), *wanted)
             return zipfile.Path(next(Path(folder).glob("*.whl")), "vllm/")
 
-    return found
+    with opened:
+        yield found
