@@ -31,6 +31,7 @@ import msgspec
 import numpy as np
 
 from engine import STOCK, Ask, Build, Order, Served
+from lengthwise.results.timings import Times, seen
 
 ROOT = Path(__file__).resolve().parent
 GIB = 2**30
@@ -177,7 +178,7 @@ def compare_answers(
 def order_of_steps(policy: str, requests: list[Ask], seats: int) -> Order:
     settings = {"look_every": 1} if policy == "trail" else {}
     return Order(
-        policy, requests, seats, by_steps=True, settings=settings, answers=True, guard=True
+        policy, requests, seats, by_steps=True, settings=settings, predictions=True, guard=True
     )
 
 
@@ -320,7 +321,7 @@ def check_cost(children: dict[str, Child], seats: int, report: Report, cuda: boo
 
 def cost_figures(runs: list[Served], stock: list[Served]) -> dict[str, float]:
     def rate(served: Served) -> float:
-        return sum(row[4] for row in served.rows) / served.seconds
+        return sum(each.tokens for each in served.timings) / served.seconds
 
     def each(field: str) -> float:
         return 1e6 * mean(run.costs[field] / max(run.steps, 1) for run in runs)
@@ -402,16 +403,19 @@ def serve_all(
 
 
 def bench_figures(served: Served) -> dict[str, float]:
-    rows = np.array([row[1:] for row in served.rows], dtype=float)
-    latency, first = rows[:, 2] - rows[:, 0], rows[:, 1] - rows[:, 0]
+    """The project's own figures of a run, and what the engine did."""
+    clients = msgspec.to_builtins(seen(Times.of(served.timings)))
+    names = {
+        "requests": "requests",
+        "mean": "mean_latency_s",
+        "p50": "p50_latency_s",
+        "p99": "p99_latency_s",
+        "ttft": "mean_ttft_s",
+        "longest": "max_waiting_s",
+        "tokens_per_s": "tokens_per_s",
+    }
     return {
-        "requests": len(rows),
-        "mean": float(latency.mean()),
-        "p50": float(np.quantile(latency, 0.5)),
-        "p99": float(np.quantile(latency, 0.99)),
-        "ttft": float(first.mean()),
-        "longest": float(first.max()),
-        "tokens_per_s": float(rows[:, 3].sum() / served.seconds),
+        **{short: clients[name] for short, name in names.items()},
         "seconds": served.seconds,
         "steps": served.steps,
         "evictions": served.costs["evictions"],

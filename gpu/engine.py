@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from lengthwise.metrics.counters import COSTS
+from lengthwise.results.timings import Timing
 from lengthwise.vllm.engine import build_engine, prepare_process
 from lengthwise.vllm.hints import PREDICTED_HINT
 from lengthwise.vllm.settings import Settings
@@ -59,7 +60,7 @@ class Ask:
 class Order:
     """What to serve, by which policy (``POLICY@none``: without predictors) and with how many seats.
 
-    ``by_steps``: arrivals are counted in steps. ``answers``: token ids are wanted.
+    ``by_steps``: arrivals are counted in steps. ``predictions``: those of the probe are noted.
     ``guard``: fail if tap or probe wait for the device.
     """
 
@@ -68,7 +69,7 @@ class Order:
     seats: int
     by_steps: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
-    answers: bool = False
+    predictions: bool = False
     guard: bool = False
 
 
@@ -77,8 +78,6 @@ class Served:
     """What came of an order; times in seconds from its start.
 
     Attributes:
-        rows: of each request its id, arrival, first token, finish, and number of tokens.
-        answers: token ids by request.
         predictions: of the probe: request, its age, expected tokens still to come.
         decode_s: mean time of a step in which every seat decodes and nothing else happens.
         tap_gpu_s: time on the device of tap and probe, median of the steps that had any.
@@ -87,16 +86,19 @@ class Served:
 
     seconds: float = 0.0
     steps: int = 0
-    rows: list[tuple[str, float, float, float, int]] = field(default_factory=list)
-    answers: dict[str, list[int]] = field(default_factory=dict)
+    timings: list[Timing] = field(default_factory=list)
     predictions: list[tuple[str, int, float]] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)
     decode_s: float = 0.0
-    decode_steps: int = 0
     tap_gpu_s: float = 0.0
     seen: float = 0.0
     engine: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+
+    @property
+    def answers(self) -> dict[str, list[int]]:
+        """Token ids by request."""
+        return {each.id: each.answer for each in self.timings}
 
 
 class Engine:
@@ -176,7 +178,7 @@ class Engine:
         self._replace_scheduler(order)
         scheduler = self._core.scheduler
         served = Served(engine=self.facts)
-        if self._probe is not None and order.policy != STOCK and order.answers:
+        if self._probe is not None and order.policy != STOCK and order.predictions:
             _note_predictions(scheduler, served)
         self._events.clear()
         self._guarded = order.guard
@@ -221,10 +223,11 @@ class Engine:
         """Drive vLLM's engine core by itself: in a server the front end has its own process."""
         pending = sorted(order.requests, key=lambda ask: ask.at, reverse=True)
         ready = {ask.id: self._processed(ask) for ask in order.requests}
-        rows = {ask.id: [ask.at, 0.0, 0.0, 0] for ask in order.requests}
+        timings = {ask.id: Timing(ask.id, ask.at) for ask in order.requests}
+        tokens: dict[str, list[int]] = {ask.id: [] for ask in order.requests}
         self._ends = {ask.id: ask.ends for ask in order.requests if ask.ends is not None}
         times: list[float] = []
-        client, left = self._engine.engine_core, len(rows)
+        client, left = self._engine.engine_core, len(timings)
         decodes = _decodes(self._core.scheduler, order.seats)
         start = now = time.perf_counter()
         while left:
@@ -235,7 +238,7 @@ class Engine:
                 idle = False
                 client.add_request(ready[name])
                 if order.by_steps:
-                    rows[name][0] = now - start
+                    timings[name].arrival = now - start
             if idle:
                 now = time.perf_counter()
                 continue
@@ -247,21 +250,18 @@ class Engine:
                 times.append(now - before)
             decodes["seats_before"] = decodes["seats"]
             for output in outputs:
-                row, tokens = rows[output.request_id], output.new_token_ids
-                if not row[3]:
-                    row[1] = now - start
-                row[2], row[3] = now - start, row[3] + len(tokens)
-                left -= output.finish_reason is not None
-                if order.answers:
-                    served.answers.setdefault(output.request_id, []).extend(tokens)
+                name, finished = output.request_id, output.finish_reason is not None
+                tokens[name].extend(output.new_token_ids)
+                timings[name].saw(now - start, tokens[name], finished)
+                left -= finished
         served.seconds = now - start
         while self._core.batch_queue:
             client.get_output()  # A step that was launched before the last answer was known.
-        served.rows = [(name, *row) for name, row in rows.items()]  # type: ignore[misc]
+        served.timings = list(timings.values())
         if times:
             # The mean, for one step in four may be dearer; less the slowest, as Python's collector.
             usual = sorted(times)[: max(int(0.98 * len(times)), 1)]
-            served.decode_s, served.decode_steps = mean(usual), len(times)
+            served.decode_s = mean(usual)
 
     def _processed(self, ask: Ask) -> Any:
         """A request as vLLM's front end hands it to the engine core."""
@@ -281,7 +281,10 @@ class Engine:
 
 
 def _decodes(scheduler: Any, seats: int) -> Counter[str]:
-    """Whether the latest step scheduled one token for each seat and nothing else."""
+    """Whether the latest step scheduled one token for each seat and nothing else.
+
+    :class:`lengthwise.vllm.steps.Compositions` says more, but looks at every request in every step.
+    """
     seen: Counter[str] = Counter()
     schedule = scheduler.schedule
 

@@ -15,16 +15,26 @@ sys.path.insert(0, str(GPU))
 import check  # noqa: E402
 
 from engine import Ask, Build, Order, Served  # noqa: E402
+from lengthwise.results.timings import Timing  # noqa: E402
 
 
 def served(seconds: float, steps: int, rows: list[tuple[str, float, float, float, int]]) -> Served:
+    """Of each request its id, arrival, first token, finish, and number of tokens."""
     costs = {"schedule_s": 0.02, "ranking_s": 0.01, "predict_s": 0.0, "evictions": 1, "pauses": 2}
-    return Served(seconds=seconds, steps=steps, rows=rows, costs=costs, decode_s=0.01)
+    timings = [
+        Timing(name, arrival, first, finish, finish, tokens=tokens)
+        for name, arrival, first, finish, tokens in rows
+    ]
+    return Served(seconds=seconds, steps=steps, timings=timings, costs=costs, decode_s=0.01)
+
+
+def answered(**answers: list[int]) -> Served:
+    return Served(timings=[Timing(name, 0.0, answer=ids) for name, ids in answers.items()])
 
 
 def test_which_answers_differ_and_where() -> None:
-    stock = Served(answers={"a": [1, 2, 3], "b": [4], "c": [5, 6]})
-    other = Served(answers={"a": [1, 9, 3], "b": [4], "c": [5]})
+    stock = answered(a=[1, 2, 3], b=[4], c=[5, 6])
+    other = answered(a=[1, 9, 3], b=[4], c=[5])
     assert check.differing(stock, other) == "a at 1, c at 1"
     assert check.differing(stock, stock) == "none"
 
@@ -73,3 +83,11 @@ def test_orders_survive_the_way_to_the_engine() -> None:
     assert msgspec.json.decode(msgspec.json.encode(order), type=Order) == order
     build = Build("model", {"max_num_seqs": 4}, None, True)
     assert msgspec.json.decode(msgspec.json.encode(build), type=Build) == build
+
+
+def test_a_pause_counts_as_waiting() -> None:
+    timing = Timing("a", 0.0)
+    for now, tokens in ((1.0, [7]), (2.0, [7, 7]), (9.0, [7, 7, 1])):
+        timing.saw(now, tokens, finished=len(tokens) == 3)
+    costs = {"schedule_s": 0.0, "evictions": 0, "pauses": 1}
+    assert check.bench_figures(Served(seconds=9.0, timings=[timing], costs=costs))["longest"] == 7.0

@@ -131,10 +131,11 @@ class Tap:
 
     def _show(self, step: Step, rows: Ints, prompts: Prompts) -> None:
         # Below 0 the prompt goes on; at or below the last one it is recomputed.
-        due = np.flatnonzero(step.generated > prompts.generated[rows])
+        ages = step.generated
+        due = np.flatnonzero(ages > prompts.generated[rows])
         if not len(due):
             return
-        rows, generated, lengths = rows[due], step.generated[due], step.prompts[due]
+        rows, generated, lengths = rows[due], ages[due], step.prompts[due]
         prompts.generated[rows] = generated
         # One copy to the device for all that it needs to know.
         numbers = np.stack([step.last[due], rows, prompts.counted(rows), generated, lengths])
