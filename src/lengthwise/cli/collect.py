@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 @flags.seats(48)
 @click.option(
     "--layers",
-    type=values.wholes,
+    type=values.layers,
     default="",
     metavar="N,...",
-    help="Decoder layers to keep, the first is 1 (default: five, spread over the depth).",
+    help="Decoder layers to keep, the first is 1 (default: five, spread over the depth); "
+    "last is the last one's output, which every model has.",
 )
 @flags.number("--temperature", 0.0, "Of the sampled answers; 0 is greedy.")
 @flags.number("--save-every", 5.0, "Seconds; a kill loses what is not saved.")

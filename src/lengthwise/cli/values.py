@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lengthwise.predictors.layers import LAST
+
 
 def names(text: str) -> list[str]:
     """Names, separated by commas."""
@@ -23,6 +25,13 @@ def wholes(text: str) -> tuple[int, ...]:
         return tuple(int(number) for number in text.split(",") if number)
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of whole numbers like 2,8") from None
+
+
+def layers(text: str) -> tuple[int, ...]:
+    """Layers of a model, separated by commas, ``last`` among them; none in an empty text."""
+    given = [name for name in text.split(",") if name]
+    numbers = wholes(",".join(name for name in given if name != "last"))
+    return (*numbers, LAST) if "last" in given else numbers
 
 
 PATH = click.Path(path_type=Path)

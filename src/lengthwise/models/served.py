@@ -152,3 +152,15 @@ class Tokenized:
         """Say on standard error what the user should know."""
         for note in self.notes:
             print(f"lengthwise: {note}", file=sys.stderr)
+
+
+def depth_of(model: Path) -> int:
+    """How many layers a model has.
+
+    Raises:
+        UserError: if its config.json does not say so.
+    """
+    depth = config_of(model).get("num_hidden_layers", config_of(model).get("n_layer"))
+    if not isinstance(depth, int):
+        raise UserError(f"model {model}: its config.json does not say how many layers it has")
+    return depth

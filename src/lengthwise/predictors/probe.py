@@ -26,7 +26,7 @@ class Probe(nn.Module):
     would fade from the current token's state; all d numbers would be learned by heart.
 
     Args:
-        layer: decoder layer it reads, 1 the first.
+        layer: decoder layer it reads, 1 the first, or ``LAST``.
         width: d, the model's hidden size.
         bins: the k bins of remaining tokens.
         inputs: kind of its inputs, ``full`` or ``paper``.

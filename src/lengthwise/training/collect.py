@@ -18,9 +18,10 @@ from lengthwise.models.served import (
     Tokenized,
     TooLong,
     check_model,
-    config_of,
     context_of,
+    depth_of,
 )
+from lengthwise.predictors.layers import LAST, in_order, spread_layers
 from lengthwise.results.terminal import say
 from lengthwise.vllm.driver import Driver
 from lengthwise.vllm.engine import check_memory, check_vllm
@@ -150,17 +151,7 @@ def collect(model: Path, prompts: list[Prompt], folder: Path, options: Options) 
 
 def default_layers(model: Path) -> tuple[int, ...]:
     """Five layers from a sixth of the depth to its end: what a sweep chooses from."""
-    depth = _depth(model)
-    return tuple(
-        sorted({max(1, round(depth * part)) for part in (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)})
-    )
-
-
-def _depth(model: Path) -> int:
-    depth = config_of(model).get("num_hidden_layers", config_of(model).get("n_layer"))
-    if not isinstance(depth, int):
-        raise UserError(f"model {model}: its config.json does not say how many layers it has")
-    return depth
+    return spread_layers(depth_of(model), 5)
 
 
 def _settings(meta: dict[str, Any], options: Options) -> Settings:
@@ -169,11 +160,13 @@ def _settings(meta: dict[str, Any], options: Options) -> Settings:
 
 def _meta(model: Path, options: Options) -> dict[str, Any]:
     # The tap gives states in the order of the layers, each once.
-    layers = sorted(set(options.layers)) or default_layers(model)
-    depth = _depth(model)
-    odd = next((layer for layer in layers if not 0 <= layer <= depth), None)
+    layers = in_order(options.layers) or default_layers(model)
+    depth = depth_of(model)
+    odd = next((layer for layer in layers if not (0 <= layer <= depth or layer == LAST)), None)
     if odd is not None:
-        raise UserError(f"--layers {odd}: the model has layers 0 (the embedding) to {depth}")
+        raise UserError(
+            f"--layers {odd}: the model has layers 0 (the embedding) to {depth}, and last"
+        )
     return {
         "model": fingerprint(str(model)),
         "layers": list(layers),

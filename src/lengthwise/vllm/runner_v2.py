@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.vllm.step import Step
+from lengthwise.vllm.step import Step, tapped
 
 
 class RunnerV2:
@@ -16,8 +16,8 @@ class RunnerV2:
     known by their ids alone.
     """
 
-    def __init__(self, runner: Any) -> None:
-        self._runner = runner
+    def __init__(self, runner: Any, inner: bool = True, last: bool = False) -> None:
+        self._runner, self._inner, self._last = runner, inner, last
 
     def step(self, scheduler_output: Any) -> Step | None:
         """The step that was just launched; None if it computed nothing of any request.
@@ -26,7 +26,8 @@ class RunnerV2:
         requests, which the runner itself does not know.
         """
         state, known = self._runner.execute_model_state, self._runner.req_states
-        if state is None or not state.aux_hidden_states:
+        states = tapped(state, self._inner, self._last)
+        if states is None:
             return None
         batch = state.input_batch
         if not batch.req_ids or batch.req_ids[0] not in known.req_id_to_index:
@@ -36,5 +37,5 @@ class RunnerV2:
             batch.num_scheduled_tokens.astype(np.int64),
             batch.num_computed_tokens_np.astype(np.int64),
             known.prompt_len.np[batch.idx_mapping_np].astype(np.int64),
-            state.aux_hidden_states,
+            states,
         )

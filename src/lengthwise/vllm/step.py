@@ -47,3 +47,17 @@ class Reader(Protocol):
 
     def step(self, scheduler_output: Any) -> Step | None:
         """The step that was just launched; None if it computed nothing of any request."""
+
+
+def tapped(state: Any, inner: bool, last: bool) -> list[torch.Tensor] | None:
+    """The tapped layers' states in what a runner keeps between its two calls.
+
+    Args:
+        state: the runner's ``execute_model_state``; None if the step computed nothing.
+        inner: whether layers before the last one are tapped, which the model gives on its own.
+        last: whether the last layer's output is; it comes after the others.
+    """
+    if state is None or (inner and not state.aux_hidden_states):
+        return None
+    found = list(state.aux_hidden_states) if inner else []
+    return [*found, state.hidden_states] if last else found

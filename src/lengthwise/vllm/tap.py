@@ -14,6 +14,7 @@ import torch
 
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
+from lengthwise.predictors.layers import LAST
 from lengthwise.vllm.prompts import Prompts, upload
 from lengthwise.vllm.runner_v1 import RunnerV1
 from lengthwise.vllm.runner_v2 import RunnerV2
@@ -76,7 +77,8 @@ class Tap:
 
     Args:
         runner: vLLM's model runner (V1, V2 or the CPU's), after load_model.
-        layers: decoder layers whose output to take, 1 the first; 0 is the embedding.
+        layers: decoder layers whose output to take, 1 the first; 0 is the embedding, and
+            ``LAST``, which comes last of them, the last one's after the norm.
         observer: receives the states.
 
     Raises:
@@ -84,15 +86,10 @@ class Tap:
     """
 
     def __init__(self, runner: Any, layers: list[int], observer: Observer) -> None:
-        self._reader = reader_of(runner)
-        model = runner.get_model()
-        if not hasattr(model, "set_aux_hidden_state_layers"):
-            raise UserError(f"{type(model).__name__} does not offer hidden states to the probe")
-        if runner.use_aux_hidden_state_outputs:
-            raise UserError("speculative decoding already uses the model's hidden states")
-        model.set_aux_hidden_state_layers(tuple(layers))
-        # The V2 runner reads this when it captures its graphs, later than this.
-        runner.use_aux_hidden_state_outputs = True
+        inner = [layer for layer in layers if layer != LAST]
+        self._reader = reader_of(runner, bool(inner), LAST in layers)
+        if inner:
+            _ask_for(inner, runner)
         self._observer = observer
         self._prompts: Prompts | None = None
         self._execute, self._sample = runner.execute_model, runner.sample_tokens
@@ -159,16 +156,32 @@ def _stacked(layers: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack(layers, dim=1) if len(layers) > 1 else layers[0].unsqueeze(1)
 
 
-def reader_of(runner: Any) -> Reader:
-    """What reads this model runner's steps.
+def offers_layers(runner: Any) -> bool:
+    """Whether the runner's model gives the outputs of layers before its last one."""
+    return hasattr(runner.get_model(), "set_aux_hidden_state_layers")
+
+
+def _ask_for(layers: list[int], runner: Any) -> None:
+    model = runner.get_model()
+    if not offers_layers(runner):
+        raise UserError(f"{type(model).__name__} does not offer hidden states to the probe")
+    if runner.use_aux_hidden_state_outputs:
+        raise UserError("speculative decoding already uses the model's hidden states")
+    model.set_aux_hidden_state_layers(tuple(layers))
+    # The V2 runner reads this when it captures its graphs, later than this.
+    runner.use_aux_hidden_state_outputs = True
+
+
+def reader_of(runner: Any, inner: bool = True, last: bool = False) -> Reader:
+    """What reads this model runner's steps: layers before the last, the last one's output, or both.
 
     Raises:
         UserError: if it is none that we know.
     """
     if hasattr(runner, "input_batch"):
-        return RunnerV1(runner)
+        return RunnerV1(runner, inner, last)
     if hasattr(runner, "req_states"):
-        return RunnerV2(runner)
+        return RunnerV2(runner, inner, last)
     raise UserError(
         f"the probe cannot read vLLM's {type(runner).__name__}: take a policy that needs none, "
         "as lengthwise without --predictor"
