@@ -1,64 +1,35 @@
-"""The messages between the engine and its prediction process."""
+"""The messages between the engine, the process that scores prompts, and the one that learns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 from lengthwise.core.prediction import Prediction
 from lengthwise.core.query import Query
 from lengthwise.online.options import Learning
+from lengthwise.online.states import States
+from lengthwise.predictors.store import Packed
+from lengthwise.sim.setup import Setup
+
+Role = Literal["prompt", "probe"]
+"""What a version predicts from: the prompt, or the hidden states along the answer."""
+
+ROLES: tuple[Role, ...] = ("prompt", "probe")
 
 
 @dataclass(frozen=True)
-class Start:
-    """What the process serves; the first message.
+class Serve:
+    """What the scoring process serves; its first message.
 
     Attributes:
         model: the served model, a folder or hub name.
         probe: folder of the trained predictors.
-        learning: how to go on learning; None is not to.
     """
 
     model: str
     probe: str
-    learning: Learning | None = None
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A finished request, and its prediction.
-
-    Attributes:
-        asked: the request.
-        tokens: output tokens.
-        cut: whether it was cut at a limit, so that ``tokens`` is a lower bound.
-        predicted: total tokens predicted at arrival; None if that came too late.
-    """
-
-    asked: Query
-    tokens: int
-    cut: bool
-    predicted: float | None = None
-
-
-@dataclass
-class Counters:
-    """What learning has done so far.
-
-    Attributes:
-        version: number of the predictor in use; 0 is the one that training made.
-        learned, held_back: finished requests learned from, and kept to judge by.
-        swaps, refusals: new versions put to use, and found no better.
-        drifts: changes for the worse in the errors.
-    """
-
-    version: int = 0
-    learned: int = 0
-    held_back: int = 0
-    swaps: int = 0
-    refusals: int = 0
-    drifts: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,10 +50,9 @@ class Scored:
 
 @dataclass(frozen=True)
 class Note:
-    """A line for the engine's log, and the counters of learning."""
+    """A line for the engine's log."""
 
     line: str
-    counters: Counters = field(default_factory=Counters)
 
 
 @dataclass(frozen=True)
@@ -92,5 +62,76 @@ class Stopped:
     reason: str
 
 
-ToService = Start | Query | Finished
-ToEngine = Scored | Note | Stopped
+@dataclass(frozen=True)
+class Learn:
+    """Whom the learning process learns for; its first message.
+
+    Attributes:
+        model: the served model, a folder or hub name.
+        folder: where it keeps versions and samples.
+        options: how to learn.
+        policy: name of the policy that is served, for the simulator.
+        setup: the engine's seats and memory, for the simulator.
+        layers: the tapped layers.
+        acting: the versions that act already, if the process before this one died.
+    """
+
+    model: str
+    folder: str
+    options: Learning
+    policy: str
+    setup: Setup
+    layers: tuple[int, ...] = ()
+    acting: tuple[tuple[Role, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A request that is gone, and what was predicted of it.
+
+    Attributes:
+        asked: the request.
+        tokens: output tokens.
+        cut: whether it was cut at a limit or given up, so that ``tokens`` is a lower bound.
+        predicted: total tokens predicted from the prompt by what acted; None if nothing did, or
+            if it came too late.
+        arrival: seconds on the engine's clock.
+        version: the version that acted for prompts when it was predicted; 0 is none.
+        states: hidden states along its answer, if they were kept.
+    """
+
+    asked: Query
+    tokens: int
+    cut: bool
+    predicted: float | None = None
+    arrival: float = 0.0
+    version: int = 0
+    states: States | None = None
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of the engine: [n] rows of prefill tokens, decodes, context tokens and seconds."""
+
+    rows: Sequence[tuple[int, int, int, float]]
+
+
+@dataclass(frozen=True)
+class Acts:
+    """From now on this version predicts, or (None) no learned one does any more.
+
+    Attributes:
+        role: what it predicts from.
+        version: its number.
+        predictor: the version itself.
+    """
+
+    role: Role
+    version: int
+    predictor: Packed | None
+
+
+ToScorer = Serve | Query
+ToLearner = Learn | Finished | Steps
+ToService = ToScorer | ToLearner
+ToEngine = Scored | Note | Stopped | Acts

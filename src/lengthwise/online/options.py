@@ -1,4 +1,4 @@
-"""How to go on learning while serving."""
+"""How to learn while serving."""
 
 from __future__ import annotations
 
@@ -14,48 +14,50 @@ class Learning:
     """Options of learning while serving, each with a default that suits most.
 
     Attributes:
-        folder: where versions are kept, so that a restart goes on with the newest.
-        every: finished requests after which a new version is made,
-        seconds: or, if any request finished, seconds after which it is made (Magnus, arXiv
-            2406.04785: 180).
+        folder: where versions and samples are kept, so that a restart goes on with them. None
+            is one for the served model in lengthwise's cache.
+        kind: the predictor of prompts that is learned, one that reads token ids.
+        first: finished requests after which the first version is made; the next ones at twice
+            as many each, up to
+        every: finished requests between two versions,
+        seconds: or, if any request finished, seconds between two.
         uniform, recent: most requests to learn from: a uniform sample, and the latest.
         held_back: share of the prompts that is never learned from, only judged on.
-        least: fewest requests to learn from.
-        judges: fewest held-back requests to judge a new version by.
-        margin: share by which it must be better (:func:`lengthwise.online.grade.better`).
-        mispredicted: learn only from mispredicted requests (Magnus: by more than 10 tokens
-            and more than 10 %).
+        judges: fewest requests that a version has not learned from to judge it by.
+        window: latest finished requests by which what acts is watched.
+        positions: most positions of an answer whose hidden states are kept.
+        at_once: most requests whose states are kept at a time.
+        mib: most MiB of hidden states to learn from, in memory, and again on disk.
         epochs: passes over the data; None is the predictor's own number.
     """
 
     folder: str | None = None
+    kind: str = "embeddings"
+    first: int = 100
     every: int = 1000
-    seconds: float = 180.0
+    seconds: float = 1800.0
     uniform: int = 4000
     recent: int = 1000
-    held_back: float = 0.2
-    least: int = 200
-    judges: int = 100
-    margin: float = 0.02
-    mispredicted: bool = False
+    held_back: float = 0.1
+    judges: int = 50
+    window: int = 100
+    positions: int = 24
+    at_once: int = 32
+    mib: int = 256
     epochs: int | None = None
 
     def __post_init__(self) -> None:
         """Raises UserError for a number that cannot be meant."""
         if not 0.0 < self.held_back < 1.0:
             raise UserError(f"held_back is a share between 0 and 1, not {self.held_back}")
-        if not 0.0 <= self.margin < 1.0:
-            raise UserError(f"margin is a share from 0 to below 1, not {self.margin}")
-        for name in ("every", "uniform", "recent"):
+        for name in ("uniform", "recent", "positions", "at_once", "mib"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 2 <= self.judges <= self.recent:
-            raise UserError(f"judges must be from 2 to recent ({self.recent}), not {self.judges}")
-        if self.least < 10 or self.least > self.uniform + self.recent:
-            raise UserError(
-                f"least must be from 10 to uniform + recent ({self.uniform + self.recent}), "
-                f"not {self.least}"
-            )
+        for name in ("first", "every", "judges", "window"):
+            if getattr(self, name) < 10:
+                raise UserError(f"{name} must be at least 10, not {getattr(self, name)}")
+        if not self.seconds > 0:
+            raise UserError(f"seconds must be above 0, not {self.seconds}")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Learning:

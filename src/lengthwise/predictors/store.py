@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
 from lengthwise.models.fingerprint import fingerprint
-from lengthwise.predictors.base import LengthPredictor, PromptPredictor
+from lengthwise.predictors.base import Arrays, LengthPredictor, PromptPredictor
 
 if TYPE_CHECKING:
     from lengthwise.predictors.errors import ErrorModel
@@ -119,6 +119,33 @@ def has_probe(name: str) -> bool:
         return "probe" in json.loads((predictors_folder(name) / "predictors.json").read_text())
     except (OSError, ValueError):
         return False
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A predictor as plain values and arrays, to be handed to another process.
+
+    Attributes:
+        kind: its name.
+        bins: that it predicts.
+        settings, arrays: its :meth:`LengthPredictor.state`.
+    """
+
+    kind: str
+    bins: Bins
+    settings: dict[str, Any]
+    arrays: Arrays
+
+    @classmethod
+    def of(cls, predictor: LengthPredictor) -> Packed:
+        """What :meth:`predictor` makes the same predictor of again."""
+        return cls(predictor.name, predictor.bins, *predictor.state())
+
+    def predictor(self) -> LengthPredictor:
+        """The predictor."""
+        from lengthwise.predictors import PREDICTORS
+
+        return PREDICTORS[self.kind].restore(self.bins, self.settings, self.arrays)
 
 
 def save_predictor(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
