@@ -57,12 +57,18 @@ class Shards:
         """The list is renamed into place last: a shard without it does not count."""
         if not self._rows:
             return
-        name = f"shard-{len(list(self._folder.glob('shard-*.json'))):05d}"
+        name = f"shard-{_next(self._folder):05d}"
         save_file(self._arrays, self._folder / f"{name}.safetensors")
         partial = self._folder / f"{name}.partial"
         partial.write_text(json.dumps(self._rows))
         partial.rename(self._folder / f"{name}.json")
         self._rows, self._arrays = [], {}
+
+
+def _next(folder: Path) -> int:
+    """The next shard's number; the oldest may be gone."""
+    last = max((path.stem for path in folder.glob("shard-*.json")), default=None)
+    return 0 if last is None else int(last.removeprefix("shard-")) + 1
 
 
 def finished_ids(folder: Path) -> list[str]:
@@ -106,11 +112,18 @@ def read_shards(folder: Path) -> list[tuple[dict[str, Any], dict[str, NDArray[An
     Raises:
         UserError: if one is damaged.
     """
-    found = []
-    for path in sorted(folder.glob("shard-*.json")):
-        rows = read_rows(path)
-        with reading(path.with_suffix(".safetensors"), _DAMAGED):
-            arrays = load_file(path.with_suffix(".safetensors"))
-            for i, row in enumerate(rows):
-                found.append((row, {name: arrays[f"{i}.{name}"] for name in _ARRAYS}))
-    return found
+    return [row for path in sorted(folder.glob("shard-*.json")) for row in read_shard(path)]
+
+
+def read_shard(path: Path) -> list[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
+    """The requests of one shard, with their arrays.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    rows = read_rows(path)
+    with reading(path.with_suffix(".safetensors"), _DAMAGED):
+        arrays = load_file(path.with_suffix(".safetensors"))
+        return [
+            (row, {name: arrays[f"{i}.{name}"] for name in _ARRAYS}) for i, row in enumerate(rows)
+        ]

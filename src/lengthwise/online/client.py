@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 
 from lengthwise.core.prediction import Prediction
 from lengthwise.core.query import Query
 from lengthwise.core.text import visible
-from lengthwise.online.messages import Counters, Finished, Note, Scored, Start, ToEngine
-from lengthwise.online.process import Child
+from lengthwise.online.messages import Note, Scored, Serve, ToEngine
+from lengthwise.online.process import SCORING, Child
 
 logger = logging.getLogger("vllm.lengthwise")
 
@@ -22,9 +21,6 @@ WAITING = 8192
 
 WINDOW = 64
 """Most requests sent and not answered yet; those behind them can still be taken back."""
-
-BACKLOG = 1024
-"""Most finished requests not sent yet; further ones are not learned from."""
 
 START_S = 300.0
 """Seconds for the process to import and load everything, on a busy machine."""
@@ -42,7 +38,6 @@ class Client:
 
     Args:
         begin: starts a process with what it serves.
-        learning: whether finished requests are sent, to learn from.
         timeout: seconds.
         clock: seconds, by which silence counts.
     """
@@ -50,27 +45,24 @@ class Client:
     def __init__(
         self,
         begin: Callable[[], Child],
-        learning: bool,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._begin, self._learning, self._timeout = begin, learning, timeout
+        self._begin, self._timeout = begin, timeout
         self.clock = clock
         self._waiting: dict[str, Query] = {}
         self._sent: set[str] = set()
-        self._said: dict[str, float] = {}
         self._live: dict[str, Query] = {}
         self._lost: list[str] = []
-        self._counters = Counters()
-        self.scored = self.dropped = self.failed = self.unlearned = self.restarts = 0
+        self.scored = self.dropped = self.failed = self.restarts = 0
         self.seconds = 0.0
         self.child: Child | None = None
         self._start()
 
     @classmethod
-    def of(cls, start: Start, timeout: float) -> Client:
+    def of(cls, start: Serve, timeout: float) -> Client:
         """The client of a process that serves this."""
-        return cls(lambda: Child(start), start.learning is not None, timeout)
+        return cls(lambda: Child(lambda: start, SCORING), timeout)
 
     def submit(self, asked: Query) -> bool:
         """Send an arrived request for scoring; False if there is no room."""
@@ -99,28 +91,22 @@ class Client:
             self._send(self._waiting.pop(next(iter(self._waiting))))
         return found
 
-    def finished(self, id: str, tokens: int, cut: bool) -> None:
-        """A request ended after ``tokens``: by itself, or ``cut`` at a limit."""
-        asked, predicted = self._live.get(id), self._said.get(id)
-        self.forget(id)
-        if asked is None or self.child is None or not self._learning:
-            return
-        if not self.up or self.child.unsent >= BACKLOG:
-            self.unlearned += 1
-            return
-        self.child.send(Finished(asked, tokens, cut, predicted))
-
     def forget(self, id: str) -> None:
         """A request is gone: its prediction is not needed any more."""
         self._waiting.pop(id, None)
         self._live.pop(id, None)
-        self._said.pop(id, None)
 
     def stats(self) -> dict[str, float]:
-        """Counters of scoring, its ``seconds`` included, and of learning as of its last note."""
-        names = ("up", "scored", "dropped", "failed", "unlearned", "restarts", "seconds")
-        found = {name: getattr(self, name) for name in names} | asdict(self._counters)
-        return found | {"given_up": self.child is None}
+        """Counters of scoring, its ``seconds`` included."""
+        return {
+            "up": self.up,
+            "scored": self.scored,
+            "dropped": self.dropped,
+            "failed": self.failed,
+            "restarts": self.restarts,
+            "seconds": self.seconds,
+            "given_up": self.child is None,
+        }
 
     def close(self) -> None:
         """End the process."""
@@ -147,7 +133,6 @@ class Client:
         if isinstance(message, Scored):
             return self._take(message)
         if isinstance(message, Note):
-            self._counters = message.counters
             logger.info("lengthwise: %s", visible(message.line))
         return []
 
@@ -164,9 +149,7 @@ class Client:
         self.scored += len(known)
         self.failed += len(message.ids) - len(known)
         self._lost += [id for id in message.ids if id not in known and id in self._live]
-        wanted = {id: prediction for id, prediction in known.items() if id in self._live}
-        self._said |= {id: prediction.tokens for id, prediction in wanted.items()}
-        return list(wanted.items())
+        return [(id, prediction) for id, prediction in known.items() if id in self._live]
 
     def _watch(self) -> None:
         """Give up on a process that ended or is stuck."""
@@ -197,4 +180,3 @@ class Client:
         self._lost += self._waiting
         self._waiting.clear()
         self._live.clear()
-        self._said.clear()

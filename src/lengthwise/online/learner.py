@@ -1,191 +1,227 @@
-"""Learning while serving: finished requests in, now and then a better predictor out.
-
-Only predictors of prompts learn this way. TRAIL's probe does not: it learns from hidden
-states along whole answers, which serving does not keep; collect and train again for that.
-"""
+"""Learning while serving: finished requests in, decisions and better predictors out."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from lengthwise.models.fingerprint import fingerprint
-from lengthwise.online import versions
-from lengthwise.online.drift import PageHinkley, log_error
-from lengthwise.online.grade import Grade, better, grade
-from lengthwise.online.messages import Counters, Finished, Note
-from lengthwise.online.options import Learning
-from lengthwise.online.outcomes import answers_of
-from lengthwise.online.reservoir import Reservoir, in_share, prompt_key
-from lengthwise.online.scorer import Scorer
-from lengthwise.predictors import magnus
-from lengthwise.predictors.base import Fitting, PromptPredictor
+from lengthwise.errors import UserError
+from lengthwise.models.fingerprint import identity
+from lengthwise.online.contest import Candidate, Contest
+from lengthwise.online.history import Decision, History
+from lengthwise.online.messages import Acts, Finished, Learn, Note, Role, Steps, ToEngine
+from lengthwise.online.roles import FromPrompts, FromStates, Learned
+from lengthwise.online.samples import Sample, Samples
+from lengthwise.online.trial import Trials
+from lengthwise.online.versions import Version, Versions
+from lengthwise.predictors.base import LengthPredictor
+from lengthwise.predictors.trail import Trail
+from lengthwise.sim.steps import Linear
 
-NICENESS = 10
-"""Niceness of the learning thread: of a core that other programs use too, it gets about a
-tenth. Scoring has none: unscored requests wait in the order of arrival."""
+_STEPS = 2000
+"""Latest steps by which the engine's speed is known, and the fewest of them."""
 
-_TUNE = 0.2
-"""Share of the requests learned from that a predictor chooses by."""
+_FEWEST_STEPS = 64
 
+_ORDERS_S = 1.0
+"""Seconds between two looks at what the operator ordered."""
 
-def mispredicted(outcome: Finished) -> bool:
-    """Magnus's rule; a request without a prediction counts as missed."""
-    if outcome.predicted is None:
-        return True
-    return bool(magnus.mispredicted(np.array(outcome.predicted), np.array(outcome.tokens)))
+_JUMP_S = 60.0
+"""Seconds by which the machine's clock may run off before it is said."""
 
 
 class Learner:
-    """Collects finished requests, makes versions, and puts the better ones to use.
+    """Collects finished requests, makes versions, and lets the better ones act.
+
+    Nothing here waits: versions are made on a thread, and :meth:`turn` puts them into the
+    contest once they are there.
 
     Args:
-        scorer: its predictor is replaced.
-        options: how to learn.
-        model: the served model, a folder or hub name.
-        note: called with every decision, perhaps on another thread.
+        start: whom to learn for.
+        send: gets every message to the engine, on the thread that calls.
         clock: seconds.
+        wall: Unix time in seconds.
     """
 
     def __init__(
         self,
-        scorer: Scorer,
-        options: Learning,
-        model: str,
-        note: Callable[[Note], None],
+        start: Learn,
+        send: Callable[[ToEngine], object],
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._scorer, self._options, self._model = scorer, options, model
-        self._known_as = fingerprint(model)
-        self._note, self._clock = note, clock
-        self.counters = Counters()
-        self.reservoir: Reservoir[Finished] = Reservoir(options.uniform, options.recent)
-        self.judges: deque[Finished] = deque(maxlen=options.recent)
-        self._drift = PageHinkley()
-        self._since, self._last = 0, clock()
+        self._start, self._options = start, start.options
+        self._send, self._clock, self._wall = send, clock, wall
+        folder = Path(start.folder)
+        self._history = History(folder, wall, self._tell)
+        self._versions = Versions(folder, identity(start.model), self._tell, wall)
+        self.samples = Samples(start.options, self._samples_folder(folder), self._tell, wall)
+        prompts = FromPrompts(start.model, start.options)
+        self._states = FromStates(prompts)
+        self.contests: dict[Role, Contest] = {
+            learned.role: Contest(
+                learned, self.samples, self._versions, start.options, self._decide, send
+            )
+            for learned in self._all(prompts)
+        }
+        self._learned: dict[Role, Learned] = {"prompt": prompts, "probe": self._states}
+        self._steps: deque[tuple[int, int, int, float]] = deque(maxlen=_STEPS)
+        self._due, self._learned_by = start.options.first, 0
+        self._made = self._ordered = clock()
+        self._offset = wall() - clock()
         self._thread: threading.Thread | None = None
+        self._new: deque[tuple[Role, Candidate]] = deque()
 
     def resume(self) -> None:
-        """Go on with the newest version in the folder, if there is one."""
-        options, kind = self._options, self._scorer.predictor.name
-        if options.folder is None:
+        """Go on where the process before this one was, or the server before."""
+        self.samples.resume()
+        known: dict[Role, Acts] = {each.role: each for each in self._start.acting}
+        for role, contest in self.contests.items():
+            contest.resume(known.get(role))
+        self._due = max(self._due, self.samples.seen + 1) if self.samples.seen else self._due
+        self._follow()
+
+    def add(self, message: Finished | Steps) -> None:
+        """What the engine says."""
+        if isinstance(message, Steps):
+            self._steps.extend(message.rows)
             return
-        with_number = versions.newest(Path(options.folder), self._model, kind)
-        if with_number is not None:
-            self.counters.version, self._scorer.predictor = with_number
-            self._say(f"goes on with version {self.counters.version} of {kind}")
+        if not message.tokens:
+            return
+        sample = self.samples.add(message)
+        if sample is None:
+            return
+        for contest in self.contests.values():
+            if contest.add(sample):
+                self._drifted(contest, sample)
 
-    def add(self, outcome: Finished) -> None:
-        """A request finished: keep it, to learn from or to judge by, and watch for drift."""
-        self._watch(outcome)
-        self._since += 1
-        if in_share(prompt_key(outcome.asked.prompt_ids), self._options.held_back, "held back"):
-            self.counters.held_back += 1
-            self.judges.append(outcome)
-        elif not self._options.mispredicted or mispredicted(outcome):
-            self.counters.learned += 1
-            self.reservoir.add(outcome)
-
-    def due(self) -> bool:
-        """Whether to make a version: enough finished since the last, and none in the making."""
-        options = self._options
-        if self._thread is not None and self._thread.is_alive():
-            return False
-        often = self._since >= options.every
-        late = self._since > 0 and self._clock() - self._last >= options.seconds
-        enough = len(self.judges) >= options.judges and len(self.reservoir) >= options.least
-        return enough and (often or late)
+    def turn(self) -> None:
+        """Whatever is due: called after messages, and now and then."""
+        while self._new:
+            role, candidate = self._new.popleft()
+            self.contests[role].enter(candidate)
+        trials = self._trials()
+        self._states.prompt = self.contests["prompt"].predictor
+        for contest in self.contests.values():
+            contest.judge(trials)
+        if self._is_due():
+            self.begin()
+        self.samples.save()
+        if self._clock() - self._ordered >= _ORDERS_S:
+            self._ordered = self._clock()
+            self._follow()
+            self._check_clock()
 
     def begin(self) -> threading.Thread:
-        """Make a version on a thread of its own, from the requests kept by now.
-
-        Judges are used once: a version is judged on requests finished since the last one.
-        """
-        learned, judges = self.reservoir.items(), list(self.judges)
-        self.judges.clear()
-        self._since, self._last = 0, self._clock()
+        """Make a version of each kind, on a thread, from the samples that are kept by now."""
+        seen = self._learned_by = self.samples.seen
+        self._due = seen + max(min(seen, self._options.every), self._options.first)
+        self._made = self._clock()
+        work = [
+            (self._learned[role], self._learned[role].learned_from(self.samples))
+            for role in self.contests
+        ]
         self._thread = threading.Thread(
-            target=self._learn_aside, args=(learned, judges), name="lengthwise-learner", daemon=True
+            target=self._make, args=(work, seen), name="lengthwise-learner", daemon=True
         )
         self._thread.start()
         return self._thread
 
-    def _learn_aside(self, outcomes: Sequence[Finished], judges: Sequence[Finished]) -> None:
-        # Linux counts niceness by the thread.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        self.learn(outcomes, judges)
+    def _all(self, prompts: FromPrompts) -> list[Learned]:
+        return [prompts, self._states] if self._start.layers else [prompts]
 
-    def learn(self, outcomes: Sequence[Finished], judges: Sequence[Finished]) -> None:
-        """Fit to the outcomes; put to use if better on the judges, which it never saw."""
-        start = time.perf_counter()
+    def _samples_folder(self, folder: Path) -> Path | None:
+        samples = folder / "samples"
         try:
-            new = Scorer(self._fit(outcomes), self._scorer.text)
-            before, after = grade(self._scorer, judges), grade(new, judges)
-        except Exception as error:
-            self.counters.refusals += 1
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            self._say(f"no new version could be made ({reason})")
-            return
-        seconds = time.perf_counter() - start
-        found = (
-            f"{before} -> {after} on {len(judges)} held-back requests, "
-            f"learned from {len(outcomes)} in {seconds:.1f} s"
-        )
-        if not better(after, before, self._options.margin):
-            self.counters.refusals += 1
-            self._say(f"new version refused: {found}")
-            return
-        self._put_to_use(new.predictor, found, after, before)
+            samples.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            self._tell(f"samples are not kept on disk ({error}): a restart forgets them")
+            return None
+        return samples
 
-    def _fit(self, outcomes: Sequence[Finished]) -> PromptPredictor:
-        """A predictor of the same kind, fitted to these answers."""
-        old = self._scorer.predictor
-        settings = old.state()[0]
-        how = Fitting(
-            str(settings.get("variant", old.variants[0])),
-            self._options.epochs,
-            settings.get("backbone"),
-            self._model,
-            seed=self.counters.version + 1,
-        )
-        answers = answers_of(outcomes, self._scorer, self._known_as)
-        tune = np.array([in_share(each.id, _TUNE, "tune") for each in answers.asked])
-        return type(old).fit(answers.some(~tune), answers.some(tune), old.bins, how)
+    def _is_due(self) -> bool:
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        late = self._clock() - self._made >= self._options.seconds
+        more = self.samples.seen - self._learned_by
+        return self.samples.seen >= self._due or (late and more >= self._options.first)
 
-    def _put_to_use(
-        self, predictor: PromptPredictor, found: str, after: Grade, before: Grade
-    ) -> None:
-        folder = None if self._options.folder is None else Path(self._options.folder)
-        number = 1 + max(self.counters.version, *(versions.numbers(folder) if folder else ()), 0)
-        if folder is not None:
-            report = {"predictor": predictor.name, "online": number}
-            report |= {"before": str(before), "after": str(after)}
+    def _make(self, work: list[tuple[Learned, list[Sample]]], seen: int) -> None:
+        for learned, samples in work:
+            if len(samples) < self._options.first // 2:
+                continue
+            start = time.perf_counter()
             try:
-                versions.save(folder, number, predictor, self._known_as, report)
-            except OSError as error:
-                self._say(f"version {number} could not be saved ({error}): a restart forgets it")
-        self._scorer.predictor = predictor
-        self.counters.version = number
-        self.counters.swaps += 1
-        # Errors differ from here on: those of the version before are no measure of them.
-        self._drift = PageHinkley()
-        self._say(f"version {number} put to use: {found}")
+                predictor = learned.fit(samples, seed=seen)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                line = f"no {learned.role} version could be made ({reason})"
+                self._decide(Decision("failed", learned.role, None, line))
+                continue
+            self._save(learned.role, predictor, len(samples), seen, time.perf_counter() - start)
 
-    def _watch(self, outcome: Finished) -> None:
-        """On drift, forget all but the latest requests."""
-        if outcome.predicted is None:
-            return
-        if self._drift.add(log_error(outcome.predicted, outcome.tokens)):
-            self.counters.drifts += 1
-            self.reservoir.forget()
-            self._say("lengths have drifted: predictions err more than they used to")
+    def _save(
+        self, role: Role, predictor: LengthPredictor, learned: int, seen: int, seconds: float
+    ) -> None:
+        number = self._versions.next_number()
+        layer = predictor.probe.layer if isinstance(predictor, Trail) else None
+        version = Version(number, role, predictor.name, self._wall(), learned, seconds, layer)
+        try:
+            self._versions.save(version, predictor)
+        except OSError as error:
+            line = f"{role} version {number} could not be saved ({error}): a restart forgets it"
+            self._decide(Decision("unsaved", role, number, line))
+        line = (
+            f"{role} version {number} is in the shadow: {predictor.name}"
+            f"{'' if layer is None else f' on layer {layer}'}, learned from {learned} requests "
+            f"in {seconds:.1f} s"
+        )
+        self._decide(Decision("made", role, number, line, requests=learned, seconds=seconds))
+        self._new.append((role, Candidate(number, predictor, seen)))
 
-    def _say(self, line: str) -> None:
-        self._note(Note(line, replace(self.counters)))
+    def _trials(self) -> Trials | None:
+        if len(self._steps) < _FEWEST_STEPS:
+            return None
+        if not any(contest.shadow for contest in self.contests.values()):
+            return None
+        try:
+            speed = Linear.fit("measured", "this engine", np.array(self._steps))
+        except UserError:
+            return None
+        return Trials(self._start.policy, speed, self._start.setup)
+
+    def _drifted(self, contest: Contest, sample: Sample) -> None:
+        self.samples.forget()
+        self._due = min(self._due, sample.number + self._options.first)
+        line = (
+            f"lengths have drifted: {contest.role} predictions err more than they used to; the "
+            f"next version learns from the latest {self._options.recent} requests"
+        )
+        self._decide(Decision("drift", contest.role, None, line))
+
+    def _follow(self) -> None:
+        orders = self._versions.orders()
+        for contest in self.contests.values():
+            contest.follow(orders)
+
+    def _check_clock(self) -> None:
+        offset = self._wall() - self._clock()
+        jump, self._offset = offset - self._offset, offset
+        if abs(jump) >= _JUMP_S:
+            line = (
+                f"the machine's clock jumped by {jump:.0f} s: times in history.jsonl jump with "
+                "it, nothing else does"
+            )
+            self._decide(Decision("clock", None, None, line))
+
+    def _decide(self, decision: Decision) -> None:
+        self._history.add(decision)
+        self._tell(decision.line)
+
+    def _tell(self, line: str) -> None:
+        self._send(Note(line))

@@ -63,6 +63,21 @@ class Stopped:
 
 
 @dataclass(frozen=True)
+class Acts:
+    """From now on this version predicts, or (None) no learned one does any more.
+
+    Attributes:
+        role: what it predicts from.
+        version: its number.
+        predictor: the version itself.
+    """
+
+    role: Role
+    version: int
+    predictor: Packed | None
+
+
+@dataclass(frozen=True)
 class Learn:
     """Whom the learning process learns for; its first message.
 
@@ -73,7 +88,7 @@ class Learn:
         policy: name of the policy that is served, for the simulator.
         setup: the engine's seats and memory, for the simulator.
         layers: the tapped layers.
-        acting: the versions that act already, if the process before this one died.
+        acting: what acts already, if the process before this one died.
     """
 
     model: str
@@ -82,7 +97,7 @@ class Learn:
     policy: str
     setup: Setup
     layers: tuple[int, ...] = ()
-    acting: tuple[tuple[Role, int], ...] = ()
+    acting: tuple[Acts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,21 +129,6 @@ class Steps:
     """Steps of the engine: [n] rows of prefill tokens, decodes, context tokens and seconds."""
 
     rows: Sequence[tuple[int, int, int, float]]
-
-
-@dataclass(frozen=True)
-class Acts:
-    """From now on this version predicts, or (None) no learned one does any more.
-
-    Attributes:
-        role: what it predicts from.
-        version: its number.
-        predictor: the version itself.
-    """
-
-    role: Role
-    version: int
-    predictor: Packed | None
 
 
 ToScorer = Serve | Query

@@ -1,4 +1,4 @@
-"""One life of the prediction process, seen from the engine; no call here ever waits.
+"""One life of a process beside the engine, seen from there; no call here ever waits.
 
 A plain subprocess, not ``multiprocessing``: that would import the engine's main module
 again, vLLM and all, and is forbidden to daemonic processes.
@@ -12,14 +12,19 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
-from lengthwise.core.query import Query
-from lengthwise.online.messages import Finished, Start, Stopped, ToEngine, ToService
+from lengthwise.errors import UserError
+from lengthwise.online.messages import Stopped, ToEngine, ToService
 
-PROGRAM = (sys.executable, "-m", "lengthwise.online.service")
+SCORING = (sys.executable, "-m", "lengthwise.online.service")
+"""The process that scores prompts."""
+
+LEARNING = (sys.executable, "-m", "lengthwise.online.learning")
+"""The process that learns from finished requests."""
 
 _ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
@@ -33,19 +38,18 @@ class Child:
     """The process, and two threads that talk to it.
 
     Args:
-        start: the first message.
+        first: makes the first message, on a thread, so that it may take its time.
         program: the command; it is given the number of the connection's file.
     """
 
-    def __init__(self, start: Start, program: tuple[str, ...] = PROGRAM) -> None:
+    def __init__(self, first: Callable[[], ToService], program: tuple[str, ...]) -> None:
         self._outbox: queue.SimpleQueue[ToService | None] = queue.SimpleQueue()
         self._inbox: deque[ToEngine] = deque()
-        self._program = program
+        self._first, self._program = first, program
         self._unwanted = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self.ended: str | None = None
-        self._outbox.put(start)
-        self._thread = threading.Thread(target=self._live, name="lengthwise-scores", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="lengthwise-child", daemon=True)
         self._thread.start()
 
     @property
@@ -53,7 +57,7 @@ class Child:
         """The process's id; None before there is one."""
         return None if self._process is None else self._process.pid
 
-    def send(self, message: Query | Finished) -> None:
+    def send(self, message: ToService) -> None:
         """Queue a message for the pipe; the caller limits the number under way."""
         self._outbox.put(message)
 
@@ -81,13 +85,14 @@ class Child:
         with ours:
             try:
                 with theirs:
+                    first = self._first()
                     self._process = process = self._spawn(theirs.fileno())
-            except OSError as error:
+            except (OSError, UserError) as error:
                 self.ended = f"it cannot be started: {error}"
                 return
             if self._unwanted.is_set():
                 process.kill()
-            writer = threading.Thread(target=self._write, args=(ours,), daemon=True)
+            writer = threading.Thread(target=self._write, args=(ours, first), daemon=True)
             writer.start()
             reason = self._read(ours)
             process.kill()
@@ -121,8 +126,9 @@ class Child:
         except (EOFError, OSError):
             return reason
 
-    def _write(self, ours: Connection[Any, Any]) -> None:
+    def _write(self, ours: Connection[Any, Any], first: ToService) -> None:
         try:
+            ours.send(first)
             while (message := self._outbox.get()) is not None:
                 ours.send(message)
         except OSError:

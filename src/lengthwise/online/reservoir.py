@@ -60,5 +60,9 @@ class Reservoir(Generic[T]):
         """Sample and latest in order of arrival, each once."""
         return [item for _, item in sorted({**dict(self._sample), **dict(self._recent)}.items())]
 
+    def latest(self) -> list[T]:
+        """The latest, in order of arrival."""
+        return [item for _, item in self._recent]
+
     def __len__(self) -> int:
         return len({number for number, _ in (*self._sample, *self._recent)})

@@ -1,0 +1,304 @@
+"""One kind of predictor on its way: made, tried in the shadow, put to use, watched, taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.online.history import Decision
+from lengthwise.online.messages import Acts
+from lengthwise.online.options import Learning
+from lengthwise.online.orders import NONE, Orders
+from lengthwise.online.pairs import KnownLengths, Share
+from lengthwise.online.roles import Learned, reads, workload
+from lengthwise.online.samples import Sample, Samples
+from lengthwise.online.trial import Trials, Verdict
+from lengthwise.online.versions import Judged, Versions
+from lengthwise.online.watch import Seen, Watch
+from lengthwise.predictors.base import LengthPredictor
+from lengthwise.predictors.store import Packed
+
+LATE_S = 3600.0
+"""Seconds for which requests that are held back judge a version."""
+
+_GROWTH = 1.3
+"""More requests, as a ratio, at which a version in the shadow is looked at again."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A version: it has learned from no sample after number ``frozen``."""
+
+    number: int
+    predictor: LengthPredictor
+    frozen: int
+
+
+class Contest:
+    """Decides which version of one kind acts.
+
+    Args:
+        learned: what is learned.
+        samples: of finished requests.
+        versions: on disk.
+        options: how to learn.
+        decide: gets every decision.
+        send: gets what acts from now on.
+    """
+
+    def __init__(
+        self,
+        learned: Learned,
+        samples: Samples,
+        versions: Versions,
+        options: Learning,
+        decide: Callable[[Decision], object],
+        send: Callable[[Acts], object],
+    ) -> None:
+        self.role = learned.role
+        self._learned, self._samples, self._versions = learned, samples, versions
+        self._options, self._decide, self._send = options, decide, send
+        self.acting: Candidate | None = None
+        self.shadow: Candidate | None = None
+        self._watch = Watch(options.window)
+        self._look = options.judges
+        self._orders = Orders()
+
+    @property
+    def predictor(self) -> LengthPredictor | None:
+        """What acts; None if no version does."""
+        return None if self.acting is None else self.acting.predictor
+
+    def add(self, sample: Sample) -> bool:
+        """A request is gone; whether lengths have drifted from what acts predicts."""
+        acting = self.acting
+        if acting is None or not self._predicts(acting, sample):
+            return False
+        (predicted,) = self._learned.predicted(acting.predictor, [sample])
+        (tokens,) = self._learned.truth([sample])
+        bad = self._watch.add(Seen(float(predicted), int(tokens), sample.finished.cut))
+        if bad is not None and self._orders.pinned.get(self.role) != acting.number:
+            self._take_out(
+                "out",
+                f"{self._name(acting)} is taken out: it orders {bad} of pairs right on the last "
+                f"{bad.requests} requests, fewer than half",
+                bad,
+            )
+        return self._watch.drifted
+
+    def enter(self, candidate: Candidate) -> None:
+        """A new version begins in the shadow; the one that was there has had its time."""
+        self.shadow = candidate
+        self._look = self._options.judges
+
+    def judge(self, trials: Trials | None) -> None:
+        """Look at the version in the shadow, if there are enough requests more to judge it by.
+
+        Args:
+            trials: the simulator at the engine's speed; None while that is not known.
+        """
+        shadow = self.shadow
+        if shadow is None or self.role in self._orders.pinned or trials is None:
+            return
+        unseen = self._learned.unseen(self._samples, shadow.frozen, LATE_S)
+        judges = [each for each in unseen if self._fair(shadow, each)]
+        if len(judges) < self._look:
+            return
+        self._look = int(len(judges) * _GROWTH)
+        known = KnownLengths(
+            self._learned.truth(judges), np.array([each.finished.cut for each in judges])
+        )
+        new = self._learned.predicted(shadow.predictor, judges)
+        old = self._learned.predicted(self.predictor, judges)
+        right, instead = known.right(new), known.right(old)
+        self._note(shadow, right, instead, new, judges)
+        if not known.better(new, old):
+            self._refuse(shadow, right, instead, None)
+            return
+        verdict = self._try(shadow, judges, trials)
+        if verdict is None:
+            return
+        if verdict.good:
+            self._put_to_use(shadow, right, instead, verdict)
+        else:
+            self._refuse(shadow, right, instead, verdict)
+
+    def resume(self, acting: Acts | None) -> None:
+        """Go on with what acts: in the engine, if this process is not its first, or on disk."""
+        if acting is not None:
+            if acting.predictor is not None:
+                predictor = acting.predictor.predictor()
+                self.acting = Candidate(acting.version, predictor, self._samples.seen)
+            return
+        number = self._versions.acting().get(self.role)
+        if number is not None:
+            self._use(number, "resumed", f"goes on with {self.role} version {number}")
+
+    def follow(self, orders: Orders) -> None:
+        """What the operator ordered is done at once, if it is new."""
+        if orders == self._orders:
+            return
+        before, self._orders = self._orders, orders
+        pinned = orders.pinned.get(self.role)
+        acting = 0 if self.acting is None else self.acting.number
+        if pinned is None:
+            if acting in orders.barred:
+                self._roll_back()
+            elif self.role in before.pinned:
+                self._say("unpinned", acting, f"{self.role} version {acting} is pinned no longer")
+        elif pinned == NONE and self.acting is not None:
+            self._take_out("pinned", "none may act, by order", None)
+        elif pinned not in (NONE, acting):
+            self._use(pinned, "pinned", f"{self.role} version {pinned} acts, by order")
+
+    def _roll_back(self) -> None:
+        previous = self._versions.previous(self.role)
+        self._take_out("barred", f"{self._acting_name()} is taken out, by order", None)
+        if previous is not None:
+            line = f"{self.role} version {previous} acts again, as before"
+            self._use(previous, "acts", line)
+
+    def _use(self, number: int, event: str, line: str) -> None:
+        """Put a version on disk to use."""
+        try:
+            predictor = self._versions.load(number)
+        except ValueError as error:
+            self._say("damaged", number, f"{self.role} version {number} cannot act: {error}")
+            return
+        self._act(Candidate(number, predictor, self._samples.seen))
+        self._say(event, number, line)
+
+    def _put_to_use(self, new: Candidate, right: Share, instead: Share, verdict: Verdict) -> None:
+        self.shadow = None
+        self._act(new)
+        served = verdict.served[-1]
+        self._decide(
+            Decision(
+                "acts",
+                self.role,
+                new.number,
+                f"{self._name(new)} acts: {_pairs(right, instead)}; simulated against now: "
+                f"{verdict}",
+                requests=right.requests,
+                pairs_right=right.value,
+                low=right.low,
+                high=right.high,
+                instead=instead.value,
+                mean_ratio=served.mean,
+                p99_ratio=served.p99,
+                load=served.load,
+            )
+        )
+
+    def _act(self, candidate: Candidate) -> None:
+        self.acting = candidate
+        self._watch = Watch(self._options.window)
+        self._send(Acts(self.role, candidate.number, Packed.of(candidate.predictor)))
+        self._record(candidate.number)
+
+    def _take_out(self, event: str, line: str, right: Share | None) -> None:
+        number = 0 if self.acting is None else self.acting.number
+        self.acting = None
+        self._send(Acts(self.role, 0, None))
+        self._record(None)
+        if right is None:
+            self._say(event, number, line)
+            return
+        self._decide(
+            Decision(
+                event,
+                self.role,
+                number,
+                line,
+                requests=right.requests,
+                pairs_right=right.value,
+                low=right.low,
+                high=right.high,
+            )
+        )
+
+    def _refuse(
+        self, shadow: Candidate, right: Share, instead: Share, verdict: Verdict | None
+    ) -> None:
+        """Not yet: it stays in the shadow until the next version is made."""
+        why = "no more than chance explains" if verdict is None else f"simulated: {verdict}"
+        served = None if verdict is None else verdict.served[-1]
+        self._decide(
+            Decision(
+                "waits",
+                self.role,
+                shadow.number,
+                f"{self._name(shadow)} stays in the shadow: {_pairs(right, instead)}; {why}",
+                requests=right.requests,
+                pairs_right=right.value,
+                low=right.low,
+                high=right.high,
+                instead=instead.value,
+                mean_ratio=served and served.mean,
+                p99_ratio=served and served.p99,
+                load=served and served.load,
+            )
+        )
+
+    def _try(self, shadow: Candidate, judges: list[Sample], trials: Trials) -> Verdict | None:
+        """Serve in the simulator what came in a row since the version was made."""
+        row = [each for each in judges if each.number > shadow.frozen]
+        row.sort(key=lambda each: each.finished.arrival)
+        if len(row) < self._options.judges // 2:
+            return None
+        new, now = (
+            self._learned.simulated(each, row) for each in (shadow.predictor, self.predictor)
+        )
+        return trials.verdict(workload(row), new, now)
+
+    def _note(
+        self, shadow: Candidate, right: Share, instead: Share, new: np.ndarray, judges: list[Sample]
+    ) -> None:
+        tokens = self._learned.truth(judges)
+        judged = Judged(
+            right.requests,
+            right.value,
+            right.low,
+            right.high,
+            instead.value,
+            float(np.abs(new - tokens).mean()),
+            tuple(new[-1000:].tolist()),
+            tuple(tokens[-1000:].tolist()),
+        )
+        self._on_disk(lambda: self._versions.judge(shadow.number, judged))
+
+    def _record(self, number: int | None) -> None:
+        self._on_disk(lambda: self._versions.act(self.role, number))
+
+    def _on_disk(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            self._say("unsaved", None, f"what was learned cannot be kept: {error}")
+
+    def _predicts(self, acting: Candidate, sample: Sample) -> bool:
+        """Whether the version acted when the sample was predicted, as far as that is known."""
+        if not reads(acting.predictor, sample):
+            return False
+        return self.role == "probe" or sample.finished.version == acting.number
+
+    def _fair(self, shadow: Candidate, sample: Sample) -> bool:
+        return reads(shadow.predictor, sample) and reads(self.predictor, sample)
+
+    def _name(self, candidate: Candidate) -> str:
+        return f"{self.role} version {candidate.number}"
+
+    def _acting_name(self) -> str:
+        return self.role if self.acting is None else self._name(self.acting)
+
+    def _say(self, event: str, number: int | None, line: str) -> None:
+        self._decide(Decision(event, self.role, number, line))
+
+
+def _pairs(right: Share, instead: Share) -> str:
+    return (
+        f"{right} of pairs right on {right.requests} requests that it has not learned from, "
+        f"{instead.value:.3f} without it"
+    )
