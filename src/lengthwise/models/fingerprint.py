@@ -14,6 +14,11 @@ from lengthwise.errors import UserError, reading
 
 _EMBEDDING_ROWS = 32
 
+_WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".safetensors", ".npz")
+
+_HEAD = 2**20
+"""Bytes of a single file that are hashed."""
+
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
 """Names of the input embeddings: Llama and its kin, GPT-2, BLOOM, GPT-NeoX."""
 
@@ -60,6 +65,45 @@ def fingerprint(model: str) -> str:
         digest.update(tensors[name])
     shape = f"{config.get('num_hidden_layers')}x{config.get('hidden_size')}"
     return f"{config.get('model_type')}-{shape}-{digest.hexdigest()[:16]}"
+
+
+def identity(model: str) -> str:
+    """The model's fingerprint or, for one that has none, what else tells it from others.
+
+    That is its shape and a hash of its config and the sizes of its weight files (``*.bin``), of
+    a single file's size and first bytes (GGUF), or of the name. No model is refused.
+    """
+    try:
+        return fingerprint(model)
+    except UserError:
+        pass
+    try:
+        if Path(model).is_file():
+            return f"file-{_hash(_head(Path(model)))}"
+        return _described(model_folder(model))
+    except (UserError, OSError):
+        return f"name-{_hash(model.encode())}"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return b"%d %b" % (path.stat().st_size, file.read(_HEAD))
+
+
+def _described(folder: Path) -> str:
+    path = folder / "config.json"
+    with reading(path):
+        config = json.loads(path.read_text())
+        text = config.get("text_config", config)
+        shape = f"{text.get('num_hidden_layers')}x{text.get('hidden_size')}"
+        sizes = {each.name: each.stat().st_size for each in folder.iterdir() if each.is_file()}
+    weights = {name: size for name, size in sizes.items() if name.endswith(_WEIGHTS)}
+    told = json.dumps([config, weights], sort_keys=True)
+    return f"{text.get('model_type')}-{shape}-{_hash(told.encode())}"
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def token_embeddings(model: str) -> NDArray[np.float32]:

@@ -163,7 +163,9 @@ def save_predictor(predictor: LengthPredictor, path: Path) -> dict[str, Any]:
     }
 
 
-def read_predictor(folder: Path, described: dict[str, Any], role: str) -> LengthPredictor:
+def read_predictor(
+    folder: Path, described: dict[str, Any], role: str, advice: str = _AGAIN
+) -> LengthPredictor:
     """The predictor described under ``role``, its arrays in ``ROLE.safetensors``.
 
     Raises:
@@ -172,7 +174,7 @@ def read_predictor(folder: Path, described: dict[str, Any], role: str) -> Length
     from lengthwise.predictors import PREDICTORS
 
     path = folder / f"{role}.safetensors"
-    with reading(path, _AGAIN):
+    with reading(path, advice):
         it = described[role]
         kind = PREDICTORS[it["kind"]]
         bins = Bins(*(np.array(it["bins"][each], np.float32) for each in ("edges", "values")))

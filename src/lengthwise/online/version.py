@@ -1,0 +1,90 @@
+"""What is known of one version of a predictor, beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lengthwise.errors import UserError, reading
+from lengthwise.online.folder import write_whole
+from lengthwise.online.messages import Role
+
+_FILE = "version.json"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a version did on requests that it had not learned from; all numbers are finite.
+
+    Attributes:
+        requests: how many.
+        pairs_right: share of their pairs that it put into the right order.
+        low, high: 95 % interval of that.
+        instead: the same share of what acted meanwhile; 0.5 if nothing did.
+        mae: mean absolute error in tokens.
+        predicted, tokens: predictions and true tokens behind it, at most 1,000 of each.
+    """
+
+    requests: int
+    pairs_right: float
+    low: float
+    high: float
+    instead: float
+    mae: float
+    predicted: tuple[float, ...] = ()
+    tokens: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a predictor.
+
+    Attributes:
+        number: its place in the sequence that all roles share, from 1.
+        role: what it predicts from.
+        kind: name of the predictor.
+        made: when, in Unix seconds.
+        learned: requests that it learned from.
+        seconds: that learning took.
+        layer: layer whose hidden states it reads, if it is a probe.
+        judged: how it does; None until it has been judged.
+        acted: when it last began to act, in Unix seconds; None if it never did.
+    """
+
+    number: int
+    role: Role
+    kind: str
+    made: float
+    learned: int
+    seconds: float
+    layer: int | None = None
+    judged: Judged | None = None
+    acted: float | None = None
+
+
+def folder_of(folder: Path, number: int) -> Path:
+    """The folder of a version, below that of all."""
+    return folder / f"version-{number:06}"
+
+
+def read_version(folder: Path, number: int) -> Version:
+    """What is known of a version of a folder.
+
+    Raises:
+        UserError: if it is not there, or damaged.
+    """
+    path = folder_of(folder, number) / _FILE
+    if not path.parent.is_dir():
+        raise UserError(f"there is no version {number} in {folder}")
+    with reading(path):
+        version = msgspec.json.decode(path.read_bytes(), type=Version)
+        if version.number != number:
+            raise ValueError(f"it is of version {version.number}")
+    return version
+
+
+def write_version(folder: Path, version: Version) -> None:
+    """Write what is known of it into a version's own folder."""
+    write_whole(folder / _FILE, msgspec.json.encode(version) + b"\n")
