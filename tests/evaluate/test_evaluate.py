@@ -52,7 +52,7 @@ def board(out):
 
 
 def test_the_names_are_those_of_the_registry():
-    assert tuple(sorted(PREDICTORS)) == NAMES
+    assert [PREDICTORS[name].name for name in NAMES] == sorted(NAMES)
 
 
 def test_the_board_has_the_names_it_promises(board):

@@ -1,7 +1,7 @@
 """Length predictors: from the prompt, from hidden states, from an oracle.
 
-The registry is loaded on first use: it imports torch and scikit-learn, which a command that
-is about to refuse its input need not wait for.
+The registry is loaded on first use, and a predictor's module when it is first asked for: torch
+and the like are nothing that a command that is about to refuse its input need wait for.
 """
 
 from __future__ import annotations

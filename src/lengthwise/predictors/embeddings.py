@@ -13,11 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import cross_val_predict
-from sklearn.preprocessing import StandardScaler
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Query
@@ -121,6 +116,13 @@ class Embeddings(ScorePredictor):
         Raises:
             UserError: also if the served model is not known.
         """
+        # Predicting needs no scikit-learn, and an engine that starts need not wait for it.
+        from scipy.sparse import csr_matrix, hstack
+        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.linear_model import Ridge
+        from sklearn.model_selection import cross_val_predict
+        from sklearn.preprocessing import StandardScaler
+
         if how.model is None:
             raise UserError(f"{cls.name} reads the served model's embeddings: name it by --model")
         table = token_embeddings(how.model)

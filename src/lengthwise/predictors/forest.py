@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
 
 from lengthwise.predictors.base import Arrays
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestRegressor
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -43,6 +45,8 @@ class Forest:
         Out of the bag means by the trees that have not seen the row. Options are
         scikit-learn's.
         """
+        from sklearn.ensemble import RandomForestRegressor
+
         grown = RandomForestRegressor(oob_score=True, random_state=seed, **options)
         grown.fit(features, targets)
         return cls.of(grown), grown.oob_prediction_

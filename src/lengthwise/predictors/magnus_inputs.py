@@ -8,7 +8,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from lengthwise.core.bins import Floats
 from lengthwise.core.query import Query
@@ -50,6 +49,8 @@ def projection(embeddings: Floats, size: int, compression: Compression) -> Float
     """
     n, width = embeddings.shape
     if compression == "pca":
+        from sklearn.decomposition import PCA
+
         pca = PCA(min(n, width, size), random_state=0).fit(embeddings)
         components: Floats = pca.components_.T.astype(np.float32)
         return components

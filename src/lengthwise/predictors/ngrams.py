@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import TfidfTransformer
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import cross_val_predict
 
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Query
@@ -22,6 +18,8 @@ from lengthwise.predictors.base import Arrays, Fitting, Reads
 from lengthwise.predictors.scored import Curve, ScorePredictor, ranks
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from lengthwise.answers.arrays import Answers
 
 BUCKETS = 1 << 14
@@ -68,6 +66,11 @@ class Ngrams(ScorePredictor):
 
         An answer cut at the cap counts with the cap: for the rank that is all that matters.
         """
+        # Predicting needs no scikit-learn, and an engine that starts need not wait for it.
+        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.linear_model import Ridge
+        from sklearn.model_selection import cross_val_predict
+
         grams = matrix([each.prompt_ids for each in fit.asked])
         tfidf = TfidfTransformer().fit(grams)
         features, rank = tfidf.transform(grams), ranks(fit.tokens)
@@ -115,6 +118,8 @@ def weigh(prompt_ids: list[int], idf: Floats, weight: Floats) -> float:
 
 def matrix(prompts: list[list[int]]) -> csr_matrix:
     """Which bucket each prompt has: [n, BUCKETS] ones."""
+    from scipy.sparse import csr_matrix
+
     found = [buckets(prompt) for prompt in prompts]
     rows = np.repeat(np.arange(len(prompts)), [len(one) for one in found])
     columns = np.concatenate(found)

@@ -1,41 +1,43 @@
-"""All length predictors, by name. Loading them takes torch and scikit-learn: seconds."""
+"""All length predictors, by name. The module of each is imported when it is first asked for."""
 
 from __future__ import annotations
 
+import pkgutil
 from dataclasses import replace
 
 from lengthwise.errors import UserError
 from lengthwise.predictors import check_name
 from lengthwise.predictors.base import Fitting, LengthPredictor
-from lengthwise.predictors.baselines import Constant, MaxTokens, PromptLength
-from lengthwise.predictors.bert import Bert
-from lengthwise.predictors.embeddings import Embeddings
-from lengthwise.predictors.history import History
-from lengthwise.predictors.ltr import LTR
-from lengthwise.predictors.magnus import Magnus
-from lengthwise.predictors.ngrams import Ngrams
-from lengthwise.predictors.oracles import NoisyOracle, Oracle
-from lengthwise.predictors.ssjf import SSJF
-from lengthwise.predictors.trail import Trail
 
-PREDICTORS: dict[str, type[LengthPredictor]] = {
-    each.name: each
-    for each in (
-        LTR,
-        SSJF,
-        Bert,
-        Constant,
-        Embeddings,
-        History,
-        Magnus,
-        MaxTokens,
-        Ngrams,
-        NoisyOracle,
-        Oracle,
-        PromptLength,
-        Trail,
-    )
+_HOMES = {
+    "bert": "bert:Bert",
+    "constant": "baselines:Constant",
+    "embeddings": "embeddings:Embeddings",
+    "history": "history:History",
+    "ltr": "ltr:LTR",
+    "magnus": "magnus:Magnus",
+    "max-tokens": "baselines:MaxTokens",
+    "ngrams": "ngrams:Ngrams",
+    "noisy-oracle": "oracles:NoisyOracle",
+    "oracle": "oracles:Oracle",
+    "prompt-length": "baselines:PromptLength",
+    "ssjf": "ssjf:SSJF",
+    "trail": "trail:Trail",
 }
+"""The module below ``lengthwise.predictors`` and the class of each."""
+
+
+class Registry(dict[str, type[LengthPredictor]]):
+    """The predictors asked for so far; others are imported when they are."""
+
+    def __missing__(self, name: str) -> type[LengthPredictor]:
+        """Raises KeyError for no predictor's name."""
+        found: type[LengthPredictor] = pkgutil.resolve_name(f"{__package__}.{_HOMES[name]}")
+        self[name] = found
+        return found
+
+
+PREDICTORS = Registry()
 """By the name the command line has for them."""
 
 

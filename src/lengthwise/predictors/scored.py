@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from lengthwise.core.bins import Floats
 from lengthwise.core.lengths import Lengths
@@ -38,6 +37,8 @@ class Curve:
         seen = np.unique(found)
         offset[seen] = 0.0
         if len(seen) > 1:
+            from sklearn.linear_model import LogisticRegression
+
             # On a scale of its own the regularisation means the same for every score.
             center, spread = float(scores.mean()), max(float(scores.std()), 1e-9)
             standard = ((scores - center) / spread)[:, None]

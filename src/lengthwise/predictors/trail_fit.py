@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import KFold, cross_val_predict
 from tqdm import tqdm
 
 from lengthwise.core.bins import Bins
@@ -213,6 +211,9 @@ def _fit_outlook(probe: Probe, fit: Positions, number: int) -> torch.Tensor:
     Returns each row's outlook [rows] as it looks on prompts the ridge has not seen: the
     MLP must not trust it more than it will deserve.
     """
+    from sklearn.linear_model import Ridge, RidgeCV
+    from sklearn.model_selection import KFold, cross_val_predict
+
     starts = np.flatnonzero(fit.age == 0)
     states = fit.first[starts, number].astype(np.float64)
     scale = np.maximum(states.std(axis=0), 1e-3)
