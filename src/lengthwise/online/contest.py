@@ -15,7 +15,8 @@ from lengthwise.online.pairs import KnownLengths, Share
 from lengthwise.online.roles import Learned, reads, workload
 from lengthwise.online.samples import Sample, Samples
 from lengthwise.online.trial import Trials, Verdict
-from lengthwise.online.versions import Judged, Versions
+from lengthwise.online.version import Judged
+from lengthwise.online.versions import Versions
 from lengthwise.online.watch import Seen, Watch
 from lengthwise.predictors.base import LengthPredictor
 from lengthwise.predictors.store import Packed
@@ -236,9 +237,9 @@ class Contest:
                 low=right.low,
                 high=right.high,
                 instead=instead.value,
-                mean_ratio=served and served.mean,
-                p99_ratio=served and served.p99,
-                load=served and served.load,
+                mean_ratio=None if served is None else served.mean,
+                p99_ratio=None if served is None else served.p99,
+                load=None if served is None else served.load,
             )
         )
 

@@ -18,7 +18,8 @@ from lengthwise.online.messages import Acts, Finished, Learn, Note, Role, Steps,
 from lengthwise.online.roles import FromPrompts, FromStates, Learned
 from lengthwise.online.samples import Sample, Samples
 from lengthwise.online.trial import Trials
-from lengthwise.online.versions import Version, Versions
+from lengthwise.online.version import Version
+from lengthwise.online.versions import Versions
 from lengthwise.predictors.base import LengthPredictor
 from lengthwise.predictors.trail import Trail
 from lengthwise.sim.steps import Linear
@@ -133,7 +134,7 @@ class Learner:
         return self._thread
 
     def _all(self, prompts: FromPrompts) -> list[Learned]:
-        return [prompts, self._states] if self._start.layers else [prompts]
+        return [prompts, self._states] if self._start.states else [prompts]
 
     def _samples_folder(self, folder: Path) -> Path | None:
         samples = folder / "samples"

@@ -87,7 +87,7 @@ class Learn:
         options: how to learn.
         policy: name of the policy that is served, for the simulator.
         setup: the engine's seats and memory, for the simulator.
-        layers: the tapped layers.
+        states: whether hidden states are kept along answers, for a probe to learn from.
         acting: what acts already, if the process before this one died.
     """
 
@@ -96,7 +96,7 @@ class Learn:
     options: Learning
     policy: str
     setup: Setup
-    layers: tuple[int, ...] = ()
+    states: bool = False
     acting: tuple[Acts, ...] = ()
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from lengthwise.errors import UserError, refuse_unknown
 
+KINDS = ("embeddings", "ngrams", "prompt-length")
+"""Predictors that read nothing but token ids, and so cost the engine some ten microseconds."""
+
 
 @dataclass(frozen=True)
 class Learning:
@@ -48,6 +51,8 @@ class Learning:
 
     def __post_init__(self) -> None:
         """Raises UserError for a number that cannot be meant."""
+        if self.kind not in KINDS:
+            raise UserError(f"kind is one of {', '.join(KINDS)}, not {self.kind!r}")
         if not 0.0 < self.held_back < 1.0:
             raise UserError(f"held_back is a share between 0 and 1, not {self.held_back}")
         for name in ("uniform", "recent", "positions", "at_once", "mib"):

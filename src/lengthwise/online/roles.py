@@ -147,7 +147,8 @@ class FromStates:
         """[n] expected remaining tokens at those positions; without a probe, by the prompts."""
         if predictor is None:
             ages = np.array([_states(each).ages[_position(each)] for each in samples])
-            return np.maximum(self._totals(samples) - ages, 1.0)
+            left: Floats = np.maximum(self._totals(samples) - ages, 1.0)
+            return left
         assert isinstance(predictor, Trail)
         return np.array(
             [

@@ -112,8 +112,9 @@ class Trials:
 
 def latencies(requests: Workload, outcome: Outcome) -> Floats:
     """Seconds from arrival to the last token, of those that the engine could hold."""
-    found: Floats = outcome.finish - requests.arrival
-    return found[~np.isnan(found)]
+    found = outcome.finish - requests.arrival
+    there: Floats = found[~np.isnan(found)]
+    return there
 
 
 def repeated(requests: Workload, least: int) -> Workload:

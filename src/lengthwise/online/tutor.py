@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
+from lengthwise.online.acting import read_acting
 from lengthwise.online.folder import learned_folder, usable
 from lengthwise.online.messages import (
     Acts,
@@ -24,7 +25,6 @@ from lengthwise.online.messages import (
 )
 from lengthwise.online.options import Learning
 from lengthwise.online.process import LEARNING, Child
-from lengthwise.online.versions import ACTING
 from lengthwise.sim.setup import Setup
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -50,7 +50,7 @@ class Pupil:
         options: how to learn.
         policy: name of the policy that is served.
         setup: the engine's seats and memory.
-        layers: the tapped layers; none if no hidden states are kept.
+        states: whether hidden states are kept along answers.
         rank: of the engines of one model, which of them; each learns by itself.
     """
 
@@ -58,7 +58,7 @@ class Pupil:
     options: Learning
     policy: str
     setup: Setup
-    layers: tuple[int, ...] = ()
+    states: bool = False
     rank: int = 0
 
     def folder(self) -> Path:
@@ -73,7 +73,7 @@ class Pupil:
     def knows(self) -> bool:
         """Whether a version acted when the server stopped."""
         try:
-            return (self.folder() / ACTING).is_file()
+            return bool(read_acting(self.folder()))
         except (OSError, UserError):
             return False
 
@@ -177,7 +177,7 @@ class Tutor:
             pupil.options,
             pupil.policy,
             pupil.setup,
-            pupil.layers,
+            pupil.states,
             acting,
         )
 

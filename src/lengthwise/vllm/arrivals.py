@@ -13,8 +13,7 @@ from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.online.client import FAILED, WAITING, Client, logger
-from lengthwise.online.messages import Start
-from lengthwise.online.options import Learning
+from lengthwise.online.messages import Serve
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.vllm.hints import Hints
@@ -122,11 +121,7 @@ class ThreadPredictor(ArrivalPredictor):
 
 
 class ProcessPredictor(ArrivalPredictor):
-    """The trained prompt predictor in a process of its own, which may go on learning.
-
-    Aborted requests are not learned from: how long they would have been is unknown. For
-    vLLM that includes answers ended by a stop string, which its front end looks for.
-    """
+    """The trained prompt predictor in a process of its own."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -146,16 +141,12 @@ class ProcessPredictor(ArrivalPredictor):
         return found
 
     def finished(self, request: Any) -> None:
-        """Learn from it, if it was served to its end."""
-        reason, tokens = str(request.get_finished_reason()), request.num_output_tokens
+        """Its prediction is not needed any more."""
         with COSTS.timed("prompt_s"):
-            if reason in ("stop", "length") and tokens > 0:
-                self._client.finished(request.request_id, tokens, reason == "length")
-            else:
-                self._client.forget(request.request_id)
+            self._client.forget(request.request_id)
 
     def stats(self) -> dict[str, float]:
-        """Counters of scoring and of learning."""
+        """Counters of scoring."""
         return self._client.stats()
 
     def close(self) -> None:
@@ -222,17 +213,19 @@ def make_arrival_predictor(source: Source, settings: Settings, model: str) -> Ar
         return OraclePredictor()
     if source == "none":
         return NoPredictor()
-    return HandedOnPredictor(_own_predictor(settings, model))
+    return HandedOnPredictor(own_predictor(settings, model))
 
 
-def _own_predictor(settings: Settings, model: str) -> ArrivalPredictor:
+def own_predictor(settings: Settings, model: str) -> ArrivalPredictor:
+    """The given prompt predictor, on a thread or in a process, as the settings have it.
+
+    Raises:
+        UserError: as :func:`make_arrival_predictor`.
+    """
     if settings.probe is None:
         return NoPredictor()
     # Loaded here in any case: what is wrong with it is said before serving begins.
     scorer = Scorer.load(settings.probe, model)
     if not in_process(settings, scorer):
         return ThreadPredictor(scorer)
-    learning = Learning.of(settings.learning) if settings.learn else None
-    return ProcessPredictor(
-        Client.of(Start(model, settings.probe, learning), settings.scoring_timeout)
-    )
+    return ProcessPredictor(Client.of(Serve(model, settings.probe), settings.scoring_timeout))

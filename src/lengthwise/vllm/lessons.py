@@ -52,11 +52,13 @@ class Lessons:
         """A step was scheduled."""
         self._pace.scheduled(output)
 
-    def took(self, model_runner_output: Any, idle: bool) -> None:
-        """A step's tokens are there; ``idle`` if nothing is left to do."""
+    def idles(self) -> None:
+        """Nothing is left to do."""
+        self._pace.idles()
+
+    def took(self, model_runner_output: Any) -> None:
+        """A step's tokens are there, and not handed out yet."""
         self._gathered.take(model_runner_output)
-        if idle:
-            self._pace.idles()
         rows = self._pace.take()
         if rows:
             self._tutor.steps(Steps(rows))
@@ -94,7 +96,7 @@ class Lessons:
 
 
 def make_tutor(
-    settings: Settings, config: Any, engine: VllmEngine, budget: int, layers: tuple[int, ...]
+    settings: Settings, config: Any, engine: VllmEngine, budget: int
 ) -> Tutor:
     """The tutor of an engine.
 
@@ -103,7 +105,6 @@ def make_tutor(
         config: vLLM's VllmConfig.
         engine: the scheduler as the seating sees it.
         budget: most tokens in a step.
-        layers: the tapped layers.
     """
     block_size = max(int(engine.block_tokens), 1)
     setup = Setup(
@@ -118,7 +119,7 @@ def make_tutor(
         Learning.of(settings.learning),
         settings.policy,
         setup,
-        layers,
+        settings.sampling,
         config.parallel_config.data_parallel_index,
     )
     return Tutor(pupil)

@@ -50,19 +50,7 @@ def _first(speculates: bool, has_stages: bool, shares_prompts: bool) -> str | No
 
 def settings_of(config: Any, tell: Callable[[str], object] | None = None) -> Settings:
     """The settings in a VllmConfig, as its engine can serve with them."""
-    settings = fit(Settings.read(config.additional_config), obstacle(config), tell)
-    return apart(settings, config.parallel_config.data_parallel_index)
-
-
-def apart(settings: Settings, rank: int) -> Settings:
-    """The settings of one of several engines: each keeps the versions that it learns by itself.
-
-    The first keeps them where a single engine does.
-    """
-    folder = settings.learning.get("folder")
-    if folder is None or not rank:
-        return settings
-    return replace(settings, learning={**settings.learning, "folder": f"{folder}/rank-{rank}"})
+    return fit(Settings.read(config.additional_config), obstacle(config), tell)
 
 
 def fit(

@@ -20,8 +20,9 @@ from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
-from lengthwise.vllm.arrivals import make_arrival_predictor
+from lengthwise.vllm.arrivals import HandedOnPredictor, make_arrival_predictor, own_predictor
 from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens, output_bounds
@@ -30,6 +31,7 @@ from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.sessions import SessionScheduler
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.surface import beside, check_running
+from lengthwise.vllm.switching import SwitchingPredictor
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -82,12 +84,18 @@ class Scheduler(SessionScheduler):
         )
         if self._policy.foresees:
             self.waiting.foresight = self._seats.foresight
-        self.arrivals = make_arrival_predictor(
-            self._policy.source, settings, config.model_config.model
-        )
+        model = config.model_config.model
+        self.arrivals = make_arrival_predictor(self._policy.source, settings, model)
         self._vocabulary = config.model_config.get_vocab_size()
-        bins = probe_bins(settings, config.model_config.model)
+        bins = probe_bins(settings, model)
         self._probing = Probing(bins, self._policy, self._seats, self._views, self.requests)
+        self._lessons: Lessons | None = None
+        if settings.learns:
+            learned = SwitchingPredictor(own_predictor(settings, model))
+            self.arrivals = HandedOnPredictor(learned)
+            budget = int(self.max_num_scheduled_tokens)
+            tutor = make_tutor(settings, config, self._engine, budget)
+            self._lessons = Lessons(self, tutor, learned, self._probing)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -114,6 +122,8 @@ class Scheduler(SessionScheduler):
 
     def _goes(self, request: Any) -> None:
         """The policy has a request less."""
+        if self._lessons is not None:
+            self._lessons.gone(request, self._view(request))
         self.arrivals.finished(request)
         self._view(request).aborted = request.status in _UNANSWERED
         self._seats.gone(request)
@@ -176,7 +186,11 @@ class Scheduler(SessionScheduler):
     def schedule(self, *args: Any, **kwargs: Any) -> Any:
         """Put requests in the policy's order, then let vLLM schedule the step."""
         self._arrange(bool(kwargs.get("throttle_prefills", args[0] if args else False)))
+        if self._lessons is not None:
+            self._lessons.begins()
         output = super().schedule(*args, **kwargs)
+        if self._lessons is not None:
+            self._lessons.scheduled(output)
         self._probing.ask(output)
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
@@ -216,8 +230,13 @@ class Scheduler(SessionScheduler):
         """Take the probe's predictions, then let vLLM take the tokens."""
         start = time.perf_counter()
         self._probing.take(scheduler_output, model_runner_output)
+        if self._lessons is not None:
+            self._lessons.took(model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
-        return super().update_from_output(scheduler_output, model_runner_output)
+        outputs = super().update_from_output(scheduler_output, model_runner_output)
+        if self._lessons is not None and not self.running:
+            self._lessons.idles()
+        return outputs
 
     def _handle_blocked_waiting_request(self, request: Any) -> bool:
         """vLLM passes over it now; also where it would take a paused request's LoRA adapter."""
@@ -279,7 +298,8 @@ class Scheduler(SessionScheduler):
         ``clamped`` and ``refused``: predictions that no policy could use as they were.
         """
         ignored = {"ignored_hints": self._ignored.counts.total()}
-        return asdict(MENDED) | self.arrivals.stats() | ignored
+        learning = {} if self._lessons is None else self._lessons.stats()
+        return asdict(MENDED) | self.arrivals.stats() | learning | ignored
 
     def remaining(self, request_id: str) -> float:
         """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
@@ -293,6 +313,8 @@ class Scheduler(SessionScheduler):
     def shutdown(self) -> None:
         """The end; a prediction process ends too."""
         self.arrivals.close()
+        if self._lessons is not None:
+            self._lessons.close()
         super().shutdown()
 
     def _free_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -40,7 +40,8 @@ class Settings:
             own, or (auto) the former if the predictor is cheap.
         scoring_timeout: seconds of silence after which that process is given up.
         align: slices end where a block of the KV cache does (:mod:`lengthwise.vllm.piece`).
-        learn: go on learning from finished requests (:mod:`lengthwise.online.learner`).
+        learn: learn from finished requests, if the policy reads predictions
+            (:mod:`lengthwise.online.learner`).
         learning: options for that (:class:`lengthwise.online.options.Learning`).
         tap: let the probe read the model's hidden states, if the policy ranks by it.
     """
@@ -56,7 +57,7 @@ class Settings:
     scoring: str = "auto"
     scoring_timeout: float = 10.0
     align: bool = True
-    learn: bool = False
+    learn: bool = True
     learning: dict[str, Any] = field(default_factory=dict)
     tap: bool = True
 
@@ -81,7 +82,7 @@ class Settings:
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
-        if self.learn:
+        if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
                 folder_for(Path(folder), "learn")
@@ -97,6 +98,11 @@ class Settings:
             in_process(self, Scorer.load(self.probe, model))
             if self.probing:
                 load_probe(self.probe, model)
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to learn: the policy reads predictions."""
+        return self.learn and make_policy(self.policy).source in ("prompt", "probe")
 
     @property
     def probing(self) -> bool:
@@ -133,8 +139,6 @@ def in_process(settings: Settings, scorer: Scorer) -> bool:
     """
     if settings.scoring not in ("auto", "thread", "process"):
         raise UserError(f"scoring is auto, thread or process, not {settings.scoring!r}")
-    if settings.learn and settings.scoring == "thread":
-        raise UserError("learning needs a process of its own: leave out scoring=thread, or learn")
     if settings.scoring == "auto":
-        return settings.learn or scorer.predictor.reads == "text"
+        return scorer.predictor.reads == "text"
     return settings.scoring == "process"
