@@ -6,16 +6,11 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import safe_open
 
 from lengthwise.errors import UserError, reading
 
 _EMBEDDING_ROWS = 32
-
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
-"""Names of the input embeddings: Llama and its kin, GPT-2, BLOOM, GPT-NeoX."""
 
 
 def model_folder(model: str) -> Path:
@@ -60,23 +55,6 @@ def fingerprint(model: str) -> str:
         digest.update(tensors[name])
     shape = f"{config.get('num_hidden_layers')}x{config.get('hidden_size')}"
     return f"{config.get('model_type')}-{shape}-{digest.hexdigest()[:16]}"
-
-
-def token_embeddings(model: str) -> NDArray[np.float32]:
-    """What the model reads each token as: [V, d], centred, mean square 1.
-
-    Raises:
-        UserError: if its weights hold no input embeddings.
-    """
-    for file in sorted(model_folder(model).glob("*.safetensors")):
-        with safe_open(file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
-                if name.endswith(_EMBEDDINGS):
-                    table = weights.get_tensor(name).float()
-                    table -= table.mean(dim=0)
-                    scaled: NDArray[np.float32] = (table / table.std()).numpy()
-                    return scaled
-    raise UserError(f"model {model!r} has no token embeddings under a name that is known")
 
 
 def _some_weights(files: list[Path]) -> dict[str, bytes]:
