@@ -29,8 +29,8 @@ class Positions:
         request: [rows] which request a row belongs to.
         age: [rows] tokens generated.
         left: [rows] remaining tokens (of a censored answer: a lower bound).
-        limit: [rows] tokens until the cap.
-        censored: [rows] whether the answer hit the cap.
+        limit: [rows] tokens until the cap, or until where the answer was cut before that.
+        censored: [rows] whether the answer was cut.
         current, mean, first: [rows, L, d] states, prompt means, states at the prompt's end.
         prompt: [rows] prompt tokens.
     """
@@ -52,12 +52,13 @@ class Positions:
         request = np.repeat(np.arange(len(rows)), counts)
         age = np.concatenate([arrays["ages"] for _, arrays in rows]).astype(np.int64)
         total = np.array([row["output_tokens"] for row, _ in rows])
+        cut = np.array([row["censored"] for row, _ in rows])
         return cls(
             request,
             age,
             (total[request] - age).astype(np.float32),
-            (cap - age).astype(np.float32),
-            np.array([row["censored"] for row, _ in rows])[request],
+            (np.where(cut, total, cap)[request] - age).astype(np.float32),
+            cut[request],
             np.concatenate([arrays["states"] for _, arrays in rows]),
             np.stack([arrays["mean"] for _, arrays in rows])[request],
             # The first sampled position is the end of the prompt.

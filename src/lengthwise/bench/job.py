@@ -13,6 +13,7 @@ from lengthwise.policies import make_policy
 from lengthwise.results.files import RequestRow
 from lengthwise.results.record import Seen, Work
 from lengthwise.results.timings import Timing
+from lengthwise.vllm.settings import Settings
 
 STOCK = "stock"
 """The policy of a run that uses vLLM's own scheduler."""
@@ -116,3 +117,8 @@ class JobOutcome:
     def load(cls, path: Path) -> JobOutcome:
         """Read what :meth:`save` wrote."""
         return msgspec.json.decode(path.read_bytes(), type=cls)
+
+
+def settings_of(policy: str, folder: str | None, given: dict[str, Any]) -> Settings:
+    """The plug-in's settings in a bench: nothing is learned, so that all runs are alike."""
+    return Settings(policy=policy, probe=folder, **{"learn": False, **given})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench.job import STOCK, BenchRequest
+from lengthwise.bench.job import STOCK, BenchRequest, settings_of
 from lengthwise.core.checks import at_least, positive
 from lengthwise.errors import UserError
 from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
@@ -106,7 +106,7 @@ class BenchPlan:
         """The plug-in's settings for each policy but vLLM's own."""
         given = [with_predictors(self, spec) for spec in self.policies]
         return [
-            Settings(policy=policy, probe=folder, **self.settings)
+            settings_of(policy, folder, self.settings)
             for policy, folder in given
             if policy != STOCK
         ]

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lengthwise.bench import plan as plans
 from lengthwise.bench.client import Known, Routed
 from lengthwise.bench.front import Front, on_ray
-from lengthwise.bench.job import STOCK, BenchRequest
+from lengthwise.bench.job import STOCK, BenchRequest, settings_of
 from lengthwise.bench.router_figures import capacity, routed
 from lengthwise.core.checks import at_least, folder_for, positive
 from lengthwise.core.text import visible
@@ -23,7 +23,6 @@ from lengthwise.results import setups
 from lengthwise.results.files import write_requests, write_results
 from lengthwise.results.record import Notes, Part, Run
 from lengthwise.results.tables import show_routers
-from lengthwise.vllm.settings import Settings
 from lengthwise.workload import arrival_times as arrivals
 
 Start = Callable[[Route], AbstractContextManager[Front]]
@@ -101,7 +100,7 @@ def _route(plan: RouterPlan, spec: str) -> Route:
         )
     return Route(
         base.model.resolve(),
-        Settings(policy=policy, probe=absolute(folder), **base.settings),
+        settings_of(policy, absolute(folder), base.settings),
         plan.replicas,
         plan.routers[0],
         base.seats,

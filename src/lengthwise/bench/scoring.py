@@ -94,7 +94,7 @@ def main() -> None:
 
 def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """The three ways' figures with the predictor in one folder."""
-    settings = Settings(policy="sjf", probe=args.only, scoring="thread")
+    settings = Settings(policy="sjf", probe=args.only, scoring="thread", learn=False)
     driver = Driver(args.model, args.seats, settings, enable_prefix_caching=False)
     own = make_arrival_predictor("prompt", replace(settings, scoring="process"), args.model)
     ways = {

@@ -39,7 +39,7 @@ class Timed:
 
         from lengthwise.vllm import Scheduler
 
-        ours = None if policy == STOCK else Settings(policy=policy, probe=predictor)
+        ours = None if policy == STOCK else Settings(policy=policy, probe=predictor, learn=False)
         kind = AsyncScheduler if ours is None else Scheduler
         self._stub = Stub(kind, config, _BLOCKS, ours)
         self._coming = _requests(self._stub, waiting)

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from lengthwise.bench.job import STOCK, BenchRequest, Job, JobOutcome
+from lengthwise.bench.job import STOCK, BenchRequest, Job, JobOutcome, settings_of
 from lengthwise.bench.turns import Clock
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
@@ -69,7 +69,7 @@ def execute(job: Job, clock: Clock | None = None, terminal: TextIO | None = None
 def _settings(job: Job) -> Settings | None:
     if job.policy == STOCK:
         return None
-    return Settings(policy=job.policy, probe=job.probe, **job.settings)
+    return settings_of(job.policy, job.probe, job.settings)
 
 
 def _warm_up(driver: Driver) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lengthwise.cli import flags, values
+from lengthwise.cli import flags
 from lengthwise.cli.groups import examples
 
 
@@ -24,11 +24,12 @@ from lengthwise.cli.groups import examples
 @flags.predictor()
 @flags.whole("--slice", None, "Most tokens served at a time.")
 @flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
-@click.option(
+@flags.text(
     "--learn",
-    type=values.PATH,
-    metavar="FOLDER",
-    help="Go on learning from finished requests; versions are kept in this folder.",
+    "on",
+    "WHERE",
+    "Learn from finished requests: on keeps what is learned in a folder of the model's in "
+    "lengthwise's cache; off; or a folder.",
 )
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
@@ -37,12 +38,13 @@ def serve(
     predictor: str | None,
     slice: int | None,
     scoring: str,
-    learn: Path | None,
+    learn: str,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
 
-    The policy lengthwise needs no training; with --predictor it also uses predicted lengths.
+    The policy lengthwise needs no training: it learns from what it serves to predict lengths, and
+    uses that once it has shown its worth. --predictor gives it a predictor trained beforehand.
     """
     from lengthwise.vllm.serve import serve as start
     from lengthwise.vllm.settings import Settings
@@ -51,7 +53,7 @@ def serve(
         policy=policy if slice is None else f"{policy}+slice:{slice}",
         probe=predictor,
         scoring=scoring,
-        learn=learn is not None,
-        learning={} if learn is None else {"folder": str(learn.resolve())},
+        learn=learn != "off",
+        learning={} if learn in ("on", "off") else {"folder": str(Path(learn).resolve())},
     )
     start(model, settings, list(rest))

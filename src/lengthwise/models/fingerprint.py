@@ -6,8 +6,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import safe_open
 
 from lengthwise.errors import UserError, reading
@@ -18,9 +16,6 @@ _WEIGHTS = (".bin", ".pt", ".pth", ".gguf", ".safetensors", ".npz")
 
 _HEAD = 2**20
 """Bytes of a single file that are hashed."""
-
-_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
-"""Names of the input embeddings: Llama and its kin, GPT-2, BLOOM, GPT-NeoX."""
 
 
 def model_folder(model: str) -> Path:
@@ -104,23 +99,6 @@ def _described(folder: Path) -> str:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def token_embeddings(model: str) -> NDArray[np.float32]:
-    """What the model reads each token as: [V, d], centred, mean square 1.
-
-    Raises:
-        UserError: if its weights hold no input embeddings.
-    """
-    for file in sorted(model_folder(model).glob("*.safetensors")):
-        with safe_open(file, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118 (safe_open is no mapping)
-                if name.endswith(_EMBEDDINGS):
-                    table = weights.get_tensor(name).float()
-                    table -= table.mean(dim=0)
-                    scaled: NDArray[np.float32] = (table / table.std()).numpy()
-                    return scaled
-    raise UserError(f"model {model!r} has no token embeddings under a name that is known")
 
 
 def _some_weights(files: list[Path]) -> dict[str, bytes]:

@@ -47,12 +47,14 @@ class LengthPredictor(ABC):
         name: what the command line calls it.
         reads: the most informative input it needs.
         variants: kinds of it, the first by default.
+        tunes: whether ``fit`` looks at ``tune``; who does not can learn from all there is.
         bins: [k] the bins it predicts.
     """
 
     name: ClassVar[str]
     reads: ClassVar[Reads]
     variants: ClassVar[tuple[str, ...]] = ("",)
+    tunes: ClassVar[bool] = True
     bins: Bins
 
     @classmethod

@@ -30,6 +30,7 @@ class Constant(PromptPredictor):
 
     name: ClassVar[str] = "constant"
     reads: ClassVar[Reads] = "nothing"
+    tunes: ClassVar[bool] = False
 
     def __init__(self, bins: Bins, shares: Floats) -> None:
         self.bins, self.shares = bins, shares
@@ -70,6 +71,7 @@ class PromptLength(ScorePredictor):
     name: ClassVar[str] = "prompt-length"
     reads: ClassVar[Reads] = "ids"
     variants: ClassVar[tuple[str, ...]] = ("", "signed")
+    tunes: ClassVar[bool] = False
 
     def __init__(self, bins: Bins, curve: Curve, sign: int = 1) -> None:
         self.bins, self.curve, self.sign = bins, curve, sign
@@ -105,6 +107,7 @@ class MaxTokens(PromptPredictor):
 
     name: ClassVar[str] = "max-tokens"
     reads: ClassVar[Reads] = "nothing"
+    tunes: ClassVar[bool] = False
 
     def __init__(self, bins: Bins) -> None:
         self.bins = bins

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lengthwise.core.bins import Bins, Floats
 from lengthwise.core.query import Query
 from lengthwise.errors import UserError
-from lengthwise.models.fingerprint import token_embeddings
+from lengthwise.models.token_embeddings import token_embeddings
 from lengthwise.predictors.base import Arrays, Fitting, Reads
 from lengthwise.predictors.ngrams import BUCKETS, matrix, weigh
 from lengthwise.predictors.scored import Curve, ScorePredictor, ranks
@@ -59,7 +59,8 @@ class Reading:
             head += 1
         found = np.zeros(vocabulary)
         for each in prompts:
-            found[np.unique(each[:LONGEST])] += 1
+            ids = np.unique(np.asarray(each[:LONGEST], dtype=np.int64))
+            found[ids[ids < vocabulary]] += 1
         return cls(head, np.log((1 + len(prompts)) / (1 + found)).astype(np.float32))
 
     def parts(self, prompt_ids: list[int]) -> list[tuple[NDArray[np.int64], Floats]]:
@@ -68,6 +69,8 @@ class Reading:
         Tokens that every prompt has, such as the template's, weigh nothing.
         """
         ids = np.asarray(prompt_ids[:LONGEST], dtype=np.int64)
+        # Placeholders of images and the like may lie beyond the vocabulary.
+        ids = ids[ids < len(self.rarity)]
         weights = self.rarity[ids]
         whole = weights / (float(np.sqrt(np.square(weights).sum())) or 1.0)
         opening = ids[self.head : self.head + OPENING]
@@ -92,6 +95,7 @@ class Embeddings(ScorePredictor):
 
     name: ClassVar[str] = "embeddings"
     reads: ClassVar[Reads] = "ids"
+    tunes: ClassVar[bool] = False
 
     def __init__(
         self,

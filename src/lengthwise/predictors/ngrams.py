@@ -53,6 +53,7 @@ class Ngrams(ScorePredictor):
 
     name: ClassVar[str] = "ngrams"
     reads: ClassVar[Reads] = "ids"
+    tunes: ClassVar[bool] = False
 
     def __init__(
         self, bins: Bins, curve: Curve, idf: Floats, weight: Floats, intercept: float

@@ -95,9 +95,7 @@ class Lessons:
         self._tutor.close()
 
 
-def make_tutor(
-    settings: Settings, config: Any, engine: VllmEngine, budget: int
-) -> Tutor:
+def make_tutor(settings: Settings, config: Any, engine: VllmEngine, budget: int) -> Tutor:
     """The tutor of an engine.
 
     Args:

@@ -84,16 +84,16 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
 
 
 def _check_predictors(settings: Settings, policy: Policy) -> None:
-    if policy.source in ("prompt", "probe"):
-        if policy.needs_predictions and settings.probe is None:
-            raise UserError(
-                f"policy {settings.policy} predicts: give --predictor FOLDER "
-                "(see lengthwise train), or --policy lengthwise, which needs none"
-            )
-        if settings.learn and settings.probe is None:
-            raise UserError("learning goes on from a predictor: give --predictor FOLDER")
-    elif settings.learn:
-        raise UserError(f"policy {settings.policy} predicts nothing: there is nothing to learn")
+    if policy.needs_predictions and settings.probe is None and settings.learns:
+        complain(
+            f"policy {settings.policy} predicts: until something is learned that is worth it, "
+            "requests are served in the order of arrival"
+        )
+    elif policy.needs_predictions and settings.probe is None and policy.source != "oracle":
+        raise UserError(
+            f"policy {settings.policy} predicts: give --predictor FOLDER (see lengthwise train), "
+            "let it learn, or take --policy lengthwise, which needs none"
+        )
     if policy.source == "oracle":
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
 
