@@ -22,8 +22,8 @@ import torch
 
 from lengthwise.core import Bins
 from lengthwise.predictors.probe import Probe
+from lengthwise.vllm.observing import Observation
 from lengthwise.vllm.refining import ATTRIBUTE, Refining
-from lengthwise.vllm.tap import Observation
 
 pytest.importorskip("vllm")
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lengthwise.errors import UserError
+from lengthwise.vllm.observing import Observing
 from lengthwise.vllm.tap import WANTED, Tap
 
 LAYERS = [2, 5]
@@ -160,7 +161,7 @@ def notes():
 @pytest.fixture(params=RUNNERS)
 def runner(request, notes):
     runner = request.param()
-    Tap(runner, LAYERS, notes)
+    Tap(runner, LAYERS, [Observing(notes, LAYERS)])
     return runner
 
 
@@ -342,7 +343,7 @@ def with_speculation(runner):
     ("spoil", "says"),
     [
         (of_an_unknown_kind, "cannot read vLLM's RunnerV1"),
-        (without_hidden_states, "object does not offer hidden states"),
+        (without_hidden_states, "object offers the hidden states of its last layer only"),
         (with_speculation, "speculative decoding"),
     ],
 )
@@ -350,7 +351,7 @@ def test_a_runner_that_cannot_be_tapped_is_refused_and_left_alone(spoil, says):
     runner = RunnerV1()
     spoil(runner)
     with pytest.raises(UserError, match=says):
-        Tap(runner, LAYERS, Notes())
+        Tap(runner, LAYERS, [Observing(Notes(), LAYERS)])
     assert "execute_model" not in vars(runner)
 
 
@@ -392,7 +393,7 @@ def test_a_long_prompt_has_the_mean_of_all_its_tokens(runner, notes):
 
 def test_dummy_runs_are_passed_through(notes):
     runner = RunnerV2()
-    Tap(runner, LAYERS, notes)
+    Tap(runner, LAYERS, [Observing(notes, LAYERS)])
     add(runner, "a", prompt=2)
     run(runner, a=2)
     dummy = SimpleNamespace(num_scheduled_tokens={"req_0_ab": 8}, finished_req_ids=set())

@@ -56,16 +56,17 @@ def settings_of(config: Any, tell: Callable[[str], object] | None = None) -> Set
 def fit(
     settings: Settings, found: str | None, tell: Callable[[str], object] | None = None
 ) -> Settings:
-    """The settings, without the probe if something was found that it does not go with.
+    """The settings, without hidden states if something was found that a probe does not go with.
 
     Args:
         tell: gets one line if that changes anything.
     """
-    if found is None or not settings.probing:
+    if found is None or not (settings.probing or settings.sampling):
         return settings
     if tell is not None:
+        probe = "the" if settings.probing else "a learned"
         tell(
-            f"the probe does not go with {found}: policy {settings.policy} goes by what the "
+            f"{probe} probe does not go with {found}: policy {settings.policy} goes by what the "
             "prompt predicts"
         )
     return replace(settings, tap=False)

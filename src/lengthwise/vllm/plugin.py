@@ -7,15 +7,23 @@ here can fail silently: the scheduler checks that predictions really arrive.
 from __future__ import annotations
 
 import functools
+import logging
+import pkgutil
 from typing import Any
 
+from lengthwise.errors import UserError
+from lengthwise.predictors.layers import tapped_layers
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.settings import KEY
 from lengthwise.vllm.slices.client import install
 
+logger = logging.getLogger("vllm.lengthwise")
+
+_OURS, _OURS_IS_IN = "lengthwise.vllm.Scheduler", "lengthwise.vllm.scheduler"
+
 
 def register() -> None:
-    """Wrap ``Worker.load_model`` and the making of clients; without our settings no change."""
+    """Wrap ``Worker.load_model`` and the making of clients; without our scheduler no change."""
     from vllm.v1.worker.gpu_worker import Worker
 
     install()
@@ -36,7 +44,7 @@ def register() -> None:
 def attach(worker: Any) -> None:
     """Give the worker's model runner a tap if the settings want hidden states."""
     config = worker.vllm_config
-    if KEY not in (config.additional_config or {}):
+    if not is_ours(config.scheduler_config.scheduler_cls):
         return
     settings = settings_of(config)
     if settings.slice is not None:
@@ -45,17 +53,58 @@ def attach(worker: Any) -> None:
         resume_in_worker(worker.model_runner)
     if not _is_heard(worker):
         return
-    from lengthwise.vllm.observers import make_observer
+    from lengthwise.vllm.observers import make_observers
     from lengthwise.vllm.tap import Tap
 
-    chosen = make_observer(settings, config.model_config.model, worker.device)
-    if chosen is None:
+    learned = _learned_layers(worker) if settings.sampling else ()
+    model = config.model_config
+    made = make_observers(settings, model.model, model.get_hidden_size(), worker.device, learned)
+    if not made.layers:
         return
-    layers, observer = chosen
-    # Part of the compile cache's key: a graph with other outputs must not be reused.
-    config.additional_config[f"{KEY}_tapped"] = layers
-    worker.lengthwise = observer
-    Tap(worker.model_runner, layers, observer)
+    if _has_plain(config):
+        # Part of the compile cache's key: a graph with other outputs must not be reused.
+        tapped = {f"{KEY}_tapped": list(made.layers)}
+        config.additional_config = {**(config.additional_config or {}), **tapped}
+    worker.lengthwise = made.recorder
+    Tap(worker.model_runner, made.layers, made.watchers)
+
+
+def is_ours(given: str | type | None) -> bool:
+    """Whether a ``--scheduler-cls``, a class or where it is to be imported from, is our scheduler.
+
+    Classes derived from it are too. Nothing of ours is imported for another's.
+    """
+    if isinstance(given, str):
+        if given.startswith("vllm."):
+            return False
+        if given == _OURS:
+            return True
+        given = pkgutil.resolve_name(given)
+    if not isinstance(given, type):
+        return False
+    return any(each.__module__ == _OURS_IS_IN for each in given.__mro__)
+
+
+def _learned_layers(worker: Any) -> tuple[int, ...]:
+    """The layers that a probe is learned from; none, with one line, if none can be learned here."""
+    from lengthwise.vllm.runner_v2 import RunnerV2
+    from lengthwise.vllm.surface import RUNNER_V1, RUNNER_V2, check_running
+    from lengthwise.vllm.tap import offers_layers, reader_of
+
+    config, runner = worker.vllm_config, worker.model_runner
+    try:
+        second = isinstance(reader_of(runner), RunnerV2)
+        check_running([RUNNER_V2 if second else RUNNER_V1])
+    except UserError as error:
+        logger.warning("lengthwise learns from prompts only: %s", error)
+        return ()
+    depth = config.model_config.get_total_num_hidden_layers()
+    return tapped_layers(depth, _has_plain(config) and offers_layers(runner))
+
+
+def _has_plain(config: Any) -> bool:
+    """Whether the additional config is a plain dictionary, which the tapped layers can go into."""
+    return isinstance(config.additional_config or {}, dict)
 
 
 def _is_heard(worker: Any) -> bool:

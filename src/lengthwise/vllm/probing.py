@@ -14,6 +14,8 @@ from lengthwise.core.policy import Policy
 from lengthwise.core.prediction import Distributions, expected
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
+from lengthwise.predictors.store import Packed
+from lengthwise.vllm.current_probe import NEW_PROBE, NewProbe
 from lengthwise.vllm.refining import ATTRIBUTE, Predictions
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.tap import WANTED
@@ -42,7 +44,8 @@ class Probing:
     """Asks the worker for predictions, and hands them to the policy's views of the requests.
 
     Args:
-        bins: the probe's; None if there is none: then nothing is asked.
+        bins: of the probe that was given at the start; None if none was. Nothing is asked while
+            there is no probe.
         views, requests: of the scheduler, by request id.
     """
 
@@ -61,6 +64,19 @@ class Probing:
         self._requests = requests
         self._steps_without = 0
         self._seen = False
+        self._version = 0
+        self._new: NewProbe | None = None
+
+    def use(self, version: int, packed: Packed | None) -> None:
+        """From the next step on this version of the probe is asked; None: no probe any more.
+
+        What an earlier version says of steps that are under way is not heard. A request keeps the
+        last word that it had, which counts down.
+        """
+        self._new = NewProbe(version, packed)
+        self._version = version
+        self.bins = None if packed is None else packed.bins
+        self._steps_without = 0
 
     def ask(self, output: Any) -> None:
         """Let the worker predict only where ranks decide something, and before they are read.
@@ -69,6 +85,9 @@ class Probing:
         policy that never preempts only asks what the running ones will still need, and only
         where memory may be short.
         """
+        if self._new is not None:
+            setattr(output, NEW_PROBE, self._new)
+            self._new = None
         if self.bins is None:
             return
         due = self._seats.looks_next or bool(output.scheduled_new_reqs)
@@ -85,7 +104,7 @@ class Probing:
 
     def refine(self, predictions: Predictions) -> None:
         """Each request's remaining tokens, as the probe sees them now."""
-        if self.bins is None:
+        if self.bins is None or predictions.version != self._version:
             return
         if not self._seen and predictions.ids:
             self._seen = True

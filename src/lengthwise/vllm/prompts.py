@@ -7,18 +7,13 @@ import torch
 from numpy.typing import NDArray
 
 from lengthwise.vllm.step import Ints, Step
+from lengthwise.vllm.transfer import upload
 
 _AT_FIRST = 64
 """Requests that there is room for before the first growth."""
 
 _AT_ONCE = 2048
 """Tokens whose states are added up at a time: it bounds the memory that this takes."""
-
-
-def upload(values: NDArray[np.int64], device: torch.device) -> torch.Tensor:
-    """Host values on the device; on a GPU without waiting for the copy."""
-    tensor = torch.from_numpy(values)
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 class Prompts:
@@ -91,6 +86,10 @@ class Prompts:
             owner, token = upload(np.stack([owners[part], tokens[part]]), self._device)
             for layer, state in enumerate(states):
                 self._sums[:, layer].index_add_(0, owner, state.index_select(0, token).float())
+
+    def whole(self, rows: Ints) -> NDArray[np.bool_]:
+        """[n] whether the end of each row's prompt was seen."""
+        return self._position[rows] >= self._length[rows]
 
     def counted(self, rows: Ints) -> Ints:
         """[n] tokens that each row's sum is of, at least 1."""

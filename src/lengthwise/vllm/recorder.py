@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lengthwise.vllm.tap import Observation
+from lengthwise.vllm.observing import Observation
 
 
 class Recorder:

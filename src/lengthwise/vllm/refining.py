@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from lengthwise.core.bins import Floats
-from lengthwise.metrics.counters import COSTS
 from lengthwise.predictors.probe import Probe
-from lengthwise.vllm.prompts import upload
-from lengthwise.vllm.tap import Observation
+from lengthwise.vllm.attach import attach
+from lengthwise.vllm.observing import Observation
+from lengthwise.vllm.transfer import Download, upload
 
 ATTRIBUTE = "lengthwise"
 """Name of the predictions on vLLM's ModelRunnerOutput, pickled between processes."""
@@ -27,11 +28,13 @@ class Predictions:
         ids: n request ids.
         generated: [n] tokens each had generated when its state was read.
         probabilities: [n, k] over the probe's bins of remaining tokens.
+        version: the probe's; 0 is the one that was given at the start.
     """
 
     ids: list[str]
     generated: NDArray[np.int64]
     probabilities: Floats
+    version: int = 0
 
 
 class Refining:
@@ -40,10 +43,11 @@ class Refining:
     Args:
         probe: on the worker's device.
         interval: run it for a request again after this many of its tokens.
+        version: the probe's, which its predictions carry.
     """
 
-    def __init__(self, probe: Probe, interval: int = 1) -> None:
-        self._probe = probe
+    def __init__(self, probe: Probe, interval: int = 1, version: int = 0) -> None:
+        self._probe, self._version = probe, version
         self._refiner = probe.refiner()
         self._interval = interval
         self._beliefs: dict[str, _Belief] = {}
@@ -68,16 +72,15 @@ class Refining:
             current, mean, last, counts = current[rows], mean[rows], last[rows], counts[:, rows]
             for belief, age in zip(beliefs, generated.tolist(), strict=True):
                 belief.asked = age
-        probe, device = self._probe, current.device
+        probe = self._probe
         logits = probe(probe.features(current, mean, last, counts[0], counts[1]))
         # Not waited for here: on a GPU the copy runs behind the sampler.
-        probabilities = logits.softmax(dim=1).to("cpu", non_blocking=True)
-        copied = None
-        if device.type == "cuda":
-            # Whoever waits for it sleeps, and leaves the driver's lock to the engine's loop.
-            copied = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-            copied.record()
-        self._pending = _Pending(ids, beliefs, generated, probabilities, copied)
+        self._pending = _Pending(ids, beliefs, generated, Download(logits.softmax(dim=1)))
+
+    def nobody(self) -> None:
+        """Predictions are wanted in a step in which nobody has a state to predict from."""
+        none = torch.zeros(0, len(self._probe.bins))
+        self._pending = _Pending([], [], np.zeros(0, dtype=np.int64), Download(none))
 
     def _begin(self, request_id: str) -> _Belief:
         belief = self._beliefs[request_id] = _Belief()
@@ -89,27 +92,9 @@ class Refining:
     def output(self, output: Any) -> Any:
         """Attach predictions now, or when an asynchronous output is fetched."""
         pending, self._pending = self._pending, None
-        if pending is None or output is None:
-            return output
-        if hasattr(output, "get_output"):
-            self._attach_late(output, pending)
-            return output
-        with COSTS.timed("predict_s"):
-            setattr(output, ATTRIBUTE, self.refine(pending))
+        if pending is not None and output is not None:
+            attach(output, ATTRIBUTE, partial(self.refine, pending))
         return output
-
-    def _attach_late(self, output: Any, pending: _Pending) -> None:
-        """Let vLLM's own asynchronous output bring the predictions: executors ask for its type."""
-        fetch = output.get_output
-
-        def get_output() -> Any:
-            # It is fetched once; until then the output holds itself, and with it GPU memory.
-            del output.get_output
-            fetched = fetch()
-            setattr(fetched, ATTRIBUTE, self.refine(pending))
-            return fetched
-
-        output.get_output = get_output
 
     def forget(self, request_id: str) -> None:
         """Drop a finished request's belief."""
@@ -121,8 +106,6 @@ class Refining:
         Under asynchronous scheduling this runs in vLLM's output thread, step after step. It
         touches the beliefs that came with the step and no dictionary of the step path's.
         """
-        if pending.copied is not None:
-            pending.copied.synchronize()
         evidence = pending.probabilities.numpy().astype(np.float32)
         refined = evidence.copy()
         known: dict[int, list[int]] = {}
@@ -135,7 +118,7 @@ class Refining:
         latest = _Batch(pending.generated, refined)
         for i, belief in enumerate(pending.beliefs):
             belief.batch, belief.row = latest, i
-        return Predictions(pending.ids, pending.generated, refined)
+        return Predictions(pending.ids, pending.generated, refined, self._version)
 
     def _renew(self, refined: Floats, evidence: Floats, pending: _Pending, rows: list[int]) -> None:
         """Refine rows whose requests were all last predicted in the same batch."""
@@ -177,5 +160,4 @@ class _Pending:
     ids: list[str]
     beliefs: list[_Belief]
     generated: NDArray[np.int64]
-    probabilities: torch.Tensor
-    copied: Any
+    probabilities: Download

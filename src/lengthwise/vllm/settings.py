@@ -43,7 +43,8 @@ class Settings:
         learn: learn from finished requests, if the policy reads predictions
             (:mod:`lengthwise.online.learner`).
         learning: options for that (:class:`lengthwise.online.options.Learning`).
-        tap: let the probe read the model's hidden states, if the policy ranks by it.
+        tap: let a probe, given or learned, read the model's hidden states, if the policy ranks
+            by it.
     """
 
     policy: str = "lengthwise"
@@ -111,13 +112,20 @@ class Settings:
         With a prompt predictor alone TRAIL ranks by that, as its peer TRAIL-BERT does; and
         in slices, for the worker forgets what the probe has read where a slice ends.
         """
-        if self.probe is None or not self.tap or make_policy(self.policy).source != "probe":
-            return False
-        if self.slice is not None:
+        if self.probe is None or not self._reads_states:
             return False
         from lengthwise.predictors.store import has_probe
 
         return has_probe(self.probe)
+
+    @property
+    def sampling(self) -> bool:
+        """Whether the worker keeps hidden states to learn a probe from that the policy ranks by."""
+        return self.learn and self._reads_states
+
+    @property
+    def _reads_states(self) -> bool:
+        return self.tap and self.slice is None and make_policy(self.policy).source == "probe"
 
     @property
     def slice(self) -> int | None:

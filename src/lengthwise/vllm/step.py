@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,6 +40,12 @@ class Step:
     def last(self) -> Ints:
         """[n] rows of ``states`` with each request's last token."""
         return np.cumsum(self.tokens) - 1
+
+    def of(self, chosen: list[int]) -> Step:
+        """The same step with the states of these of its layers."""
+        if chosen == list(range(len(self.states))):
+            return self
+        return replace(self, states=[self.states[each] for each in chosen])
 
 
 class Reader(Protocol):

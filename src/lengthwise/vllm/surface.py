@@ -193,7 +193,11 @@ _WORKER = {
     "v1.worker.gpu_worker:Worker": (
         *("load_model(...)", "model_runner", "vllm_config", "device", "rank"),
     ),
-    "config:VllmConfig": ("additional_config", "model_config", "parallel_config"),
+    "config:VllmConfig": (
+        *("additional_config", "model_config", "parallel_config", "scheduler_config"),
+    ),
+    "config:SchedulerConfig": ("scheduler_cls",),
+    "config:ModelConfig": ("get_hidden_size()", "get_total_num_hidden_layers()"),
     "config:ParallelConfig": ("distributed_executor_backend", "tensor_parallel_size"),
     "v1.core.sched.output:SchedulerOutput": ("num_scheduled_tokens", "finished_req_ids"),
     "model_executor.models.interfaces:SupportsEagle3": ("set_aux_hidden_state_layers(layers)",),
@@ -208,7 +212,7 @@ RUNNER_V1 = Surface(
             *("input_batch", "use_aux_hidden_state_outputs", "execute_model_state"),
             "execute_model reads execute_model_state",
         ),
-        "v1.worker.gpu_model_runner:ExecuteModelState": ("aux_hidden_states",),
+        "v1.worker.gpu_model_runner:ExecuteModelState": ("aux_hidden_states", "hidden_states"),
         "v1.worker.gpu_input_batch:InputBatch": (
             *("req_ids", "num_computed_tokens_cpu", "num_prompt_tokens"),
         ),
@@ -225,7 +229,9 @@ RUNNER_V2 = Surface(
             *("req_states", "use_aux_hidden_state_outputs", "execute_model_state"),
             "execute_model reads execute_model_state",
         ),
-        "v1.worker.gpu.model_runner:ExecuteModelState": ("input_batch", "aux_hidden_states"),
+        "v1.worker.gpu.model_runner:ExecuteModelState": (
+            *("input_batch", "aux_hidden_states", "hidden_states"),
+        ),
         "v1.worker.gpu.input_batch:InputBatch": (
             *("req_ids", "num_scheduled_tokens", "num_computed_tokens_np", "idx_mapping_np"),
         ),
