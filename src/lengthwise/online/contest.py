@@ -24,6 +24,9 @@ from lengthwise.predictors.store import Packed
 LATE_S = 3600.0
 """Seconds for which requests that are held back judge a version."""
 
+AGAIN = "waits on"
+"""What was decided before: it is in the history, and not in the log."""
+
 _GROWTH = 1.3
 """More requests, as a ratio, at which a version in the shadow is looked at again."""
 
@@ -64,6 +67,7 @@ class Contest:
         self.acting: Candidate | None = None
         self.shadow: Candidate | None = None
         self._watch = Watch(options.window)
+        self._waits: tuple[int, bool] | None = None
         self._look = options.judges
         self._orders = Orders()
 
@@ -223,12 +227,16 @@ class Contest:
     def _refuse(
         self, shadow: Candidate, right: Share, instead: Share, verdict: Verdict | None
     ) -> None:
-        """Not yet: it stays in the shadow until the next version is made."""
+        """Not yet: it stays in the shadow until the next version is made.
+
+        The log has one line of it, and one more if the reason becomes another.
+        """
         why = "no more than chance explains" if verdict is None else f"simulated: {verdict}"
         served = None if verdict is None else verdict.served[-1]
+        said, self._waits = self._waits, (shadow.number, verdict is None)
         self._decide(
             Decision(
-                "waits",
+                "waits" if said != self._waits else AGAIN,
                 self.role,
                 shadow.number,
                 f"{self._name(shadow)} stays in the shadow: {_pairs(right, instead)}; {why}",

@@ -12,7 +12,7 @@ import numpy as np
 
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import identity
-from lengthwise.online.contest import Candidate, Contest
+from lengthwise.online.contest import AGAIN, Candidate, Contest
 from lengthwise.online.history import Decision, History
 from lengthwise.online.messages import Acts, Finished, Learn, Note, Role, Steps, ToEngine
 from lengthwise.online.roles import FromPrompts, FromStates, Learned
@@ -222,7 +222,8 @@ class Learner:
 
     def _decide(self, decision: Decision) -> None:
         self._history.add(decision)
-        self._tell(decision.line)
+        if decision.event != AGAIN:
+            self._tell(decision.line)
 
     def _tell(self, line: str) -> None:
         self._send(Note(line))
