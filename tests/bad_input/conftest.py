@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from lengthwise.cli.main import main
+from lengthwise.models.fingerprint import fingerprint
+from lengthwise.online.archive import export
+from lengthwise.online.versions import Version, Versions
+from lengthwise.predictors.store import load_prompt_predictor
 
 SPEC = {"hi": 1, "[unk]": 0}
 
@@ -42,6 +47,7 @@ def world(
     (root / "list-probe" / "predictors.json").write_text("[1, 2]")
     texts(root)
     collected(root)
+    learned(root)
     (root / "file").write_text("here already")
     (root / "folder").mkdir()
     (root / "locked").mkdir(mode=0o555)
@@ -119,6 +125,25 @@ def collected(root: Path) -> None:
     ):
         shutil.copytree(good, root / name)
         (root / name / file).write_bytes(content)
+
+
+def learned(root: Path) -> None:
+    """What was learned while serving: a good version, damaged ones, and archives."""
+    good = Versions(root / "learned", fingerprint(str(root / "model")), print)
+    predictor = load_prompt_predictor(str(root / "probe"), str(root / "model"))
+    for number in (1, 2, 3):
+        good.save(Version(number, "prompt", "constant", 0.0, 100, 0.5), predictor)
+    export(good, [1], root / "learned.zip")
+    foreign = Versions(root / "others", fingerprint(str(root / "other-model")), print)
+    foreign.save(Version(1, "prompt", "constant", 0.0, 100, 0.5), predictor)
+    export(foreign, [1], root / "foreign.zip")
+    (root / "learned" / "version-000002" / "prompt.safetensors").write_bytes(b"\x40")
+    (root / "learned" / "version-000003" / "version.json").write_text("[1]")
+    (root / "cut.zip").write_bytes((root / "learned.zip").read_bytes()[:200])
+    with zipfile.ZipFile(root / "slip.zip", "w") as archive:
+        archive.writestr("../version-000001/version.json", "{}")
+    with zipfile.ZipFile(root / "large.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("version-000001/version.json", " " * 2**21)
 
 
 @pytest.fixture(autouse=True)

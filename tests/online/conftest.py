@@ -9,6 +9,7 @@ from lengthwise.core import Bins
 from lengthwise.core.query import Query
 from lengthwise.models.fingerprint import fingerprint
 from lengthwise.online.messages import Finished
+from lengthwise.online.versions import Version, Versions
 from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.predictors.store import Trained
@@ -86,3 +87,17 @@ def saved(served, fitted, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     Trained(fingerprint(served), None, fitted(), {}).save(folder)
     return str(folder)
+
+
+@pytest.fixture
+def versions_in(served, fitted):
+    """``versions_in(folder, n)``: n versions of n-grams in a folder, the last of them acting."""
+
+    def make(folder, n=2):
+        versions = Versions(folder, fingerprint(served), print, clock=lambda: 1000.0)
+        for number in range(1, n + 1):
+            versions.save(Version(number, "prompt", "ngrams", 5.0, 200, 0.5), fitted())
+            versions.act("prompt", number)
+        return versions
+
+    return make

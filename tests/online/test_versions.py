@@ -1,5 +1,4 @@
 import json
-import os
 import resource
 import threading
 
@@ -108,7 +107,6 @@ def test_one_whose_writing_is_killed_does_not_count(versions, save, monkeypatch)
 
     save(1)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", die)
         patch.setattr("pathlib.Path.rename", die)
         with pytest.raises(KilledError):
             save(2)

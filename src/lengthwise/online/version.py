@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,6 +16,8 @@ from lengthwise.online.folder import write_whole
 from lengthwise.online.messages import Role
 
 _FILE = "version.json"
+
+_NAME = re.compile(r"version-(\d{6,})")
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,14 @@ class Version:
     acted: float | None = None
 
 
+def numbers_in(folder: Path) -> list[int]:
+    """The versions that are there, readable or not, in ascending order."""
+    if not folder.is_dir():
+        return []
+    found = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return sorted(int(match[1]) for match in found if match)
+
+
 def folder_of(folder: Path, number: int) -> Path:
     """The folder of a version, below that of all."""
     return folder / f"version-{number:06}"
@@ -88,3 +102,22 @@ def read_version(folder: Path, number: int) -> Version:
 def write_version(folder: Path, version: Version) -> None:
     """Write what is known of it into a version's own folder."""
     write_whole(folder / _FILE, msgspec.json.encode(version) + b"\n")
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """What predictors.json says in a version's own folder.
+
+    Raises:
+        UserError: if it is not there, or damaged.
+    """
+    path = folder / "predictors.json"
+    with reading(path):
+        return dict(json.loads(path.read_text()))
+
+
+def model_of(folder: Path) -> str | None:
+    """The identity of the model that the newest readable version of a folder belongs to."""
+    for number in reversed(numbers_in(folder)):
+        with suppress(UserError):
+            return str(describe(folder_of(folder, number)).get("model"))
+    return None

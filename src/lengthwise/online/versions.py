@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable
@@ -24,7 +23,15 @@ from lengthwise.online.acting import acting_layer, read_acting, write_acting
 from lengthwise.online.folder import PRIVATE, make
 from lengthwise.online.messages import Role
 from lengthwise.online.orders import Orders, read_orders, write_orders
-from lengthwise.online.version import Judged, Version, folder_of, read_version, write_version
+from lengthwise.online.version import (
+    Judged,
+    Version,
+    describe,
+    folder_of,
+    numbers_in,
+    read_version,
+    write_version,
+)
 from lengthwise.predictors.base import LengthPredictor, PromptPredictor
 from lengthwise.predictors.store import read_predictor, save_predictor
 
@@ -32,8 +39,6 @@ __all__ = ["Judged", "Orders", "Version", "Versions", "acting_layer"]
 
 KEPT = 5
 """Versions of each role that are kept, besides those that act or are pinned."""
-
-_NAME = re.compile(r"version-(\d{6,})")
 
 _STALE_S = 3600.0
 """Age of a half-written version whose writer must be dead."""
@@ -66,12 +71,16 @@ class Versions:
     def all(self) -> list[Version]:
         """The versions that can be read, oldest first."""
         found = []
-        for number in self._numbers():
+        for number in self.numbers():
             try:
                 found.append(self.read(number))
             except UserError as error:
                 self._tell_once(f"version {number} is skipped: {error}")
         return found
+
+    def numbers(self) -> list[int]:
+        """The versions that are there, readable or not, in ascending order."""
+        return numbers_in(self.folder)
 
     def read(self, number: int) -> Version:
         """What is known of one version.
@@ -101,7 +110,7 @@ class Versions:
     def next_number(self) -> int:
         """A number that no version has had, as far as can be seen."""
         orders = self.orders()
-        used = (*self._numbers(), *orders.barred, *orders.pinned.values(), *self.acting().values())
+        used = (*self.numbers(), *orders.barred, *orders.pinned.values(), *self.acting().values())
         return max(used, default=0) + 1
 
     def save(self, version: Version, predictor: LengthPredictor) -> None:
@@ -181,23 +190,15 @@ class Versions:
             folder_of(self.folder, number).rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
-    def _numbers(self) -> list[int]:
-        if not self.folder.is_dir():
-            return []
-        found = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
-        return sorted(int(match[1]) for match in found if match)
-
     def _partial(self, number: int) -> Path:
         """Where this process writes or deletes a version."""
         return self.folder / f".version-{number:06}.{os.getpid()}.partial"
 
     def _described(self, number: int) -> dict[str, Any]:
-        path = folder_of(self.folder, number) / "predictors.json"
-        with reading(path):
-            described: dict[str, Any] = dict(json.loads(path.read_text()))
-        if described.get("model") != self.model:
-            theirs = described.get("model")
-            raise UserError(f"{path.parent} belongs to model {theirs}, not to {self.model}")
+        folder = folder_of(self.folder, number)
+        described = describe(folder)
+        if (theirs := described.get("model")) != self.model:
+            raise UserError(f"{folder} belongs to model {theirs}, not to {self.model}")
         return described
 
     def _write(self, folder: Path, version: Version, predictor: LengthPredictor) -> None:
