@@ -270,7 +270,7 @@ class Engine:
         params = SamplingParams(
             temperature=0,
             max_tokens=ask.most,
-            extra_args=None if ask.expected is None else {PREDICTED_HINT: ask.expected},
+            extra_args=None if ask.expected is None else {PREDICTED_HINT: {"tokens": ask.expected}},
         )
         return self._engine.input_processor.process_inputs(
             ask.id,

@@ -43,7 +43,7 @@ class Served:
 
     def add(self, name: str, answer: int, prompt: int | Iterable[int] = 20, **given: Any) -> None:
         tokens = [3] * prompt if isinstance(prompt, int) else list(prompt)
-        extra = {PREDICTED_HINT: float(answer)}
+        extra = {PREDICTED_HINT: {"tokens": float(answer)}}
         self.scheduler.add_request(
             self.stub.request(name, tokens, answer, extra_args=extra, **given)
         )
@@ -350,7 +350,9 @@ def shared() -> dict[str, Any]:
     served.add("b", 60, prompt=[*prefix, 1001])
     served.step(3)
     engine, free = served.scheduler._engine, served.scheduler._engine.free_blocks()
-    short = served.stub.request("short", [*prefix, 1002], 3, extra_args={PREDICTED_HINT: 3.0})
+    short = served.stub.request(
+        "short", [*prefix, 1002], 3, extra_args={PREDICTED_HINT: {"tokens": 3.0}}
+    )
     needed = engine.needed_blocks(short)
     both = [served.scheduler.requests[name] for name in "ab"]
     freed = [engine.freed_blocks(both[:1]), engine.freed_blocks(both)]

@@ -29,7 +29,7 @@ def served(stub: Stub, slice_tokens: int | None = None) -> list[int]:
     parts: dict[str, int] = {}
 
     def add(name: str, answer: int, done: int) -> None:
-        extra: dict[str, Any] = {PREDICTED_HINT: float(answer)}
+        extra: dict[str, Any] = {PREDICTED_HINT: {"tokens": float(answer)}}
         limits = {"max_tokens": answer, "ignore_eos": True}
         if slice_tokens is not None:
             limits["max_tokens"] = min(done + slice_tokens, answer)

@@ -171,7 +171,7 @@ class States(RuleBasedStateMachine):
             params |= {"max_tokens": answer, "ignore_eos": True}
         extra = {TENANT_HINT: given["tenant"]}
         if given["predicted"] is not None:
-            extra[PREDICTED_HINT] = given["predicted"]
+            extra[PREDICTED_HINT] = {"tokens": given["predicted"]}
         # Prompts begin alike, by their prefix, and differ at their last token.
         tokens = [10 + given["prefix"]] * prompt
         tokens[-1] = 100 + int(name.split("_")[1]) % 1000

@@ -14,11 +14,20 @@ from typing import Any
 import httpx
 import pytest
 
-from lengthwise.vllm.hints import DEADLINE_HINT, ORACLE_HINT, PREDICTED_HINT, TEMPLATE_HINT
+from lengthwise.vllm.hints import (
+    DEADLINE_HINT,
+    EXPECTED_HINT,
+    ORACLE_HINT,
+    PREDICTED_HINT,
+    TEMPLATE_HINT,
+)
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.workload.clients import TENANT_HINT
 
-HINTS = [PREDICTED_HINT, ORACLE_HINT, TENANT_HINT, TEMPLATE_HINT, DEADLINE_HINT, SLICE]
+HINTS = [
+    *(PREDICTED_HINT, EXPECTED_HINT, ORACLE_HINT, TENANT_HINT, TEMPLATE_HINT, DEADLINE_HINT),
+    SLICE,
+]
 
 VALUES: list[Any] = [
     *("soon", "30", "", "nan", "\ud800", "\x00\n\x1b[2J", "x" * 10**6, "9" * 5000),

@@ -90,7 +90,9 @@ def serve(
         while next_one < N and came[next_one] <= step:
             i, guess = next_one, float(predicted[next_one])
             brings = late is None and 1 <= guess < math.inf
-            extra = {TENANT_HINT: "ab"[i % 2]} | ({PREDICTED_HINT: guess} if brings else {})
+            extra = {TENANT_HINT: "ab"[i % 2]} | (
+                {PREDICTED_HINT: {"tokens": guess}} if brings else {}
+            )
             request = stub.request(str(i), [2] * int(prompt[i]), int(answer[i]), extra_args=extra)
             request.priority = i % 2
             scheduler.add_request(request)

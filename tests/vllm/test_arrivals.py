@@ -12,6 +12,7 @@ from lengthwise.errors import UserError
 from lengthwise.vllm.arrivals import (
     ArrivalPredictor,
     HandedOnPredictor,
+    NoPredictor,
     OraclePredictor,
     Ready,
     check_policy,
@@ -25,7 +26,7 @@ OWN = point(7.0, "prompt")
 
 
 class Own(ArrivalPredictor):
-    """Predicts 7 tokens and counts how often it was asked."""
+    """Predicts 7 tokens of what it has been asked."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -36,26 +37,106 @@ class Own(ArrivalPredictor):
         return True
 
     def ready(self) -> Ready:
-        return [(id, OWN) for id in self.asked]
+        asked, self.asked = self.asked, []
+        return [(id, OWN) for id in asked]
 
     def finished(self, request: Any) -> None:
         self.gone.append(request.request_id)
 
 
-def request(id: str) -> Any:
-    return SimpleNamespace(request_id=id)
+def request(id: str, tokens: int = 1, reason: str = "stop") -> Any:
+    return SimpleNamespace(
+        request_id=id, num_output_tokens=tokens, get_finished_reason=lambda: reason
+    )
 
 
-def test_what_a_router_predicted_is_not_predicted_again() -> None:
-    own = Own()
+def said(tokens: float, tenant: str | None = None) -> Hints:
+    return Hints(tenant, predicted=point(tokens, "client"))
+
+
+def from_router(tokens: float) -> Hints:
+    return Hints(predicted=point(tokens, "router"))
+
+
+def serve(handed: HandedOnPredictor, hints: Hints, tokens: int, reason: str = "stop") -> Ready:
+    """One request from arrival to end; what was predicted of it."""
+    handed.submit(request("r"), hints)
+    found = handed.ready()
+    handed.finished(request("r", tokens, reason))
+    return found
+
+
+def learned(own: ArrivalPredictor, tenant: str) -> HandedOnPredictor:
+    """One that knows a client that is right."""
     handed = HandedOnPredictor(own)
-    assert handed.submit(request("a"), Hints(predicted=point(30.0, "client")))
-    assert own.asked == []
-    assert handed.ready() == [("a", point(30.0, "client"))]
+    for tokens in range(20, 120):
+        serve(handed, said(tokens, tenant), tokens)
+    return handed
+
+
+def test_what_a_router_predicted_acts_at_once_and_after_ours_came() -> None:
+    handed = HandedOnPredictor(Own())
+    assert handed.submit(request("a"), from_router(30.0))
+    expected = ("a", point(30.0, "router"))
+    assert handed.ready() == [expected, expected]
     assert handed.ready() == []
+    alone = HandedOnPredictor(NoPredictor())
+    assert alone.submit(request("a"), from_router(30.0))
+    assert alone.ready() == [expected]
 
 
-def test_a_request_without_a_prediction_is_asked_about() -> None:
+def test_what_a_client_says_is_not_believed_before_it_was_right() -> None:
+    handed = HandedOnPredictor(Own())
+    assert handed.submit(request("a"), said(30.0))
+    assert handed.ready() == [("a", OWN)]
+    alone = HandedOnPredictor(NoPredictor())
+    assert not alone.submit(request("a"), said(30.0)), "nothing is awaited"
+    assert alone.ready() == []
+
+
+def test_what_a_client_says_acts_once_it_was_right() -> None:
+    for own in (Own(), NoPredictor()):
+        handed = learned(own, "acme")
+        found = serve(handed, said(60.0, "acme"), 60)
+        for id, prediction in found:
+            assert id == "r"
+            assert prediction is not None
+            assert prediction.source == "client"
+            assert prediction.tokens == pytest.approx(60.0, rel=0.3)
+        assert len(found) == 1 + isinstance(own, Own)
+        assert serve(handed, said(60.0, "other"), 60) in ([], [("r", OWN)])
+
+
+def test_requests_whose_hints_act_are_counted() -> None:
+    handed = learned(NoPredictor(), "acme")
+    before = handed.stats()
+    serve(handed, said(60.0, "acme"), 60)
+    serve(handed, said(60.0, "other"), 60)
+    serve(handed, Hints(), 60)
+    after = handed.stats()
+    assert after["used_hints"] == before["used_hints"] + 1
+    assert after["unused_hints"] == before["unused_hints"] + 1
+    assert after["hint_sources"] == 2
+
+
+def test_given_up_requests_are_lower_bounds() -> None:
+    handed = HandedOnPredictor(NoPredictor())
+    for tokens in range(20, 120):
+        serve(handed, said(tokens), tokens, "abort")
+    assert handed.priors.prediction("", point(60.0, "client"), None) is None
+
+
+def test_hints_of_requests_that_never_finish_here_are_forgotten() -> None:
+    handed = HandedOnPredictor(NoPredictor())
+    for i in range(17_000):
+        handed.submit(request(str(i)), said(30.0))
+    handed.finished(request("0"))
+    assert handed.stats()["unused_hints"] == 0
+    handed.finished(request("16999"))
+    assert handed.stats()["unused_hints"] == 1
+
+
+def test_a_request_without_a_hint_is_the_others() -> None:
     own = Own()
     handed = HandedOnPredictor(own)
     assert handed.submit(request("a"), Hints())

@@ -19,6 +19,7 @@ from lengthwise.core.lengths import Lengths
 from lengthwise.core.prediction import each_of, point
 from lengthwise.vllm.hints import (
     DEADLINE_HINT,
+    EXPECTED_HINT,
     ORACLE_HINT,
     PREDICTED_HINT,
     TEMPLATE_HINT,
@@ -31,7 +32,10 @@ from lengthwise.vllm.piece import Slice, drop_facts, max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE
 
 MOST = 50
-KEYS = [TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, ORACLE_HINT, DEADLINE_HINT, SLICE]
+KEYS = [
+    *(TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, EXPECTED_HINT, ORACLE_HINT, DEADLINE_HINT),
+    SLICE,
+]
 
 plain = (
     st.none()
@@ -113,9 +117,10 @@ def test_a_forged_slice_is_told_apart_and_dropped(said: Any) -> None:
 @pytest.mark.parametrize(
     "said", ["soon", "30", 0, -4, 0.001, 0.999, math.nan, math.inf, True, [3], {"a": 1}, -(10**400)]
 )
-def test_an_absurd_number_of_tokens_is_no_prediction(said: Any) -> None:
+@pytest.mark.parametrize("key", [PREDICTED_HINT, EXPECTED_HINT])
+def test_an_absurd_number_of_tokens_is_no_prediction(key: str, said: Any) -> None:
     """It may put no request before others."""
-    assert read(**{PREDICTED_HINT: said}).predicted is None
+    assert read(**{key: said}).predicted is None
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,14 @@ def test_an_absurd_number_of_tokens_is_no_prediction(said: Any) -> None:
 )
 def test_a_prediction_is_at_most_what_the_client_allows(said: Any, tokens: float) -> None:
     assert read(**{PREDICTED_HINT: said}).predicted == point(tokens, "client")
+    assert read(**{EXPECTED_HINT: said}).predicted == point(tokens, "client")
+
+
+def test_a_router_comes_before_its_client() -> None:
+    found = read(**{PREDICTED_HINT: {"tokens": 30.0}, EXPECTED_HINT: 2}).predicted
+    assert found == point(30.0, "router")
+    assert read(**{PREDICTED_HINT: "soon", EXPECTED_HINT: 2}).predicted == point(2.0, "client")
+    assert read(**{EXPECTED_HINT: {"tokens": 30.0}}).predicted is None, "clients send numbers"
 
 
 def test_a_prediction_of_a_slice_is_of_the_whole_request() -> None:

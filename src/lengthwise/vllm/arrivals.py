@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from lengthwise.core.policy import Source
@@ -14,11 +15,15 @@ from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.online.client import FAILED, WAITING, Client, logger
 from lengthwise.online.messages import Serve
+from lengthwise.online.priors import Priors
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.vllm.hints import Hints
 from lengthwise.vllm.piece import max_tokens
 from lengthwise.vllm.settings import Settings, in_process
+
+_MOST_BROUGHT = 16384
+"""Most requests in the system whose hints are remembered."""
 
 Ready = list[tuple[str, Prediction | None]]
 """Ids of requests and what was predicted of them; None if nothing will be."""
@@ -154,36 +159,84 @@ class ProcessPredictor(ArrivalPredictor):
         self._client.close()
 
 
+@dataclass(slots=True)
+class _Brought:
+    """A request that brought a prediction: from where, what it said, ours, and whether it acts."""
+
+    source: str
+    said: Prediction
+    ours: Prediction | None = None
+    used: bool = False
+
+
 class HandedOnPredictor(ArrivalPredictor):
-    """Takes a router's prediction where a request brings one, and asks another otherwise."""
+    """Weighs what requests bring along against the prediction of another, which is asked too.
+
+    A request waits for no prediction that it would not wait for without a hint.
+
+    Attributes:
+        priors: what the hints of each source have been worth.
+    """
 
     def __init__(self, otherwise: ArrivalPredictor) -> None:
         self._otherwise = otherwise
-        self._brought: Ready = []
+        self.priors = Priors()
+        self._brought: dict[str, _Brought] = {}
+        self._ready: Ready = []
+        self._used = self._unused = 0
 
     def submit(self, request: Any, hints: Hints) -> bool:
-        """Reads the hint; only without one is anything predicted here."""
+        """Reads the hint, which may act at once, and asks the other one."""
+        coming = self._otherwise.submit(request, hints)
         if hints.predicted is None:
-            return self._otherwise.submit(request, hints)
-        self._brought.append((request.request_id, hints.predicted))
+            return coming
+        brought = _Brought(hints.tenant or "", hints.predicted)
+        self._brought[request.request_id] = brought
+        if len(self._brought) > _MOST_BROUGHT:
+            # Its next slice went elsewhere, and so it never finishes here.
+            del self._brought[next(iter(self._brought))]
+        prediction = self._weigh(brought)
+        if prediction is None:
+            return coming
+        self._ready.append((request.request_id, prediction))
         return True
 
     def ready(self) -> Ready:
         """What was brought along, and what the other one has finished."""
-        brought, self._brought = self._brought, []
-        return [*brought, *self._otherwise.ready()]
+        found, self._ready = self._ready, []
+        for id, ours in self._otherwise.ready():
+            brought = self._brought.get(id)
+            if brought is None:
+                found.append((id, ours))
+                continue
+            brought.ours = ours
+            found.append((id, self._weigh(brought)))
+        return found
 
     def finished(self, request: Any) -> None:
-        """The other one may learn from it."""
+        """The other one may learn from it, and so do the priors."""
+        brought = self._brought.pop(request.request_id, None)
+        if brought is not None:
+            self._used += brought.used
+            self._unused += not brought.used
+            tokens = request.num_output_tokens
+            cut = str(request.get_finished_reason()) != "stop"
+            self.priors.finished(brought.source, brought.said, brought.ours, tokens, cut)
         self._otherwise.finished(request)
 
     def stats(self) -> dict[str, float]:
-        """The other one's counters."""
-        return self._otherwise.stats()
+        """The other one's counters, and requests whose hints were used and were not."""
+        used = {"used_hints": self._used, "unused_hints": self._unused}
+        return self._otherwise.stats() | used | {"hint_sources": len(self.priors)}
 
     def close(self) -> None:
         """The other one ends."""
         self._otherwise.close()
+
+    def _weigh(self, brought: _Brought) -> Prediction | None:
+        found = self.priors.prediction(brought.source, brought.said, brought.ours)
+        brought.used = found is not None and found is not brought.ours
+        return found
 
 
 def asked_of(request: Any, hints: Hints) -> Query:

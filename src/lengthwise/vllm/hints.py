@@ -23,7 +23,10 @@ ORACLE_HINT = "lengthwise_true_tokens"
 """Key in a request's ``extra_args`` that the oracle predictor of a bench reads; only it does."""
 
 PREDICTED_HINT = "lengthwise_predicted_tokens"
-"""Key in a request's ``extra_args`` with a router's prediction: it is not made again."""
+"""Key in a request's ``extra_args``: a router's prediction, or the tokens a client expects."""
+
+EXPECTED_HINT = "lengthwise_expected_tokens"
+"""Key in a request's ``extra_args``: the output tokens that a client expects."""
 
 TEMPLATE_HINT = "template"
 """Key in a request's ``extra_args``: the application it comes from."""
@@ -31,7 +34,15 @@ TEMPLATE_HINT = "template"
 DEADLINE_HINT = "deadline"
 """Key in a request's ``extra_args``: its latest useful finish time in seconds."""
 
-_KEYS = (TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, ORACLE_HINT, DEADLINE_HINT, SLICE)
+_KEYS = (
+    TENANT_HINT,
+    TEMPLATE_HINT,
+    PREDICTED_HINT,
+    EXPECTED_HINT,
+    ORACLE_HINT,
+    DEADLINE_HINT,
+    SLICE,
+)
 
 _QUIET_S = 60.0
 """Seconds between two lines of the log about hints that were ignored."""
@@ -106,19 +117,22 @@ class Hints:
         def tokens(said: Any) -> float | None:
             return None if said is None else _tokens(said, max_tokens(request))
 
+        def expected(said: Any) -> Prediction | None:
+            number = tokens(said)
+            return None if number is None else point(number, "client")
+
         def predicted(said: Any) -> Prediction | None:
             # Only a router says more than a number.
             if isinstance(said, dict):
                 return _handed_on(said, max_tokens(request))
-            number = tokens(said)
-            return None if number is None else point(number, "client")
+            return expected(said)
 
         tenant = read(TENANT_HINT, "a text", name_of)
         count = "a number of tokens from 1"
         return cls(
             tenant,
             read(TEMPLATE_HINT, "a text", name_of) or tenant or "",
-            read(PREDICTED_HINT, count, predicted),
+            read(PREDICTED_HINT, count, predicted) or read(EXPECTED_HINT, count, expected),
             read(ORACLE_HINT, count, tokens),
             read(DEADLINE_HINT, "a number of seconds", _seconds),
             _priority(request.priority, ignored),
