@@ -7,7 +7,7 @@ from lengthwise.core.prediction import point
 from lengthwise.core.query import Query
 from lengthwise.online import client as module
 from lengthwise.online.client import RESTARTS, WINDOW, Client
-from lengthwise.online.messages import Counters, Finished, Note, Scored
+from lengthwise.online.messages import Note, Scored
 
 
 class Process:
@@ -43,7 +43,7 @@ def world():
         started.append(Process())
         return started[-1]
 
-    client = Client(begin, learning=True, timeout=10.0, clock=lambda: clock.now)
+    client = Client(begin, timeout=10.0, clock=lambda: clock.now)
     return SimpleNamespace(client=client, started=started, clock=clock)
 
 
@@ -114,48 +114,14 @@ def test_what_failed_gets_no_score(world, caplog):
     assert r"ValueError: no\n\x1b[31m" in caplog.text
 
 
-def test_a_finished_request_is_told_with_what_was_said_of_it(world):
-    world.client.submit(asked("a"))
-    world.client.ready()
-    world.started[0].answers(a=42.0)
-    world.client.ready()
-    world.client.finished("a", 40, cut=False)
-    assert world.started[0].sent[-1] == Finished(asked("a"), 40, False, 42.0)
-
-
-def test_one_finished_before_its_score_came_has_none(world):
-    world.client.submit(asked("a"))
-    world.client.ready()
-    world.client.finished("a", 40, cut=True)
-    assert world.started[0].sent[-1] == Finished(asked("a"), 40, True, None)
-
-
-def test_without_learning_nobody_hears_of_finished_requests():
-    process = Process()
-    client = Client(lambda: process, learning=False, timeout=10.0)
-    client.submit(asked("a"))
-    client.ready()
-    client.finished("a", 40, cut=False)
-    assert process.sent == [asked("a")]
-
-
-def test_a_backlog_of_finished_requests_is_bounded(world):
-    world.client.submit(asked("a"))
-    world.client.ready()
-    world.started[0].unsent = module.BACKLOG
-    world.client.finished("a", 40, cut=False)
-    assert len(world.started[0].sent) == 1
-    assert world.client.stats()["unlearned"] == 1
-
-
 def test_nothing_is_kept_of_requests_that_are_gone(world):
     for i in range(100):
         world.client.submit(asked(str(i)))
         world.client.ready()
         world.started[0].answers(**{str(i): 1.0})
         world.client.ready()
-        world.client.finished(str(i), 5, cut=False)
-    kept = (world.client._live, world.client._said, world.client._waiting, world.client._sent)
+        world.client.forget(str(i))
+    kept = (world.client._live, world.client._waiting, world.client._sent)
     assert not any(kept)
 
 
@@ -232,15 +198,14 @@ def test_after_some_new_starts_it_is_left_alone_and_requests_go_on(world, caplog
     assert "not started any more" in caplog.text
     world.client.submit(asked("a"))
     assert world.client.ready() == []
-    world.client.finished("a", 3, cut=False)
+    world.client.forget("a")
     assert world.client.stats()["restarts"] == RESTARTS
     assert world.client.stats()["given_up"]
     world.client.close()
 
 
-def test_where_learning_stands_is_in_the_stats(world, caplog):
+def test_what_the_process_has_to_say_is_a_line_of_the_log(world, caplog):
     with caplog.at_level(logging.INFO):
-        world.started[0].inbox.append(Note("version 3 put to use", Counters(version=3, swaps=2)))
+        world.started[0].inbox.append(Note("bert scores\n\x1b[31m"))
         world.client.ready()
-    assert world.client.stats()["version"] == 3
-    assert "version 3 put to use" in caplog.text
+    assert r"bert scores\n\x1b[31m" in caplog.text

@@ -14,11 +14,9 @@ import pytest
 
 from lengthwise.core.query import Query
 from lengthwise.errors import UserError
-from lengthwise.online import versions
 from lengthwise.online.client import WINDOW, Client
-from lengthwise.online.messages import Finished, Note, Scored, Start, Stopped
-from lengthwise.online.options import Learning
-from lengthwise.online.process import Child
+from lengthwise.online.messages import Note, Scored, Serve, Stopped
+from lengthwise.online.process import SCORING, Child
 from lengthwise.online.service import BATCH, Service
 
 
@@ -43,7 +41,7 @@ def wait_for(client, n):
 
 @pytest.fixture(scope="module")
 def start(served, saved):
-    return Start(served, saved)
+    return Serve(served, saved)
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def clock():
 
 @pytest.fixture
 def client(start, clock):
-    client = Client(lambda: Child(start), False, timeout=1.0, clock=lambda: clock.now)
+    client = Client(lambda: Child(lambda: start, SCORING), timeout=1.0, clock=lambda: clock.now)
     until(lambda: client.ready() or client.up)
     yield client
     client.close()
@@ -102,9 +100,9 @@ def test_requests_are_scored_and_after_a_crash_or_a_stop_again(client, clock, ca
 
 def test_it_knows_no_vllm_and_ends_with_the_engine(start):
     code = (
-        "import signal, sys, time; from lengthwise.online.process import Child\n"
-        "from lengthwise.online.messages import Start\n"
-        f"child = Child(Start({start.model!r}, {start.probe!r}))\n"
+        "import signal, sys, time; from lengthwise.online.process import SCORING, Child\n"
+        "from lengthwise.online.messages import Serve\n"
+        f"child = Child(lambda: Serve({start.model!r}, {start.probe!r}), SCORING)\n"
         "while not child.received(): time.sleep(0.02)\n"
         "import lengthwise.online.service\n"
         "assert 'vllm' not in sys.modules\n"
@@ -125,18 +123,18 @@ def test_what_keeps_it_from_starting_is_said(start):
         "import sys; from multiprocessing.connection import Connection\n"
         f"Connection(int(sys.argv[1])).send_bytes(bytes.fromhex('{last_words}'))"
     )
-    child = Child(start, (sys.executable, "-c", code))
+    child = Child(lambda: start, (sys.executable, "-c", code))
     assert until(lambda: child.ended) == "UserError: no trained predictors"
     child.join()
 
 
 def test_a_folder_without_predictors_is_refused_at_once(served, tmp_path):
     with pytest.raises(UserError, match="no trained predictors"):
-        Service(Start(served, str(tmp_path)), lambda message: None)
+        Service(Serve(served, str(tmp_path)), lambda message: None)
 
 
 def test_a_command_that_is_not_there_is_an_end_too(start):
-    child = Child(start, ("/no/such/python",))
+    child = Child(lambda: start, ("/no/such/python",))
     assert "cannot be started" in until(lambda: child.ended)
 
 
@@ -154,20 +152,3 @@ def test_what_piled_up_is_one_batch_but_not_more(service):
     serving.turn(inbox)
     assert [type(message) for message in said] == [Note, Scored, Scored]
     assert [len(message.ids) for message in said[1:]] == [BATCH, 2]
-
-
-def test_it_learns_between_scores_and_saves_what_it_learned(start, outcomes, tmp_path):
-    said, inbox = [], queue.SimpleQueue()
-    options = Learning(folder=str(tmp_path), every=100, least=50, judges=10)
-    serving = Service(Start(start.model, start.probe, options), said.append)
-    for each in outcomes(300, turned=True):
-        inbox.put(Finished(each.asked, each.tokens, each.cut, 1.0))
-        inbox.put(each.asked)
-    while not inbox.empty():
-        serving.turn(inbox)
-    until(lambda: not serving._learner._thread.is_alive())
-    assert serving._learner.counters.swaps >= 1
-    assert versions.numbers(tmp_path)
-    assert sum(len(message.ids) for message in said if isinstance(message, Scored)) == 300
-    again = Service(Start(start.model, start.probe, options), said.append)
-    assert again._learner.counters.version == versions.numbers(tmp_path)[-1]

@@ -13,10 +13,10 @@ from lengthwise.core.arrays import Floats
 _CONFIDENCE = 1.96
 """Standard errors of a 95 % confidence interval."""
 
-_SURE = 2.5
-"""Standard errors by which a gain must exceed 0. A version is looked at several times: with
-1.96 one worthless version in six would act at some time, with this one in thirty
-(``tests/online/test_pairs.py``)."""
+_SURE = 3.0
+"""Standard errors by which a gain must exceed 0. A version is looked at up to ten
+times: with 1.96 one worthless version in nine would look better at some time, with this one in a
+hundred (``tests/online/test_pairs.py``)."""
 
 
 @dataclass(frozen=True)
