@@ -1,233 +1,302 @@
+"""The whole learner, in one process: requests in, decisions and predictors out."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from lengthwise.core.query import Query
 from lengthwise.errors import UserError
-from lengthwise.online import learner as module
-from lengthwise.online import versions
-from lengthwise.online.learner import Learner, mispredicted
-from lengthwise.online.messages import Finished
+from lengthwise.models.fingerprint import identity
+from lengthwise.online import history
+from lengthwise.online.learner import Learner
+from lengthwise.online.messages import Acts, Learn, Note, Steps
 from lengthwise.online.options import Learning
-from lengthwise.online.scorer import Scorer
-from lengthwise.predictors.ngrams import Ngrams
+from lengthwise.online.orders import NONE
+from lengthwise.online.states import States
+from lengthwise.online.version import Version
+from lengthwise.online.versions import Versions
+from lengthwise.predictors.store import Packed
+from lengthwise.sim.setup import Setup
 
-QUICK = Learning(every=100, least=50, judges=10, seconds=1e9)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture(scope="module")
-def right(fitted):
-    return fitted()
+OPTIONS = Learning(
+    kind="ngrams", first=60, every=120, judges=30, window=50, held_back=0.2, seconds=1e9
+)
+SPEED = Steps([(i % 7 * 10, 1 + i % 8, 50 * (i % 9), 0.02 + 5e-4 * (1 + i % 8)) for i in range(80)])
 
 
-@pytest.fixture(scope="module")
-def wrong(fitted):
-    """Learned that long is short."""
-    return fitted(turned=True)
+class World:
+    """A learner, what it sent, and the engine as far as it matters: what acts predicts."""
+
+    def __init__(self, model, folder, options=OPTIONS, states=False, acting=()):
+        self.sent, self.now = [], 0.0
+        setup = Setup(seats=4, budget=256, blocks=2000)
+        start = Learn(model, str(folder), options, "lengthwise", setup, states, acting)
+        self.learner = Learner(start, self.sent.append, lambda: self.now, lambda: 1e9 + self.now)
+        self.learner.resume()
+        self.learner.add(SPEED)
+
+    def serve(self, finished, wait=True):
+        """Requests finish one after the other; ``wait`` until a version that is due is made."""
+        for each in finished:
+            self.now += 1.0
+            self.learner.add(replace(each, arrival=self.now, version=self.acting("prompt")))
+            self.learner.turn()
+            if wait and self.learner._thread is not None:
+                self.learner._thread.join()
+                self.learner.turn()
+
+    def acting(self, role):
+        acting = self.learner.contests[role].acting
+        return 0 if acting is None else acting.number
+
+    @property
+    def acts(self):
+        return [(each.role, each.version) for each in self.sent if isinstance(each, Acts)]
+
+    @property
+    def lines(self):
+        return [each.line for each in self.sent if isinstance(each, Note)]
 
 
 @pytest.fixture
-def learning(served):
-    """``learning(predictor, options)``: a learner and the notes it wrote."""
-
-    def make(predictor, options=QUICK, clock=None):
-        notes = []
-        return Learner(Scorer(predictor), options, served, notes.append, clock or Clock()), notes
-
-    return make
+def world(served, tmp_path):
+    return World(served, tmp_path)
 
 
-def feed(learner, outcomes):
-    """All of them; versions are made when due."""
-    for outcome in outcomes:
-        learner.add(outcome)
-        if learner.due():
-            learner.begin().join()
+def events(folder):
+    return [each.event for each in history.read(folder)]
 
 
-def test_a_better_version_is_put_to_use(learning, wrong, outcomes):
-    learner, notes = learning(wrong)
-    feed(learner, outcomes(100))
-    assert learner.counters.swaps == 1
-    assert learner.counters.version == 1
-    assert learner._scorer.predictor is not wrong
-    assert [note.line for note in notes if "version 1 put to use: MAE" in note.line]
-    assert len(notes) == 1
-    assert notes[0].counters.swaps == 1
+def test_a_version_that_is_worth_it_acts_and_says_why(world, outcomes, tmp_path):
+    world.serve(outcomes(150))
+    assert world.acts[0] == ("prompt", 1)
+    assert world.acting("prompt") == 1
+    assert world.lines[0].startswith("prompt version 1 is in the shadow: ngrams, learned from")
+    assert "prompt version 1 acts:" in world.lines[1]
+    assert "without it; simulated against now: mean " in world.lines[1]
+    versions = Versions(tmp_path, identity(world.learner._start.model), print)
+    assert versions.acting() == {"prompt": 1}
+    judged = versions.read(1).judged
+    assert judged.pairs_right > 0.6 > judged.instead == 0.5
+    decision = next(each for each in history.read(tmp_path) if each.event == "acts")
+    assert decision.version == 1 and decision.mean_ratio < 0.99
 
 
-def test_a_version_that_is_no_better_is_refused(learning, right, outcomes):
-    learner, notes = learning(right, replace(QUICK, margin=0.25))
-    feed(learner, outcomes(100))
-    assert learner.counters.refusals == 1
-    assert learner.counters.version == 0
-    assert learner._scorer.predictor is right
-    assert "refused" in notes[0].line
-
-
-def test_a_worse_version_never_replaces_a_better(learning, right, outcomes):
-    learner, _ = learning(right)
-    lies = outcomes(80, seed=5, turned=True)
-    learner.learn(lies, outcomes(40, seed=6))
-    assert learner._scorer.predictor is right
-    assert learner.counters.refusals == 1
-
-
-def test_a_version_that_cannot_be_made_is_a_refusal(learning, right, outcomes, monkeypatch):
-    learner, notes = learning(right)
-    monkeypatch.setattr(Ngrams, "fit", classmethod(_fail))
-    feed(learner, outcomes(100))
-    assert learner._scorer.predictor is right
-    assert learner.counters.refusals == 1
-    assert notes[0].line == "no new version could be made (MemoryError: too large)"
-
-
-def _fail(cls, *args):
-    raise MemoryError("too large")
-
-
-@settings(max_examples=30)
-@given(st.lists(st.integers(0, 300), max_size=200), st.floats(0.05, 0.95))
-def test_held_back_prompts_are_never_learned_from(served, prompts, share):
-    """However often they come."""
-    options = Learning(held_back=share, uniform=20, recent=50, least=10, judges=10)
-    learner = Learner(Scorer(None), options, served, lambda note: None)
-    for i, prompt in enumerate(prompts):
-        learner.add(Finished(Query(str(i), [prompt], "", 8), 5, False))
-    learned = {tuple(each.asked.prompt_ids) for each in learner.reservoir.items()}
-    judges = {tuple(each.asked.prompt_ids) for each in learner.judges}
-    assert not learned & judges
-    assert learner.counters.learned + learner.counters.held_back == len(prompts)
-
-
-def test_a_judge_judges_once(learning, right, outcomes, monkeypatch):
-    learner, _ = learning(right)
-    seen = []
-    monkeypatch.setattr(module, "grade", lambda scorer, judges: seen.append(judges) or None)
-    monkeypatch.setattr(module, "better", lambda *_: False)
-    feed(learner, outcomes(300))
-    assert len(seen) >= 4
-    judged = [each.asked.id for judges in seen[::2] for each in judges]
-    assert len(judged) == len(set(judged))
-
-
-def test_nothing_is_made_before_there_is_news_enough(learning, right, outcomes):
-    learner, _ = learning(right)
-    for outcome in outcomes(99):
-        learner.add(outcome)
-        assert not learner.due()
-
-
-def test_time_makes_it_due_too_but_not_without_news(learning, right, outcomes):
-    clock = Clock()
-    learner, _ = learning(right, Learning(every=10**6, least=50, judges=10, seconds=60), clock)
-    for outcome in outcomes(99):
-        learner.add(outcome)
-    assert not learner.due()
-    clock.now = 61
-    assert learner.due()
-    learner.begin().join()
-    clock.now = 200
-    assert not learner.due()
-
-
-def test_a_restart_goes_on_with_the_newest_version(learning, wrong, outcomes, tmp_path):
-    options = Learning(folder=str(tmp_path), every=100, least=50, judges=10)
-    before, _ = learning(wrong, options)
-    feed(before, outcomes(100))
-    assert versions.numbers(tmp_path) == [1]
-    after, notes = learning(wrong, options)
-    after.resume()
-    assert after.counters.version == 1
-    requests = [each.asked for each in outcomes(20, seed=9)]
-    np.testing.assert_allclose(
-        after._scorer.tokens(requests), before._scorer.tokens(requests), rtol=0.05
+def test_what_acts_predicts_as_it_was_made(world, outcomes):
+    world.serve(outcomes(150))
+    (acts,) = [each for each in world.sent if isinstance(each, Acts)]
+    predictor = acts.predictor.predictor()
+    long, short = (
+        [each.asked for each in outcomes(40, seed=5) if (each.tokens > 50) == is_long]
+        for is_long in (True, False)
     )
-    assert notes[0].line == "goes on with version 1 of ngrams"
+    assert predictor.lengths(long).mean().min() > predictor.lengths(short).mean().max()
 
 
-def test_a_version_that_cannot_be_saved_is_used_all_the_same(learning, wrong, outcomes, tmp_path):
-    (tmp_path / "file").write_text("")
-    options = Learning(folder=str(tmp_path / "file"), every=100, least=50, judges=10)
-    learner, notes = learning(wrong, options)
-    feed(learner, outcomes(100))
-    assert learner.counters.swaps == 1
-    assert "could not be saved" in notes[0].line
+def test_a_version_that_is_worth_nothing_never_acts(world, outcomes, tmp_path):
+    rng = np.random.default_rng(0)
+    nothing = [
+        replace(each, tokens=int(np.exp(rng.normal(3.5, 1.0))) + 1) for each in outcomes(300)
+    ]
+    world.serve(nothing)
+    assert not world.acts
+    assert sum("stays in the shadow" in line for line in world.lines) >= 1
+    assert "made" in events(tmp_path) and "acts" not in events(tmp_path)
 
 
-def test_drift_is_reported_once_and_the_past_forgotten(learning, right, outcomes):
-    learner, notes = learning(right, Learning(recent=60, judges=10, least=50))
-    scorer = Scorer(right)
-
-    def served(n, seed, turned):
-        for each in outcomes(n, seed, turned):
-            yield type(each)(each.asked, each.tokens, each.cut, scorer.tokens([each.asked])[0])
-
-    feed(learner, served(400, 1, False))
-    assert learner.counters.drifts == 0
-    assert len(learner.reservoir) > 300
-    feed(learner, served(60, 2, True))
-    assert learner.counters.drifts == 1
-    assert len(learner.reservoir) <= 110
-    assert [note.line.startswith("lengths have drifted") for note in notes] == [True]
+def test_nothing_acts_before_the_engines_speed_is_known(served, tmp_path, outcomes):
+    world = World(served, tmp_path)
+    world.learner._steps.clear()
+    world.serve(outcomes(150))
+    assert not world.acts
+    world.learner.add(SPEED)
+    world.serve(outcomes(30, seed=9))
+    assert world.acts
 
 
-def test_after_drift_it_learns_the_new_lengths(learning, right, outcomes):
-    learner, _ = learning(right, Learning(every=200, recent=100, judges=20, least=50))
-    feed(learner, outcomes(400, seed=1, predicted=50.0))
-    assert learner.counters.swaps == 0
-    feed(learner, outcomes(1000, seed=2, turned=True, predicted=1e6))
-    assert learner.counters.drifts >= 1
-    assert learner.counters.swaps >= 1
-    short, long = learner._scorer.tokens([_request(22), _request(11)])
-    assert short < long
+def test_where_the_simulator_sees_no_gain_it_stays_in_the_shadow(served, tmp_path, outcomes):
+    world = World(served, tmp_path)
+    # With a seat for each nobody waits for anybody.
+    world.learner._start = replace(
+        world.learner._start, setup=Setup(seats=4096, budget=100_000, blocks=200_000)
+    )
+    world.serve(outcomes(170))
+    assert not world.acts
+    assert any("simulated: mean 1.00" in line for line in world.lines)
 
 
-def _request(word):
-    return Query("", [word, 5, 6], "", 256)
+def test_a_turn_of_the_traffic_takes_it_out_and_a_new_version_acts(world, outcomes, tmp_path):
+    world.serve(outcomes(200))
+    assert world.acting("prompt")
+    turned = outcomes(60, seed=3, turned=True)
+    world.serve(turned)
+    assert ("prompt", 0) in world.acts, "within its window"
+    assert any("is taken out: it orders" in line for line in world.lines)
+    world.serve(outcomes(400, seed=4, turned=True))
+    assert world.acting("prompt") > 1
+    assert [each for each in events(tmp_path) if each in ("acts", "out")][:3] == [
+        "acts",
+        "out",
+        "acts",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("predicted", "tokens", "found"),
-    [(100, 111, False), (100, 89, True), (1000, 1050, False), (5, 16, True), (5, 14, False)],
-)
-def test_magnus_rule(outcomes, predicted, tokens, found):
-    one = outcomes(1)[0]
-    assert mispredicted(type(one)(one.asked, tokens, False, predicted)) is found
+def test_drift_is_one_line_and_the_past_forgotten(world, outcomes):
+    world.serve(outcomes(200))
+    longer = [replace(each, tokens=each.tokens * 20) for each in outcomes(150, seed=3)]
+    world.serve(longer)
+    assert sum("lengths have drifted" in line for line in world.lines) >= 1
 
 
-def test_by_magnus_rule_only_the_mispredicted_are_learned_from(learning, right, outcomes):
-    learner, _ = learning(right, Learning(mispredicted=True))
-    for each in outcomes(200):
-        learner.add(type(each)(each.asked, each.tokens, False, float(each.tokens)))
-    assert len(learner.reservoir) == 0
-    assert learner.counters.held_back > 0
+def test_a_restart_goes_on_with_what_acted(served, tmp_path, outcomes):
+    first = World(served, tmp_path)
+    first.serve(outcomes(150))
+    first.learner.samples._shards.save()
+    again = World(served, tmp_path)
+    assert again.acts == [("prompt", 1)]
+    assert "goes on with prompt version 1" in again.lines[0]
+    assert again.learner.samples.seen == 150
+
+
+def test_a_new_process_takes_over_from_a_killed_one_without_a_word(served, tmp_path, outcomes):
+    first = World(served, tmp_path)
+    first.serve(outcomes(150))
+    (acts,) = [each for each in first.sent if isinstance(each, Acts)]
+    again = World(served, tmp_path, acting=(acts,))
+    assert not again.acts
+    assert again.acting("prompt") == 1
+    again.serve(outcomes(60, seed=3, turned=True))
+    assert again.acts == [("prompt", 0)]
+
+
+def test_orders_are_followed_while_it_serves(world, outcomes, tmp_path):
+    world.serve(outcomes(150))
+    versions = Versions(tmp_path, identity(world.learner._start.model), print)
+    versions.order(versions.orders().pin("prompt", NONE))
+    world.serve(outcomes(3, seed=7))
+    assert world.acts[-1] == ("prompt", 0)
+    world.serve(outcomes(200, seed=8))
+    assert world.acting("prompt") == 0, "by order"
+    versions.order(versions.orders().pin("prompt", 1))
+    world.serve(outcomes(3, seed=9))
+    assert world.acts[-1] == ("prompt", 1)
+    world.serve(outcomes(100, seed=10, turned=True))
+    assert world.acting("prompt") == 1, "what is pinned is not taken out"
+    versions.order(versions.orders().unpin("prompt"))
+    world.serve(outcomes(3, seed=11))
+    versions.order(versions.orders().bar(1))
+    world.serve(outcomes(3, seed=12))
+    assert world.acting("prompt") == 0
+    assert [each for each in events(tmp_path) if each in ("pinned", "barred", "unpinned")] == [
+        "pinned",
+        "pinned",
+        "unpinned",
+        "barred",
+    ]
+
+
+def test_a_rollback_lets_the_one_before_act_again(world, outcomes, tmp_path, fitted):
+    world.serve(outcomes(150))
+    versions = Versions(tmp_path, identity(world.learner._start.model), print)
+    number = versions.next_number()
+    versions.save(Version(number, "prompt", "ngrams", 1e9, 10, 1.0), fitted())
+    versions.order(versions.orders().pin("prompt", number))
+    world.serve(outcomes(3, seed=7))
+    assert world.acting("prompt") == number
+    versions.order(versions.orders().bar(number))
+    world.serve(outcomes(3, seed=8))
+    assert world.acting("prompt") == 1
+
+
+def test_a_damaged_version_that_is_ordered_is_a_line(world, outcomes, tmp_path):
+    world.serve(outcomes(150))
+    versions = Versions(tmp_path, identity(world.learner._start.model), print)
+    versions.order(versions.orders().pin("prompt", 99))
+    world.serve(outcomes(3, seed=7))
+    assert world.acting("prompt") == 1
+    assert any("prompt version 99 cannot act" in line for line in world.lines)
+
+
+def test_a_version_that_cannot_be_made_is_a_line(world, outcomes, monkeypatch):
+    def fails(*args, **kwargs):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("lengthwise.online.roles.fit_prompt", fails)
+    world.serve(outcomes(70))
+    assert any("no prompt version could be made (MemoryError: no room)" in e for e in world.lines)
+
+
+def test_a_full_disk_is_a_line_and_versions_act_all_the_same(world, outcomes, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    for name in ("save", "judge", "act"):
+        monkeypatch.setattr(Versions, name, full)
+    monkeypatch.setattr("lengthwise.answers.files.save_file", full)
+    monkeypatch.setattr("lengthwise.online.history.History._append", full)
+    world.serve(outcomes(150))
+    assert world.acting("prompt")
+    assert len(world.lines) < 12
+
+
+def test_a_clock_that_jumps_is_a_line(world, outcomes):
+    world.serve(outcomes(5))
+    world.learner._wall = lambda: 2e9 + world.now
+    world.serve(outcomes(5))
+    assert sum("clock jumped by 1000000000 s" in line for line in world.lines) == 1
+
+
+def test_a_request_without_a_token_tells_nothing(world, outcomes):
+    world.serve([replace(each, tokens=0) for each in outcomes(5)])
+    assert world.learner.samples.seen == 0
+
+
+def with_states(finished, seed):
+    """States of which one number says how much is left, and a second layer says nothing."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for each in finished:
+        ages = np.unique(np.minimum([0, 1, 2, 4, 8, 16, 32, 64], each.tokens - 1))
+        values = rng.normal(size=(len(ages), 2, 6))
+        values[:, 1, 0] = np.log1p(each.tokens - ages)
+        found.append(replace(each, states=States((2, 5), ages, values.astype(np.float16))))
+    return found
+
+
+def test_a_probe_is_learned_and_where_memory_is_short_it_acts(served, tmp_path, outcomes):
+    rng = np.random.default_rng(1)
+    # Lengths that no prompt tells of; the states do.
+    finished = [
+        replace(each, tokens=int(tokens), cut=False)
+        for each, tokens in zip(outcomes(400), rng.choice([10, 240], 400), strict=True)
+    ]
+    world = World(served, tmp_path, replace(OPTIONS, epochs=8), states=True)
+    world.learner._start = replace(
+        world.learner._start, policy="trail", setup=Setup(seats=4, budget=256, blocks=2000)
+    )
+    world.serve(with_states(finished, 0))
+    assert world.acting("probe")
+    (made,) = [each for each in world.lines if each.startswith("probe version 2 is in the shadow")][
+        :1
+    ]
+    assert "trail on layer 5" in made
+    acts = next(each for each in world.sent if isinstance(each, Acts) and each.role == "probe")
+    assert acts.predictor.predictor().probe.layer == 5
+    assert Packed.of(acts.predictor.predictor()).settings == acts.predictor.settings
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"evry": 5}, "unknown learning option 'evry'.*every"),
-        ({"held_back": 0}, "held_back"),
-        ({"held_back": 1.5}, "held_back"),
-        ({"margin": -1}, "margin"),
-        ({"every": 0}, "every"),
-        ({"least": 9999}, "least"),
-        ({"judges": 5000}, "judges"),
-        ({"every": "often"}, "numbers"),
+        ({"kind": "bert"}, "kind is one of embeddings, ngrams, prompt-length, not 'bert'"),
+        ({"held_back": 1.0}, "held_back is a share between 0 and 1"),
+        ({"first": 3}, "first must be at least 10"),
+        ({"mib": 0}, "mib must be at least 1"),
+        ({"seconds": 0}, "seconds must be above 0"),
+        ({"every": "soon"}, "must be numbers"),
+        ({"evry": 3}, "evry"),
     ],
 )
 def test_options_that_cannot_be_meant_are_one_line(given, says):
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(UserError, match=says):
         Learning.of(given)
-    assert "\n" not in str(caught.value)

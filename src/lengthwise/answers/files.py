@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ _META = ("model", "layers", "cap")
 
 SHARD = 32
 """Most finished requests in a file."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A shard that was just written: its list, and the requests in it."""
+
+    path: Path
+    rows: int
 
 
 class Shards:
@@ -47,22 +56,24 @@ class Shards:
         self._arrays |= {f"{i}.{name}": array for name, array in named}
         self._rows.append(row)
 
-    def save_if_due(self) -> None:
-        """Between two steps of the engine."""
+    def save_if_due(self) -> Saved | None:
+        """Between two steps of the engine; what was saved, if anything was due."""
         waited = self._clock() - self._oldest
         if len(self._rows) >= SHARD or (self._rows and waited >= self._save_s):
-            self.save()
+            return self.save()
+        return None
 
-    def save(self) -> None:
+    def save(self) -> Saved | None:
         """The list is renamed into place last: a shard without it does not count."""
         if not self._rows:
-            return
+            return None
         name = f"shard-{_next(self._folder):05d}"
         save_file(self._arrays, self._folder / f"{name}.safetensors")
         partial = self._folder / f"{name}.partial"
         partial.write_text(json.dumps(self._rows))
-        partial.rename(self._folder / f"{name}.json")
+        saved = Saved(partial.rename(self._folder / f"{name}.json"), len(self._rows))
         self._rows, self._arrays = [], {}
+        return saved
 
 
 def _next(folder: Path) -> int:

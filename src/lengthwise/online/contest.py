@@ -68,6 +68,7 @@ class Contest:
         self.shadow: Candidate | None = None
         self._watch = Watch(options.window)
         self._waits: tuple[int, bool] | None = None
+        self._turned = 0
         self._look = options.judges
         self._orders = Orders()
 
@@ -77,7 +78,11 @@ class Contest:
         return None if self.acting is None else self.acting.predictor
 
     def add(self, sample: Sample) -> bool:
-        """A request is gone; whether lengths have drifted from what acts predicts."""
+        """A request is gone; whether errors of what acts have risen.
+
+        If it is right of fewer pairs than half it is taken out, and what came before the turn
+        is forgotten.
+        """
         acting = self.acting
         if acting is None or not self._predicts(acting, sample):
             return False
@@ -91,6 +96,8 @@ class Contest:
                 f"{bad.requests} requests, fewer than half",
                 bad,
             )
+            self._turned = max(sample.number - self._options.window, 0)
+            self._samples.forget(self._options.window)
         return self._watch.drifted
 
     def enter(self, candidate: Candidate) -> None:
@@ -108,7 +115,9 @@ class Contest:
         if shadow is None or self.role in self._orders.pinned or trials is None:
             return
         unseen = self._learned.unseen(self._samples, shadow.frozen, LATE_S)
-        judges = [each for each in unseen if self._fair(shadow, each)]
+        judges = [
+            each for each in unseen if each.number > self._turned and self._fair(shadow, each)
+        ]
         if len(judges) < self._look:
             return
         self._look = int(len(judges) * _GROWTH)

@@ -98,8 +98,11 @@ class Learner:
         if sample is None:
             return
         for contest in self.contests.values():
+            before = contest.acting
             if contest.add(sample):
-                self._drifted(contest, sample)
+                self._drifted(contest)
+            if contest.acting is not before:
+                self._due = min(self._due, sample.number + self._options.first)
 
     def turn(self) -> None:
         """Whatever is due: called after messages, and now and then."""
@@ -196,9 +199,9 @@ class Learner:
             return None
         return Trials(self._start.policy, speed, self._start.setup)
 
-    def _drifted(self, contest: Contest, sample: Sample) -> None:
+    def _drifted(self, contest: Contest) -> None:
         self.samples.forget()
-        self._due = min(self._due, sample.number + self._options.first)
+        self._due = min(self._due, self.samples.seen + self._options.first)
         line = (
             f"lengths have drifted: {contest.role} predictions err more than they used to; the "
             f"next version learns from the latest {self._options.recent} requests"

@@ -50,10 +50,12 @@ class Reservoir(Generic[T]):
         if slot < self._size:
             self._sample[slot] = entry
 
-    def forget(self) -> None:
-        """Keep only the latest: the sampling begins again with them."""
+    def forget(self, kept: int | None = None) -> None:
+        """Keep only the latest, or ``kept`` of them: the sampling begins again with these."""
+        items = self.latest()
         self._sample, self.seen = [], 0
-        for _, item in list(self._recent):
+        self._recent.clear()
+        for item in items[-kept:] if kept else items:
             self.add(item)
 
     def items(self) -> list[T]:

@@ -69,12 +69,16 @@ class FromPrompts:
     Args:
         model: the served model.
         options: how to learn.
+
+    Attributes:
+        epochs: passes over the data; None is the predictor's own number.
     """
 
     role: Role = "prompt"
 
     def __init__(self, model: str, options: Learning) -> None:
         self._model, self._options = model, options
+        self.epochs = options.epochs
 
     def learned_from(self, samples: Samples) -> list[Sample]:
         """All samples that are not held back."""
@@ -134,7 +138,8 @@ class FromStates:
 
     def fit(self, samples: Sequence[Sample], seed: int) -> Trail:
         """The probe of the best of the tapped layers."""
-        return fit_probe([sample.whole() for sample in samples], seed=seed)
+        outcomes = [sample.whole() for sample in samples]
+        return fit_probe(outcomes, seed=seed, epochs=self._prompts.epochs)
 
     def truth(self, samples: Sequence[Sample]) -> NDArray[np.int64]:
         """[n] remaining tokens, each at one position of its answer."""

@@ -93,6 +93,7 @@ class Samples:
         self._prompts: Reservoir[Sample] = Reservoir(options.uniform, options.recent)
         self._stateful: Reservoir[Sample] | None = None
         self._shards = None if folder is None else Shards(folder, _SAVE_S)
+        self._on_disk: dict[Path, int] = {}
         self.seen = 0
 
     def resume(self) -> None:
@@ -101,7 +102,9 @@ class Samples:
             return
         for path in sorted(self._folder.glob("shard-*.json")):
             try:
-                for row, arrays in read_shard(path):
+                rows = read_shard(path)
+                self._on_disk[path] = len(rows)
+                for row, arrays in rows:
                     self._keep(_sample(row, arrays))
             except (UserError, KeyError, TypeError, ValueError) as error:
                 self._tell(f"samples of an earlier start are passed over: {error}")
@@ -121,8 +124,10 @@ class Samples:
         if self._shards is None or self._folder is None:
             return
         try:
-            self._shards.save_if_due()
-            self._prune(self._folder)
+            saved = self._shards.save_if_due()
+            if saved is not None:
+                self._on_disk[saved.path] = saved.rows
+                self._prune(self._folder)
         except OSError as error:
             self._tell(f"samples are not saved any more ({error}): a restart forgets the latest")
             self._shards = None
@@ -158,11 +163,11 @@ class Samples:
             if sample.number > after or (sample.held_back and sample.seconds >= since)
         ]
 
-    def forget(self) -> None:
-        """Keep the latest only: what came before was another traffic."""
-        self._prompts.forget()
+    def forget(self, kept: int | None = None) -> None:
+        """Keep the latest only, or ``kept`` of them: what came before was another traffic."""
+        self._prompts.forget(kept)
         if self._stateful is not None:
-            self._stateful.forget()
+            self._stateful.forget(kept)
 
     def _keep(self, sample: Sample) -> None:
         self.seen = max(self.seen, sample.number)
@@ -183,13 +188,16 @@ class Samples:
     def _prune(self, folder: Path) -> None:
         """Delete the oldest shards beyond the bounds in requests and bytes."""
         newest = sorted(folder.glob("shard-*.json"), reverse=True)
-        size, most = 0, self._options.mib * 2**20
-        for count, path in enumerate(newest, 1):
+        size = rows = 0
+        for path in newest:
             beside = path.with_suffix(".safetensors")
             size += path.stat().st_size + beside.stat().st_size
-            if count > 1 and (size > most or count * SHARD > 2 * self._options.recent):
+            rows += self._on_disk.get(path, SHARD)
+            full = size > self._options.mib * 2**20 or rows > 2 * self._options.recent
+            if full and path != newest[0]:
                 path.unlink()
                 beside.unlink(missing_ok=True)
+                self._on_disk.pop(path, None)
 
 
 def _row(sample: Sample) -> tuple[Any, ...]:
