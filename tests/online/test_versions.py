@@ -203,6 +203,19 @@ def test_the_one_before_is_what_acted_last_and_may_act(versions, save, now):
     assert versions.previous("probe") is None
 
 
+def test_the_candidate_is_the_newest_if_it_may_act_and_never_did(versions, save):
+    assert versions.candidate("prompt") is None
+    save(1)
+    save(2, role="probe", layer=1)
+    assert (versions.candidate("prompt"), versions.candidate("probe")) == (1, 2)
+    versions.act("prompt", 1)
+    assert versions.candidate("prompt") is None
+    versions.order(Orders().bar(2))
+    assert versions.candidate("probe") is None
+    save(3)
+    assert versions.candidate("prompt") == 3
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"pinned": {"tail": 3}}', '{"barred": "x"}'])
 def test_damaged_orders_are_none_at_all(versions, told, content):
     versions.order(Orders().pin("prompt", 3).bar(4))

@@ -171,6 +171,13 @@ class Versions:
         ]
         return max(acted)[1] if acted else None
 
+    def candidate(self, role: Role) -> int | None:
+        """The newest version, if it may act and never did: one just made, or imported."""
+        mine = [each for each in self.all() if each.role == role]
+        if not mine or mine[-1].acted is not None or mine[-1].number in self.orders().barred:
+            return None
+        return mine[-1].number
+
     def orders(self) -> Orders:
         """What the operator ordered; nothing if that cannot be read."""
         try:
