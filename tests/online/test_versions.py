@@ -1,6 +1,8 @@
 import json
+import math
 import resource
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -174,6 +176,14 @@ def test_judging_changes_nothing_else(versions, save):
     assert found.made == version.made
     with pytest.raises(UserError, match="no version 2"):
         versions.judge(2, JUDGED)
+
+
+@pytest.mark.parametrize("off", [{"low": math.nan}, {"predicted": (1.0, math.inf)}])
+def test_figures_that_are_no_numbers_leave_the_version_as_it_was(versions, save, off):
+    version = save(1)
+    with pytest.raises(UserError, match="no numbers"):
+        versions.judge(1, replace(JUDGED, **off))
+    assert versions.all() == [version]
 
 
 def test_what_acts_is_noted_for_each_role(versions, save, now):

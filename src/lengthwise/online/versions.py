@@ -138,7 +138,7 @@ class Versions:
         """Note how a version does.
 
         Raises:
-            UserError: if it cannot be read.
+            UserError: if it cannot be read, or a figure is no finite number.
         """
         self._note(replace(self.read(number), judged=judged))
 
