@@ -74,7 +74,7 @@ def test_the_list_says_what_each_does(run: Run, versions: Versions) -> None:
     assert [row[-1] for row in rows] == ["barred", "acts", "shadow"]
     assert rows[1][1:-1] == [
         *("prompt", "constant", "1970-01-02 00:00:00", "200"),
-        *("0.712 (0.651 to 0.753)", "12.5"),
+        *("0.712 ±0.061", "12.5"),
     ]
     assert "probe: none may act" in lines
 

@@ -1,6 +1,8 @@
 import json
+import math
 import resource
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -176,6 +178,14 @@ def test_judging_changes_nothing_else(versions, save):
         versions.judge(2, JUDGED)
 
 
+@pytest.mark.parametrize("off", [{"low": math.nan}, {"predicted": (1.0, math.inf)}])
+def test_figures_that_are_no_numbers_leave_the_version_as_it_was(versions, save, off):
+    version = save(1)
+    with pytest.raises(UserError, match="no numbers"):
+        versions.judge(1, replace(JUDGED, **off))
+    assert versions.all() == [version]
+
+
 def test_what_acts_is_noted_for_each_role(versions, save, now):
     save(1)
     save(2, role="probe", layer=7)
@@ -201,6 +211,19 @@ def test_the_one_before_is_what_acted_last_and_may_act(versions, save, now):
     versions.order(Orders().bar(3))
     assert versions.previous("prompt") == 1
     assert versions.previous("probe") is None
+
+
+def test_the_candidate_is_the_newest_if_it_may_act_and_never_did(versions, save):
+    assert versions.candidate("prompt") is None
+    save(1)
+    save(2, role="probe", layer=1)
+    assert (versions.candidate("prompt"), versions.candidate("probe")) == (1, 2)
+    versions.act("prompt", 1)
+    assert versions.candidate("prompt") is None
+    versions.order(Orders().bar(2))
+    assert versions.candidate("probe") is None
+    save(3)
+    assert versions.candidate("prompt") == 3
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"pinned": {"tail": 3}}', '{"barred": "x"}'])

@@ -45,15 +45,15 @@ def list_versions(versions: Versions) -> None:
     if not found:
         say(f"nothing is learned in {versions.folder}")
     else:
-        heads = ("number", "role", "kind", "made", "requests", "pairs right", "MAE", "state")
+        heads = ("no.", "role", "kind", "made", "learned", "pairs right", "MAE", "state")
         left = ("role", "kind", "state")
-        table = Table(str(versions.folder), heads, left, "requests that it learned from")
+        caption = "learned: from how many requests; pairs right: with 95 % interval"
+        table = Table(str(versions.folder), heads, left, caption)
         for each in found:
-            state = _state(each, acting.get(each.role), ordered)
             table.add_row(
                 *(f"{each.number}", each.role, each.kind, _time(each.made), f"{each.learned}"),
                 *_judged(each.judged),
-                state,
+                _state(each, acting.get(each.role), ordered),
             )
         table.print()
     for role, number in ordered.pinned.items():
@@ -128,11 +128,12 @@ def _state(version: Version, acting: int | None, ordered: Orders) -> str:
 
 
 def _judged(judged: Judged | None) -> tuple[str, str]:
-    """Pairs right, with the interval, and MAE."""
+    """Pairs right and MAE, short enough for a row."""
     if judged is None:
         return "-", "-"
-    interval = f"{judged.low:.3f} to {judged.high:.3f}"
-    return f"{judged.pairs_right:.3f} ({interval})", f"{judged.mae:.1f}"
+    right = judged.pairs_right
+    off = max(judged.high - right, right - judged.low)
+    return f"{right:.3f} ±{off:.3f}", f"{judged.mae:.1f}"
 
 
 def _tell(version: Version) -> None:
@@ -144,10 +145,10 @@ def _tell(version: Version) -> None:
         + ("never acted" if version.acted is None else f"acted last from {_time(version.acted)}")
     )
     if (judged := version.judged) is not None:
-        right, mae = _judged(judged)
         say(
-            f"judged by {judged.requests} requests: {right} of their pairs in the right order, "
-            f"{judged.instead:.3f} without it; mean absolute error {mae} tokens"
+            f"judged by {judged.requests} requests: {judged.pairs_right:.3f} "
+            f"({judged.low:.3f} to {judged.high:.3f}) of their pairs in the right order, "
+            f"{judged.instead:.3f} without it; mean absolute error {judged.mae:.1f} tokens"
         )
 
 

@@ -19,7 +19,7 @@ def draw_calibration(judged: Judged, path: Path) -> Path:
     axes.set_yscale("log", base=2)
     predicted = [max(each, 1.0) for each in judged.predicted]
     ends = [1.0, max(*judged.tokens, *predicted)]
-    axes.plot(ends, ends, color="0.6", linestyle="--", label="as it was")
+    axes.plot(ends, ends, color="0.6", linestyle="--", label="exact")
     axes.scatter(judged.tokens, predicted, s=8, alpha=0.4, label="a request")
     classes = classes_of(judged)
     means = [max(each.predicted, 1.0) for each in classes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ class Judged:
     mae: float
     predicted: tuple[float, ...] = ()
     tokens: tuple[float, ...] = ()
+
+    @property
+    def finite(self) -> bool:
+        """Whether all of them are."""
+        shares = (self.pairs_right, self.low, self.high, self.instead, self.mae)
+        return all(map(math.isfinite, (*shares, *self.predicted, *self.tokens)))
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,14 @@ def read_version(folder: Path, number: int) -> Version:
 
 
 def write_version(folder: Path, version: Version) -> None:
-    """Write what is known of it into a version's own folder."""
+    """Write what is known of it into a version's own folder.
+
+    Raises:
+        UserError: if it was judged by what is no number, which JSON does not have.
+        OSError: if it cannot be written.
+    """
+    if version.judged is not None and not version.judged.finite:
+        raise UserError(f"version {version.number} has figures that are no numbers")
     write_whole(folder / _FILE, msgspec.json.encode(version) + b"\n")
 
 

@@ -138,7 +138,7 @@ class Versions:
         """Note how a version does.
 
         Raises:
-            UserError: if it cannot be read.
+            UserError: if it cannot be read, or a figure is no finite number.
         """
         self._note(replace(self.read(number), judged=judged))
 
@@ -170,6 +170,13 @@ class Versions:
             if each.number != acting and each.number not in barred
         ]
         return max(acted)[1] if acted else None
+
+    def candidate(self, role: Role) -> int | None:
+        """The newest version, if it may act and never did: one just made, or imported."""
+        mine = [each for each in self.all() if each.role == role]
+        if not mine or mine[-1].acted is not None or mine[-1].number in self.orders().barred:
+            return None
+        return mine[-1].number
 
     def orders(self) -> Orders:
         """What the operator ordered; nothing if that cannot be read."""
