@@ -1,5 +1,6 @@
 """States kept while serving: whose, at which ages, of which layers."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,7 +23,7 @@ class Served:
     """Requests with prompts of 4 tokens, served step by step; a state says layer and position."""
 
     def __init__(self, **options):
-        self.sampling = Sampling(TAPPED, **{"at_once": 8, "positions": 100, **options})
+        self.sampling = Sampling(TAPPED, **{"at_once": 8, "positions": 100, "pace": 1, **options})
         self.computed = {}
         self.prompts = {}
         self.kept = {}
@@ -77,6 +78,27 @@ def test_each_request_is_kept_at_the_ages_of_its_scale():
     answers = {"a": 50, "b": 7, "c": 1, "d": 200}
     served.serve(answers)
     assert served.kept == {name: ages_of(name, length) for name, length in answers.items()}
+
+
+@pytest.mark.parametrize("pace", [2, 4])
+def test_a_pace_gathers_what_is_due_without_losing_any_range_of_ages(pace):
+    served = Served(pace=pace)
+    served.serve({"a": 300})
+    times = [sum(row.ages.tolist()) for row in served.rows]
+    assert times[0] == 0
+    for before, after in itertools.pairwise(times):
+        assert after >= before + pace
+        assert after < next_age(before, offset_of("a")) + pace
+    # An age that is no more than due waits for no one.
+    exact = set(ages_of("a", 300))
+    assert all(age in exact for age in times if age > 60)
+
+
+def test_whoever_is_due_when_a_prompt_ends_is_kept_with_it():
+    served = Served(pace=10)
+    served.step(a=PROMPT)
+    served.step(a=1)
+    assert served.step(a=1, b=PROMPT).ids == ["a", "b"]
 
 
 def test_what_is_kept_is_each_layers_state_at_the_last_token():
@@ -170,7 +192,7 @@ def test_a_new_probe_says_which_layer_is_worth_keeping_and_none_that_all_are():
 
 
 def test_states_too_large_for_float16_are_cut():
-    sampling = Sampling((1,), 1, 1)
+    sampling = Sampling((1,), at_once=1, positions=1)
     state = torch.tensor([[1e6, -1e6]])
     sampling.see(Step(["a"], np.array([1]), np.array([0]), np.array([1]), [state]), True)
     found = getattr(sampling.output(SimpleNamespace()), STATES)
@@ -178,7 +200,7 @@ def test_states_too_large_for_float16_are_cut():
 
 
 def test_without_an_output_nothing_is_added():
-    sampling = Sampling((1,), 1, 1)
+    sampling = Sampling((1,), at_once=1, positions=1)
     assert sampling.output(None) is None
 
 
