@@ -53,10 +53,21 @@ def test_the_policy_goes_on_without_the_probe_and_says_so_once():
     assert len(said) == 1
 
 
+def test_nothing_is_learned_from_states_that_cannot_be_read_and_that_is_said_once():
+    said = []
+    learning = Settings(learn=True)
+    left = fit(learning, "pipeline parallelism", said.append)
+    assert (learning.sampling, left.sampling, left.learn) == (True, False, True)
+    (line,) = said
+    assert line.startswith("a learned probe does not go with pipeline parallelism")
+    assert fit(left, "pipeline parallelism", said.append) is left
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(),
+        Settings(learn=False),
         Settings(policy="mlfq"),
         Settings(policy="sjf", probe="builtin"),
         Settings(policy="trail+slice:64", probe="builtin"),

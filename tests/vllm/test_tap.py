@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from lengthwise.errors import UserError
+from lengthwise.vllm.current_probe import CurrentProbe
 from lengthwise.vllm.observing import Observing
+from lengthwise.vllm.sampled import STATES, Sampling
 from lengthwise.vllm.tap import WANTED, Tap
 
 LAYERS = [2, 5]
@@ -389,6 +391,39 @@ def test_a_long_prompt_has_the_mean_of_all_its_tokens(runner, notes):
     assert seen.ids == ["b", "a"]
     np.testing.assert_allclose(positions(seen.prompt_mean), [1500, 2499.5], rtol=1e-5)
     np.testing.assert_allclose(seen.prompt_mean[:, 1, 2], [1, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", RUNNERS)
+def test_two_watchers_see_the_same_steps_wanted_or_not(kind, notes):
+    """States are sampled whether predictions are wanted or not, and one layer may be read."""
+    runner, sampling = kind(), Sampling(LAYERS, at_once=4, positions=9)
+    runner.sample_tokens = lambda grammar: SimpleNamespace()
+    notes.output = lambda output: output
+    Tap(runner, LAYERS, [Observing(notes, LAYERS, [5]), sampling])
+    add(runner, "a", prompt=4)
+    add(runner, "b", prompt=2)
+    kept = []
+    for wanted, tokens in ((False, {"b": 2, "a": 3}), (True, {"a": 1, "b": 1})):
+        run(runner, wanted=wanted, **tokens)
+        kept.append(getattr(runner.sample_tokens(None), STATES))
+    assert [(each.ids, each.ages.tolist()) for each in kept] == [(["b"], [0]), (["a", "b"], [0, 1])]
+    assert kept[1].values[:, :, 0].tolist() == [[3, 103], [2, 102]]
+    (seen,) = notes.seen
+    assert seen.current[:, :, 0].tolist() == [[103], [102]]
+    run(runner, finished=["a"], b=1)
+    assert notes.gone == ["a"]
+
+
+def test_a_step_that_nobody_looks_at_is_not_read():
+    runner = RunnerV1()
+    current = CurrentProbe(LAYERS, D, "cpu")
+    Tap(runner, LAYERS, [current])
+    add(runner, "a", prompt=2)
+    runner.input_batch = None
+    with pytest.raises(AttributeError):
+        run(runner, a=2)
+    runner.executed = lambda scheduler_output: None
+    run(runner, a=2)
 
 
 def test_dummy_runs_are_passed_through(notes):

@@ -27,7 +27,7 @@ class RunnerV1:
         n = len(ids)
         return Step(
             ids,
-            np.fromiter((scheduled[each] for each in ids), np.int64, n),
+            np.fromiter(map(scheduled.__getitem__, ids), np.int64, n),
             batch.num_computed_tokens_cpu[:n].astype(np.int64),
             batch.num_prompt_tokens[:n].astype(np.int64),
             states,
