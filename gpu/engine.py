@@ -109,7 +109,7 @@ class Engine:
         arguments = dict(build.engine)
         arguments["scheduler_cls"] = "lengthwise.vllm.StockScheduler"
         if build.probe is not None:
-            settings = Settings(policy="trail", probe=build.probe)
+            settings = Settings(policy="trail", probe=build.probe, learn=False)
             arguments["additional_config"] = settings.additional_config()
         self._engine = build_engine(build.model, arguments.pop("max_num_seqs"), **arguments)
         self._core = self._engine.engine_core.engine_core
@@ -196,11 +196,11 @@ class Engine:
 
         old, config = self._core.scheduler, self._core.vllm_config
         config.scheduler_config.max_num_active_seqs = order.seats
-        settings = Settings(policy="fcfs")
+        settings = Settings(policy="fcfs", learn=False)
         if order.policy != STOCK:
             name, _, without = order.policy.partition("@")
             probe = None if without == "none" else self._probe
-            settings = Settings(policy=name, probe=probe, **order.settings)
+            settings = Settings(policy=name, probe=probe, **{"learn": False, **order.settings})
         config.additional_config = {**config.additional_config, **settings.additional_config()}
         kind = StockScheduler if order.policy == STOCK else Scheduler
         new = kind(

@@ -26,6 +26,14 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
+
+@pytest.fixture(autouse=True)
+def no_learner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedulers in the tests' own process start no learner; tests marked ``learns`` do."""
+    if request.node.get_closest_marker("learns") is None:
+        monkeypatch.setattr("lengthwise.online.tutor.Tutor._start", lambda self: None)
+
+
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
 
 

@@ -73,7 +73,7 @@ def test_bad_rates_and_loads_are_named(refuse, model, flag, value):
 
 
 def test_serve_without_a_probe_says_so(refuse, model):
-    assert "--predictor" in refuse("serve", model, "--policy", "trail")
+    assert "--predictor" in refuse("serve", model, "--policy", "trail", "--learn", "off")
 
 
 def test_serve_with_a_missing_probe_folder_says_how_to_get_one(refuse, model, tmp_path):

@@ -24,7 +24,7 @@ class Served:
     """One seat; requests in the order of their admission."""
 
     def __init__(self, config: Any, blocks: int, policy: str = "lengthwise") -> None:
-        ours = None if policy == "stock" else Settings(policy=policy)
+        ours = None if policy == "stock" else Settings(policy=policy, learn=False)
         self.stub = Stub(StockScheduler if ours is None else Scheduler, config, blocks, ours)
         self.scheduler = self.stub.scheduler
         self.order: list[str] = []

@@ -176,7 +176,10 @@ def serving(model: Path, running: Any) -> Any:
     @contextmanager
     def serve(log: Path, port: int, flags: list[str]) -> Iterator[str]:
         more = ["--max-model-len", "1024", "--enforce-eager"]
-        with running(log, port, ["serve", str(model), *flags, *more]) as (address, _):
+        with running(log, port, ["serve", str(model), "--learn", "off", *flags, *more]) as (
+            address,
+            _,
+        ):
             yield address
 
     return serve

@@ -23,7 +23,7 @@ POLICIES = ("stock", "fcfs", "fcfs+foresight", "lengthwise", "trail+foresight", 
 def stub_of(policy: str, config: Any, blocks: int) -> Stub:
     if policy == "stock":
         return Stub(StockScheduler, config, blocks)
-    return Stub(Scheduler, config, blocks, Settings(policy=policy))
+    return Stub(Scheduler, config, blocks, Settings(policy=policy, learn=False))
 
 
 def crowd(stub: Stub, requests: list[tuple[list[int], int]], **params: Any) -> dict[str, float]:

@@ -30,7 +30,7 @@ class Served:
     """One scheduler and what happened in each step."""
 
     def __init__(self, policy: str = "trail", blocks: int = 400, **engine: Any) -> None:
-        kind, settings = (Scheduler, Settings(policy=policy, margin=1.0))
+        kind, settings = (Scheduler, Settings(policy=policy, margin=1.0, learn=False))
         if policy == "stock":
             kind, settings = StockScheduler, None  # type: ignore[assignment]
         more = {name: engine.pop(name) for name in ("v2", "window") if name in engine}

@@ -57,7 +57,7 @@ class ByQuantile(Policy):
 def serve(model: str, policy: str, requests: list[dict[str, Any]]) -> dict[str, list[int]]:
     from vllm import SamplingParams
 
-    config = Settings(policy=policy, probe="builtin").additional_config()
+    config = Settings(policy=policy, probe="builtin", learn=False).additional_config()
     ours = {"scheduler_cls": "lengthwise.vllm.Scheduler", "additional_config": config}
     engine = build_engine(model, 2, block_size=32, **ours)
     for request in requests:

@@ -51,7 +51,7 @@ class Watched(Replica):
 
 def main(model: str, port: int) -> dict[str, list[float]]:
     """Requests come until both replicas have reported and the router has been told."""
-    settings = Settings(policy="trail", probe="builtin")
+    settings = Settings(policy="trail", probe="builtin", learn=False)
     told: dict[str, list[float]] = {}
     enough = threading.Event()
     with serving(Route(Path(model), settings, seats=2, port=port, report_s=0.2)) as address:

@@ -52,7 +52,7 @@ def served(stub: Stub, slice_tokens: int | None = None) -> list[int]:
 
 
 def counters(config: Any, policy: str, v2: bool) -> dict[str, float]:
-    kind, settings = (Scheduler, Settings(policy=policy))
+    kind, settings = (Scheduler, Settings(policy=policy, learn=False))
     if policy == "stock":
         kind, settings = StockScheduler, None
     COSTS.reset()
@@ -66,7 +66,7 @@ def counters(config: Any, policy: str, v2: bool) -> dict[str, float]:
 
 def main(model: str) -> dict[str, Any]:
     config = stub_config(model, seats=16, budget=256, active=4)
-    settings = Settings(policy="trail")
+    settings = Settings(policy="trail", learn=False)
 
     def held(slots: int, v2: bool) -> list[int]:
         config = stub_config(model, seats=slots, budget=256, active=4)

@@ -19,7 +19,7 @@ METHODS = ("add_request", "get_output", "abort_requests")
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    settings = Settings(policy=job["policy"])
+    settings = Settings(policy=job["policy"], learn=False)
     engine = build_engine(
         job["model"],
         job["seats"],

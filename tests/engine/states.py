@@ -80,7 +80,7 @@ class Side:
         self.blocks = given.pop("blocks")
         more = {name: given.pop(name) for name in ("v2", "window") if name in given}
         config = config_of(asynchronous=self.depth > 1, **given)
-        ours = None if policy is None else Settings(policy=policy)
+        ours = None if policy is None else Settings(policy=policy, learn=False)
         self.stub = Stub(kind, config, self.blocks, ours, **more)
         self.scheduler = self.stub.scheduler
         self.under_way: deque[tuple[Any, Any]] = deque()

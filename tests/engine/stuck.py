@@ -1,4 +1,4 @@
-"""Serves while the prediction process is stuck: ``python stuck.py MODEL PROBE FOLDER OUT.json``."""
+"""Serves while the prediction process is stuck: ``python stuck.py MODEL PROBE OUT.json``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from lengthwise.vllm.engine import build_engine, prepare_process
 from lengthwise.vllm.settings import Settings
 
 
-def main(model: str, probe: str, folder: str) -> dict[str, Any]:
+def main(model: str, probe: str) -> dict[str, Any]:
     from vllm import SamplingParams
 
     settings = Settings(
         policy="sjf",
         probe=probe,
         scoring="process",
-        learn=True,
-        learning={"folder": folder},
+        learn=False,
     )
     engine = build_engine(
         model,
@@ -102,4 +101,4 @@ def wait(found: Callable[[], bool], seconds: float = 600.0) -> None:
 
 if __name__ == "__main__":
     prepare_process()
-    Path(sys.argv[4]).write_text(json.dumps(main(*sys.argv[1:4])))
+    Path(sys.argv[3]).write_text(json.dumps(main(*sys.argv[1:3])))

@@ -23,7 +23,7 @@ from lengthwise.workload.clients import TENANT_HINT
 def serve(model: str, policy: str, requests: list[dict[str, Any]]) -> dict[str, Any]:
     from vllm import SamplingParams
 
-    config = Settings(policy=policy, probe="builtin").additional_config()
+    config = Settings(policy=policy, probe="builtin", learn=False).additional_config()
     ours = {"scheduler_cls": "lengthwise.vllm.Scheduler", "additional_config": config}
     engine = build_engine(model, 1, block_size=32, **ours)
     scheduler = engine.engine_core.engine_core.scheduler

@@ -137,7 +137,7 @@ def main(model: str) -> dict[str, list[Any]]:
 
     def stub_of(policy: Policy, seats: int, blocks: int) -> Stub:
         ours.make_policy = lambda spec: policy
-        return Stub(Scheduler, configs[seats], blocks, Settings())
+        return Stub(Scheduler, configs[seats], blocks, Settings(learn=False))
 
     cases = product(range(ROUNDS), TRAFFIC, PREDICTIONS)
     runs = [run(stub_of, kind, guess, seed) for seed, (_, kind, guess) in enumerate(cases)]

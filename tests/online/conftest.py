@@ -16,6 +16,9 @@ from lengthwise.predictors.store import Trained
 
 SHORT, LONG = 11, 22
 
+# As in the learning process: more threads than processors would wait for one another.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def bins():

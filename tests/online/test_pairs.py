@@ -33,7 +33,8 @@ def test_the_share_is_that_of_all_pairs_whose_order_is_certain(rows, data):
     )
     found = known(rows).right(predicted)
     assert found.value == pytest.approx(by_hand(rows, predicted), nan_ok=True)
-    assert not 0.0 > found.low and not found.high > 1.0
+    assert not found.low < 0.0
+    assert not found.high > 1.0
 
 
 @given(answers)
@@ -51,7 +52,7 @@ def test_truth_is_all_right_its_reverse_all_wrong_and_nothing_half(rows):
 
 
 def test_the_interval_holds_the_true_share_in_95_of_100():
-    # Two normal variables with correlation ρ agree on a pair with probability 1/2 + asin(ρ)/π.
+    # Two normal variables with correlation c agree on a pair with probability 1/2 + asin(c)/pi.
     true, held = 0.5 + math.asin(1 / math.sqrt(2)) / math.pi, 0
     rng = np.random.default_rng(0)
     for _ in range(400):

@@ -167,7 +167,8 @@ def test_a_full_disk_costs_a_line(tmp_path, monkeypatch):
     for i in range(5):
         kept.add(finished(i))
         kept.save()
-    assert len(told) == 1 and "No space left" in told[0]
+    assert len(told) == 1
+    assert "No space left" in told[0]
     assert len(kept.learned_from()) > 0
 
 

@@ -37,7 +37,8 @@ def test_true_lengths_are_good():
 
 def test_what_changes_nothing_is_harmless_and_not_good():
     verdict = TRIALS.verdict(requests(), NOTHING, NOTHING)
-    assert verdict.harmless and not verdict.good
+    assert verdict.harmless
+    assert not verdict.good
 
 
 def test_going_back_from_true_lengths_is_not_harmless():
@@ -63,7 +64,8 @@ def test_one_trial_that_does_harm_is_too_many(mean, p99, good):
 @given(st.integers(1, 30), st.integers(1, 200), st.floats(0.01, 10))
 def test_repeated_requests_come_at_the_same_pace_in_the_same_order(n, least, gap):
     many = repeated(requests(n, gap), least)
-    assert len(many) >= least and len(many) % n == 0
+    assert len(many) >= least
+    assert len(many) % n == 0
     assert (np.diff(many.arrival) >= 0).all()
     assert many.output.reshape(-1, n).tolist() == [requests(n, gap).output.tolist()] * (
         len(many) // n

@@ -77,12 +77,3 @@ def test_who_has_no_probe_loses_nothing(settings):
     said = []
     assert fit(settings, "speculative decoding", said.append) is settings
     assert said == []
-
-
-def test_each_engine_keeps_what_it_learns_in_a_folder_of_its_own():
-    learning = Settings(policy="sjf", probe="p", learn=True, learning={"folder": "v", "every": 9})
-    additional = learning.additional_config()
-    assert settings_of(config(additional=additional)) == learning
-    second = settings_of(config(additional=additional, data_parallel_index=1))
-    assert second.learning == {"folder": "v/rank-1", "every": 9}
-    assert settings_of(config(data_parallel_index=1)) == Settings()

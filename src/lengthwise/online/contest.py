@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,7 @@ class Contest:
         self._watch = Watch(options.window)
         self._waits: tuple[int, bool] | None = None
         self._turned = 0
+        self._unsaved = False
         self._look = options.judges
         self._orders = Orders()
 
@@ -114,6 +115,9 @@ class Contest:
         shadow = self.shadow
         if shadow is None or self.role in self._orders.pinned or trials is None:
             return
+        if shadow.number in self._orders.barred:
+            self.shadow = None
+            return
         unseen = self._learned.unseen(self._samples, shadow.frozen, LATE_S)
         judges = [
             each for each in unseen if each.number > self._turned and self._fair(shadow, each)
@@ -138,6 +142,11 @@ class Contest:
             self._put_to_use(shadow, right, instead, verdict)
         else:
             self._refuse(shadow, right, instead, verdict)
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Versions that the operator deleted are not tried any more."""
+        if self.shadow is not None and self.shadow.number in numbers:
+            self.shadow = None
 
     def resume(self, acting: Acts | None) -> None:
         """Go on with what acts: in the engine, if this process is not its first, or on disk."""
@@ -293,8 +302,11 @@ class Contest:
     def _on_disk(self, write: Callable[[], None]) -> None:
         try:
             write()
+            self._unsaved = False
         except (OSError, ValueError) as error:
-            self._say("unsaved", None, f"what was learned cannot be kept: {error}")
+            if not self._unsaved:
+                self._say("unsaved", None, f"what is decided cannot be kept: {error}")
+            self._unsaved = True
 
     def _predicts(self, acting: Candidate, sample: Sample) -> bool:
         """Whether the version acted when the sample was predicted, as far as that is known."""

@@ -77,6 +77,8 @@ class Learner:
         self._offset = wall() - clock()
         self._thread: threading.Thread | None = None
         self._new: deque[tuple[Role, Candidate]] = deque()
+        self._there: set[int] = set()
+        self._mine: set[int] = set()
 
     def resume(self) -> None:
         """Go on where the process before this one was, or the server before."""
@@ -175,6 +177,7 @@ class Learner:
         number = self._versions.next_number()
         layer = predictor.probe.layer if isinstance(predictor, Trail) else None
         version = Version(number, role, predictor.name, self._wall(), learned, seconds, layer)
+        self._mine.add(number)
         try:
             self._versions.save(version, predictor)
         except OSError as error:
@@ -209,9 +212,29 @@ class Learner:
         self._decide(Decision("drift", contest.role, None, line))
 
     def _follow(self) -> None:
-        orders = self._versions.orders()
+        """Do what the operator ordered, and try what the operator brought."""
+        orders, there = self._versions.orders(), set(self._versions.numbers())
         for contest in self.contests.values():
             contest.follow(orders)
+            contest.drop(self._there - there)
+        if there - self._there:
+            self._bring(there - self._there - self._mine)
+        self._there = there
+
+    def _bring(self, new: set[int]) -> None:
+        """Versions on disk that were not made here: imported, or of an earlier start."""
+        for role in self.contests:
+            number = self._versions.candidate(role)
+            if number not in new or any(known == role for known, _ in self._new):
+                continue
+            try:
+                predictor = self._versions.load(number)
+            except UserError as error:
+                self._tell(f"{role} version {number} cannot be tried: {error}")
+                continue
+            self._new.append((role, Candidate(number, predictor, self.samples.seen)))
+            line = f"{role} version {number} was found on disk and is in the shadow"
+            self._decide(Decision("found", role, number, line))
 
     def _check_clock(self) -> None:
         offset = self._wall() - self._clock()

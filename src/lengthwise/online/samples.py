@@ -128,6 +128,10 @@ class Samples:
             if saved is not None:
                 self._on_disk[saved.path] = saved.rows
                 self._prune(self._folder)
+        except FileNotFoundError:
+            # The operator let it be forgotten.
+            self._clear()
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             self._tell(f"samples are not saved any more ({error}): a restart forgets the latest")
             self._shards = None
@@ -177,6 +181,12 @@ class Samples:
                 self._stateful = Reservoir(*self._room(states))
             self._stateful.add(sample)
         self._prompts.add(replace(sample, finished=replace(sample.finished, states=None)))
+
+    def _clear(self) -> None:
+        self._prompts = Reservoir(self._options.uniform, self._options.recent)
+        self._stateful = None
+        self._on_disk.clear()
+        self._shards = None if self._folder is None else Shards(self._folder, _SAVE_S)
 
     def _room(self, states: States) -> tuple[int, int]:
         """How many requests with states fit, half a uniform sample and half the latest."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.online.acting import read_acting
+from lengthwise.online.claim import Claim, claim
 from lengthwise.online.folder import learned_folder, usable
 from lengthwise.online.messages import (
     Acts,
@@ -36,6 +37,9 @@ PAUSE_S = 1.0
 """Seconds before a process that ended is started again; each time twice as many."""
 
 LONGEST_PAUSE_S = 300.0
+
+_ENGINES = 64
+"""Most engines on one machine that learn of one model, each in a folder of its own."""
 
 SETTLED_S = 10.0
 """Seconds after which a process that ends did not end for how it was started."""
@@ -117,6 +121,7 @@ class Tutor:
         self._pupil, self._begin, self._clock = pupil, begin, clock
         self._child: Child | None = None
         self._spare: str | None = None
+        self._claimed: Claim | None = None
         self._acting: dict[Role, Acts] = {}
         self._pause, self._again, self._started = PAUSE_S, 0.0, 0.0
         self._closed = False
@@ -157,6 +162,8 @@ class Tutor:
         if child is not None:
             child.kill()
             child.join()
+        if self._claimed is not None:
+            self._claimed.free()
         if self._spare is not None:
             shutil.rmtree(self._spare, ignore_errors=True)
 
@@ -187,10 +194,10 @@ class Tutor:
         try:
             folder = self._pupil.folder()
             reason = usable(folder)
-        except UserError as error:
+            if reason is None:
+                return self._claim(folder)
+        except (OSError, UserError) as error:
             reason = str(error)
-        if reason is None:
-            return folder
         logger.warning(
             "lengthwise: what is learned is not kept (%s): a restart begins anew; "
             "set LENGTHWISE_CACHE to a folder that can be written",
@@ -198,6 +205,15 @@ class Tutor:
         )
         self._spare = tempfile.mkdtemp(prefix="lengthwise-learned-")
         return Path(self._spare)
+
+    def _claim(self, folder: Path) -> Path:
+        """The folder, or one below it if another engine on this machine has it already."""
+        if self._claimed is None:
+            places = (folder, *(folder / f"engine-{i}" for i in range(2, _ENGINES + 1)))
+            self._claimed = next(filter(None, map(claim, places)), None)
+        if self._claimed is None:
+            raise UserError(f"{_ENGINES} engines learn in {folder} already")
+        return self._claimed.folder
 
     def _send(self, finished: Finished) -> None:
         if self._child is None or self._child.unsent >= BACKLOG:

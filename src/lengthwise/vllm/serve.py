@@ -94,6 +94,11 @@ def _check_predictors(settings: Settings, policy: Policy) -> None:
             f"policy {settings.policy} predicts: give --predictor FOLDER (see lengthwise train), "
             "let it learn, or take --policy lengthwise, which needs none"
         )
+    folder = settings.learning.get("folder")
+    if folder is not None and settings.learn and not settings.learns:
+        raise UserError(
+            f"policy {settings.policy} predicts nothing: there is nothing to learn in {folder}"
+        )
     if policy.source == "oracle":
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
 
