@@ -24,6 +24,8 @@ from lengthwise.core import Bins
 from lengthwise.predictors.probe import Probe
 from lengthwise.vllm.observing import Observation
 from lengthwise.vllm.refining import ATTRIBUTE, Refining
+from lengthwise.vllm.sampled import STATES, Sampling
+from lengthwise.vllm.step import Step
 
 pytest.importorskip("vllm")
 
@@ -216,3 +218,18 @@ def test_a_fetched_output_frees_its_memory_at_once(refining: Refining, late: Any
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_states_and_predictions_come_with_one_output(refining: Refining, late: Any) -> None:
+    """Each of two watchers adds its own, and nothing is left of it once it is fetched."""
+    sampling = Sampling((1,), at_once=2, positions=9)
+    sampling.see(Step(["a"], *(np.array([n]) for n in (10, 0, 10)), [torch.ones(10, D)]), True)
+    observe(refining, {"a": 0})
+    output = sampling.output(refining.output(late(["a"])))
+    fetched = pickle.loads(pickle.dumps(output.get_output()))
+    check(fetched, ["a"], [0])
+    states = getattr(fetched, STATES)
+    assert (states.ids, states.ages.tolist(), states.values.shape) == (["a"], [0], (1, 1, D))
+    gone = weakref.ref(output)
+    del output
+    assert gone() is None
