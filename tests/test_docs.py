@@ -30,6 +30,7 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 FOREIGN = {
     *("--additional-config", "--scheduler-cls", "--max-num-seqs", "--no-enforce-eager"),  # vLLM's
     "--no-async-scheduling",  # vLLM's
+    "--enable-scale-out",  # vLLM's
     *("--max-num-active-seqs", "--data-parallel-size", "--api-server-count"),
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
     "--no-deps",  # pip's

@@ -3,7 +3,8 @@
 Two tenants whose requests are drawn from the same laws share one simulated engine. Both send
 what they expect of each answer; the first one is honest, the other one lies in some way. Each
 is compared with the run in which nobody says anything, and the other one with the run in which
-it alone says nothing.
+it alone says nothing. ``--believe-all`` shows what a server is open to that takes clients at
+their word.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lengthwise.core.arrays import Floats, Rng
-from lengthwise.core.prediction import point
+from lengthwise.core.prediction import Prediction, point
 from lengthwise.core.request import Request
 from lengthwise.online.priors import Priors
 from lengthwise.policies import make_policy
@@ -108,12 +109,22 @@ WAYS: dict[str, Callable[[Floats, Rng], Said]] = {
 """What the other one does, by name."""
 
 
+class Credulous(Priors):
+    """Takes everybody at their word."""
+
+    def prediction(
+        self, source: str, said: Prediction, ours: Prediction | None
+    ) -> Prediction | None:
+        """What was said."""
+        return said
+
+
 class Told(Traffic):
     """Requests that bring what their clients say; NaN is nothing."""
 
-    def __init__(self, workload: Workload, said: Floats) -> None:
+    def __init__(self, workload: Workload, said: Floats, priors: Priors) -> None:
         super().__init__(workload, make_predictor("none"), predicting=False)
-        self._priors = Priors()
+        self._priors = priors
         self._said = [None if np.isnan(each) else point(each, "client") for each in said]
 
     def predict(self, i: int, request: Request) -> None:
@@ -137,31 +148,39 @@ class Latency(NamedTuple):
     later: float
 
 
-def serve(workload: Workload, said: Floats, policy: str, profile: str, setup: Setup) -> Floats:
-    """Latency of each request in seconds, [n], where clients say so many tokens."""
-    traffic = Told(workload, said)
-    simulator = Simulator(
-        workload,
-        make_policy(policy),
-        make_predictor("none"),
-        load_profile(profile),
-        setup,
-        traffic=traffic,
-    )
+class Server(NamedTuple):
+    """What serves both tenants."""
 
-    def proceed() -> None:
-        simulator.proceed()
-        for i in simulator.finished:
-            traffic.learn(i)
-        simulator.finished.clear()
+    policy: str = "lengthwise"
+    profile: str = "a100-llama3-8b"
+    seats: int = 64
+    believes_all: bool = False
 
-    for i, arrival in enumerate(traffic.arrival):
-        while simulator.due < arrival:
+    def latencies(self, workload: Workload, said: Floats) -> Floats:
+        """Seconds from arrival to the last token, [n], where clients say so many tokens [n]."""
+        traffic = Told(workload, said, Credulous() if self.believes_all else Priors())
+        simulator = Simulator(
+            workload,
+            make_policy(self.policy),
+            make_predictor("none"),
+            load_profile(self.profile),
+            Setup(seats=self.seats),
+            traffic=traffic,
+        )
+
+        def proceed() -> None:
+            simulator.proceed()
+            for i in simulator.finished:
+                traffic.learn(i)
+            simulator.finished.clear()
+
+        for i, arrival in enumerate(traffic.arrival):
+            while simulator.due < arrival:
+                proceed()
+            simulator.offer(i, arrival)
+        while simulator.due < np.inf:
             proceed()
-        simulator.offer(i, arrival)
-    while simulator.due < np.inf:
-        proceed()
-    return simulator.outcome().finish - workload.arrival
+        return simulator.outcome().finish - workload.arrival
 
 
 class Pair:
@@ -177,7 +196,7 @@ class Pair:
         self._seed = seed
         self._others = np.random.default_rng([seed, 16]).random(n) < 0.5
 
-    def latency(self, honest: bool, way: str, policy: str, profile: str, setup: Setup) -> Latency:
+    def latency(self, server: Server, way: str, honest: bool = True) -> Latency:
         """Mean latencies if the one tenant is honest, or silent, and the other one does this."""
         rng = np.random.default_rng([self._seed, 17])
         output, others = self._workload.output.astype(np.float64), self._others
@@ -191,7 +210,7 @@ class Pair:
         names = np.full(len(output), HONEST, dtype=object)
         names[others] = lie.names
         workload = replace(self._workload, tenant=tuple(names))
-        found = serve(workload, said, policy, profile, setup)
+        found = server.latencies(workload, said)
         late = found[others][_LIES_FROM:]
         return Latency(*(float(each.mean()) for each in (found[~others], found[others], late)))
 
@@ -205,19 +224,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--policy", default="lengthwise")
     parser.add_argument("--profile", default="a100-llama3-8b")
+    parser.add_argument("--believe-all", action="store_true")
     args = parser.parse_args()
-    setup = Setup(seats=args.seats)
+    server = Server(args.policy, args.profile, args.seats, args.believe_all)
     pairs = [Pair(args.requests, args.rate, seed) for seed in range(args.seeds)]
 
-    def latencies(honest: bool, way: str) -> Floats:
-        return np.array(
-            [each.latency(honest, way, args.policy, args.profile, setup) for each in pairs]
-        )
+    def latencies(way: str, honest: bool = True) -> Floats:
+        return np.array([each.latency(server, way, honest) for each in pairs])
 
-    nobody, quiet = latencies(False, "says nothing"), latencies(True, "says nothing")
+    nobody, quiet = latencies("says nothing", honest=False), latencies("says nothing")
     rows = []
     for way in WAYS:
-        found = quiet if way == "says nothing" else latencies(True, way)
+        found = quiet if way == "says nothing" else latencies(way)
         cells = [found[:, 0] / nobody[:, 0], found[:, 1] / nobody[:, 1]]
         cells += [found[:, 1] / quiet[:, 1], found[:, 2] / quiet[:, 2]]
         rows.append((way, *map(_with_error, cells)))
