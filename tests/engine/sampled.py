@@ -104,7 +104,9 @@ def main(model: str, prompts: list[list[int]]) -> dict[str, Any]:
     stock = build_engine(model, SEATS, scheduler_cls="lengthwise.vllm.StockScheduler")
     expected, _ = answers_of(stock, prompts)
     probe = load_probe("builtin", model)
-    settings = Settings("trail", record=[probe.layer, LAST], record_every=1, learn=True)
+    settings = Settings(
+        "trail", record=[probe.layer, LAST], record_every=1, learn=True, learning={"folder": folder}
+    )
     engine = build_engine(
         model,
         SEATS,
