@@ -19,6 +19,7 @@ from lengthwise.bench.plan import (
     setup_of,
     source_of,
     tokenized,
+    settings_for,
     with_predictors,
 )
 from lengthwise.bench.turns import take_turns
@@ -89,7 +90,8 @@ class _Bench:
         jobs = []
         for position, spec in enumerate(plan.policies):
             name, folder = with_predictors(plan, spec)
-            job = replace(self._base, policy=name, probe=folder, rate=rate)
+            settings = settings_for(plan, spec, self._out)
+            job = replace(self._base, policy=name, probe=folder, rate=rate, settings=settings)
             jobs.append(replace(job, requests=requests, position=position))
         for spec, outcome in zip(plan.policies, self._execute(jobs), strict=True):
             self._keep(spec, rate, load, requests, outcome)

@@ -22,6 +22,9 @@ from lengthwise.workload.prompts import Prompt
 NO_PREDICTORS = "none"
 """What stands after the @ of a policy that is told nothing, as in the simulator."""
 
+LEARNED = "learned"
+"""What stands after the @ of a policy that learns while it serves, from nothing."""
+
 
 @dataclass(frozen=True)
 class BenchPlan:
@@ -136,11 +139,26 @@ def needs_predictor(spec: str) -> bool:
 
 
 def with_predictors(plan: BenchPlan, spec: str) -> tuple[str, str | None]:
-    """Policy and predictors' folder of ``policy``, ``policy@FOLDER`` or ``policy@none``."""
+    """Policy and predictors' folder of ``policy``, ``policy@FOLDER`` or ``policy@none``.
+
+    ``policy@learned`` has none at first.
+    """
     name, at, folder = spec.partition("@")
-    if folder == NO_PREDICTORS:
+    if folder in (NO_PREDICTORS, LEARNED):
         return name, None
     return name, folder if at else plan.probe
+
+
+def settings_for(plan: BenchPlan, spec: str, out: Path) -> dict[str, Any]:
+    """The plug-in's settings of a run; one that learns keeps what it learns in a folder of its own.
+
+    Args:
+        out: the bench's folder.
+    """
+    if spec.partition("@")[2] != LEARNED:
+        return plan.settings
+    folder = out.resolve() / spec.replace(":", "-")
+    return {**plan.settings, "learn": True, "learning": {"folder": str(folder)}}
 
 
 def engine_arguments(plan: BenchPlan) -> dict[str, Any]:
@@ -188,6 +206,8 @@ def labels_of(
 ) -> tuple[Labels, Size]:
     """What a run was."""
     name, folder = with_predictors(plan, spec)
+    if spec.partition("@")[2] == LEARNED:
+        folder = LEARNED
     labels = Labels(
         policy=name,
         predictors=None if source_of(spec) == "none" else folder,

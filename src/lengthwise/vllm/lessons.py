@@ -37,7 +37,7 @@ class Lessons:
     ) -> None:
         self._tutor, self._arrivals, self._probing = tutor, arrivals, probing
         self._gathered = Gathered(scheduler.requests)
-        self._pace = Pace(scheduler)
+        self._pace = Pace(scheduler, lambda: scheduler.clock())
 
     def begins(self) -> None:
         """A step is about to be scheduled: what acts from it on?"""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,10 +19,10 @@ class Pace:
 
     Args:
         scheduler: vLLM's.
-        clock: seconds.
+        clock: seconds, without those in which the engine was made to wait.
     """
 
-    def __init__(self, scheduler: Any, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, scheduler: Any, clock: Callable[[], float]) -> None:
         self._scheduler, self._clock = scheduler, clock
         self._count = 0
         self._made: tuple[int, int, int] | None = None
