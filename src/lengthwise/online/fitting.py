@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import CensoredData, ecdf
@@ -18,6 +19,7 @@ from lengthwise.predictors import find_predictor, trail_fit
 from lengthwise.predictors.base import Fitting, PromptPredictor
 from lengthwise.predictors.baselines import Constant
 from lengthwise.predictors.trail import Trail
+from lengthwise.predictors.trail_options import SAMPLED
 
 FEWEST = 10
 """Fewest answers that ended by themselves to learn from."""
@@ -90,7 +92,7 @@ def fit_probe(outcomes: Sequence[Finished], seed: int = 0, epochs: int | None = 
     known = _known([each for each in outcomes if each.states is not None])
     latest = known[-1].states
     assert latest is not None
-    cap, options = cap_of(known), trail_fit.options_of(Fitting(seed=seed, epochs=epochs))
+    cap, options = cap_of(known), replace(SAMPLED, seed=seed, epochs=epochs or SAMPLED.epochs)
     errors: dict[int, float] = {}
     best = None
     for layer in latest.layers:
