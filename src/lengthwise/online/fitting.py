@@ -24,8 +24,8 @@ from lengthwise.predictors.trail_options import SAMPLED
 FEWEST = 10
 """Fewest answers that ended by themselves to learn from."""
 
-BINS = 20
-"""Bins of total tokens, besides the one for all that is longer."""
+BINS, IN_EACH = 20, 5
+"""Most bins of total tokens, besides the one for all that is longer, and fewest answers to one."""
 
 _FALLBACK = "ngrams"
 """What is learned if the model's token embeddings cannot be read."""
@@ -66,7 +66,7 @@ def fit_prompt(
     if not issubclass(chosen, PromptPredictor) or chosen.reads not in ("nothing", "ids"):
         raise UserError(f"{kind} cannot be learned while serving: choose one that reads token ids")
     cap = cap_of(known)
-    bins = Bins.log(BINS, cap).with_overflow()
+    bins = Bins.log(min(BINS, len(known) // IN_EACH), cap).with_overflow()
     fitted: PromptPredictor = Constant(bins, _survival(known, bins))
     for _ in range(2 if any(each.cut and each.tokens < cap for each in known) else 1):
         answers = answers_of(known, Scorer(fitted), model)
