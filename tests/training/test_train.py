@@ -12,7 +12,8 @@ from lengthwise.answers.files import read_shards
 from lengthwise.errors import UserError
 from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.store import has_probe, load_probe
-from lengthwise.predictors.trail_fit import PAPER, VARIANTS, Options, fit_probe, likelihood_loss
+from lengthwise.predictors.trail_fit import fit_probe, likelihood_loss
+from lengthwise.predictors.trail_options import PAPER, VARIANTS, Options
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.training.train import TrainingPlan, prompt_text, train
 from lengthwise.workload import read_workload, synthetic

@@ -72,6 +72,14 @@ class Positions:
         grid: NDArray[np.bool_] = self.age % 8 == 0
         return grid
 
+    @property
+    def stands_for(self) -> Floats:
+        """[rows] tokens until the answer's next position, or until its end."""
+        gap = np.diff(self.age, append=0)
+        goes_on = np.append(np.diff(self.request) == 0, False)
+        tokens: Floats = np.where(goes_on, gap, self.left).astype(np.float32)
+        return tokens
+
 
 @dataclass(frozen=True)
 class Answers:

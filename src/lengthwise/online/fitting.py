@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import CensoredData, ecdf
@@ -18,12 +19,13 @@ from lengthwise.predictors import find_predictor, trail_fit
 from lengthwise.predictors.base import Fitting, PromptPredictor
 from lengthwise.predictors.baselines import Constant
 from lengthwise.predictors.trail import Trail
+from lengthwise.predictors.trail_options import SAMPLED
 
 FEWEST = 10
 """Fewest answers that ended by themselves to learn from."""
 
-BINS = 20
-"""Bins of total tokens, besides the one for all that is longer."""
+BINS, IN_EACH = 20, 5
+"""Most bins of total tokens, besides the one for all that is longer, and fewest answers to one."""
 
 _FALLBACK = "ngrams"
 """What is learned if the model's token embeddings cannot be read."""
@@ -64,7 +66,7 @@ def fit_prompt(
     if not issubclass(chosen, PromptPredictor) or chosen.reads not in ("nothing", "ids"):
         raise UserError(f"{kind} cannot be learned while serving: choose one that reads token ids")
     cap = cap_of(known)
-    bins = Bins.log(BINS, cap).with_overflow()
+    bins = Bins.log(min(BINS, len(known) // IN_EACH), cap).with_overflow()
     fitted: PromptPredictor = Constant(bins, _survival(known, bins))
     for _ in range(2 if any(each.cut and each.tokens < cap for each in known) else 1):
         answers = answers_of(known, Scorer(fitted), model)
@@ -90,7 +92,7 @@ def fit_probe(outcomes: Sequence[Finished], seed: int = 0, epochs: int | None = 
     known = _known([each for each in outcomes if each.states is not None])
     latest = known[-1].states
     assert latest is not None
-    cap, options = cap_of(known), trail_fit.options_of(Fitting(seed=seed, epochs=epochs))
+    cap, options = cap_of(known), replace(SAMPLED, seed=seed, epochs=epochs or SAMPLED.epochs)
     errors: dict[int, float] = {}
     best = None
     for layer in latest.layers:

@@ -9,10 +9,10 @@ import torch
 
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
-from lengthwise.predictors import trail_fit
 from lengthwise.predictors.along import probabilities, refine_positions
 from lengthwise.predictors.base import Arrays, Fitting, LengthPredictor, Reads
 from lengthwise.predictors.probe import Probe
+from lengthwise.predictors.trail_options import VARIANTS, options_of
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers
@@ -32,7 +32,7 @@ class Trail(LengthPredictor):
 
     name: ClassVar[str] = "trail"
     reads: ClassVar[Reads] = "states"
-    variants: ClassVar[tuple[str, ...]] = tuple(trail_fit.VARIANTS)
+    variants: ClassVar[tuple[str, ...]] = tuple(VARIANTS)
 
     def __init__(self, probe: Probe, layer_errors: dict[int, float] | None = None) -> None:
         self.probe, self.bins = probe, probe.bins
@@ -41,7 +41,9 @@ class Trail(LengthPredictor):
     @classmethod
     def fit(cls, fit: Answers, tune: Answers, bins: Bins, how: Fitting) -> Self:
         """The best layer's probe. The variant chooses the bins, which ``bins`` does not."""
-        return cls(*trail_fit.fit_probe(fit, tune, trail_fit.options_of(how)))
+        from lengthwise.predictors.trail_fit import fit_probe
+
+        return cls(*fit_probe(fit, tune, options_of(how)))
 
     def first(self, answers: Answers) -> Lengths:
         """After the prefill: the probe at the prompt's end."""

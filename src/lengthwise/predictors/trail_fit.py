@@ -1,116 +1,28 @@
-"""Training the probe: layer, loss, censoring, refinement; the ablations as variants."""
+"""Training the probe: layer, loss, censoring, refinement."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from lengthwise.core.bins import Bins
+from lengthwise.core.bins import Floats
 from lengthwise.core.refine import Refiner
 from lengthwise.errors import UserError
 from lengthwise.predictors.along import features, probabilities, refine_positions
-from lengthwise.predictors.base import Fitting
 from lengthwise.predictors.descend import descend
-from lengthwise.predictors.probe import Head, Inputs, Probe
+from lengthwise.predictors.probe import Probe
 from lengthwise.predictors.scored import ranks
+from lengthwise.predictors.trail_options import Options, Refinement, bins_of
 
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers, Positions
 
-Refinement = Literal["tuned", "none", "paper", "prior", "temper"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train a probe.
-
-    Attributes:
-        epochs, batch, rate: of AdamW with a cosine rate; the paper has 30, 32 and 0.01.
-        bins, k: ``log``, or the paper's ``equal`` (10).
-        inputs, head: of the probe.
-        layer: the only one to try; None tries all that were collected.
-        likelihood: weight of the likelihood (cross-entropy) beside the error of the mean,
-            which is what schedules; the likelihood keeps the bins calibrated. The paper
-            has it alone: infinity.
-        noise: standard deviation of the noise on normalised states: neighbouring rows are
-            alike, and would be learned by heart.
-        dropout: of the hidden layer.
-        censoring: whether an answer cut at the cap counts as at least that long.
-        refinement: how refinement is chosen.
-        prefill: weight of the row at the prompt's end.
-    """
-
-    epochs: int = 16
-    batch: int = 256
-    rate: float = 5e-4
-    bins: str = "log"
-    k: int = 20
-    inputs: Inputs = "full"
-    head: Head = "softmax"
-    layer: int | None = None
-    likelihood: float = 0.2
-    noise: float = 0.6
-    dropout: float = 0.5
-    censoring: bool = True
-    refinement: Refinement = "tuned"
-    prefill: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.k < 2:
-            raise UserError("training needs at least 1 epoch and 2 bins")
-
-
-OURS = Options()
-
-PAPER = Options(
-    epochs=30,
-    batch=32,
-    rate=0.01,
-    bins="equal",
-    k=10,
-    inputs="paper",
-    likelihood=np.inf,
-    noise=0.0,
-    dropout=0.0,
-    censoring=False,
-    refinement="paper",
-)
-"""TRAIL as the paper has it, but that the best epoch is kept: on few prompts the last is worse."""
-
-VARIANTS: dict[str, Options] = {
-    "": OURS,
-    "paper": PAPER,
-    "equal-bins": replace(OURS, bins="equal"),
-    "10-bins": replace(OURS, k=10),
-    "no-outlook": replace(OURS, inputs="paper"),
-    "likelihood-only": replace(OURS, likelihood=np.inf),
-    "no-noise": replace(OURS, noise=0.0),
-    "no-censoring": replace(OURS, censoring=False),
-    "unrefined": replace(OURS, refinement="none"),
-    "paper-refinement": replace(OURS, refinement="paper"),
-    "prior": replace(OURS, refinement="prior"),
-    "temper": replace(OURS, refinement="temper"),
-    "prefill": replace(OURS, prefill=8),
-    "hazard": replace(OURS, head="hazard"),
-}
-
-
-def options_of(how: Fitting) -> Options:
-    """The variant's options."""
-    options = replace(VARIANTS[how.variant], seed=how.seed)
-    return options if how.epochs is None else replace(options, epochs=how.epochs)
-
-
-def bins_of(options: Options, cap: float) -> Bins:
-    """TRAIL's bins as they are; ours know that answers cut at the cap would go on."""
-    if options.bins == "equal":
-        return Bins.equal(options.k, cap)
-    return Bins.log(options.k, cap).with_overflow()
+_KEEP = 0.95
+"""Share of the belief that a token keeps where it cannot be tuned: 0.8 to 0.98 are within 4 %."""
 
 
 def fit_probe(fit: Answers, tune: Answers, options: Options) -> tuple[Probe, dict[int, float]]:
@@ -138,7 +50,7 @@ def fit_probe(fit: Answers, tune: Answers, options: Options) -> tuple[Probe, dic
             best = probe
     bar.close()
     assert best is not None
-    _refinement(best, fit, tune, options.refinement)
+    _refinement(best, fit, tune, options)
     return best, errors
 
 
@@ -190,19 +102,34 @@ def _fit(
         off: torch.Tensor = ((mean - left[at]).abs() / scale).mean()
         return off + options.likelihood * likelihood
 
+    drawn = torch.from_numpy(_weights(fit, options))
+
+    def batches() -> Iterable[torch.Tensor]:
+        if options.draws is None:
+            return torch.split(rows[torch.randperm(len(rows))], options.batch)
+        return torch.split(drawn.multinomial(options.draws, replacement=True), options.batch)
+
+    judged = _weights(tune, options)
+
     def validate() -> float:
         mean = probe.bins.mean(probe(held).softmax(dim=1).numpy(), tune.limit)
-        return float(np.abs(mean - tune.left)[tune.grid].mean())
+        return float(np.average(np.abs(mean - tune.left), weights=judged))
 
     return descend(
         probe,
         torch.optim.AdamW(probe.parameters(), lr=options.rate, weight_decay=0.1),
         options.epochs,
-        lambda: torch.split(rows[torch.randperm(len(rows))], options.batch),
+        batches,
         loss,
         validate,
         bar.update,
     )
+
+
+def _weights(at: Positions, options: Options) -> Floats:
+    """[rows] what each counts: alike if evenly spaced, or the root of what it stands for."""
+    weights = at.grid if options.draws is None else np.sqrt(at.stands_for)
+    return weights.astype(np.float32)
 
 
 def _fit_outlook(probe: Probe, fit: Positions, number: int) -> torch.Tensor:
@@ -229,7 +156,7 @@ def _fit_outlook(probe: Probe, fit: Positions, number: int) -> torch.Tensor:
     return torch.from_numpy(unseen + offset).float()[torch.from_numpy(fit.request)]
 
 
-def _refinement(probe: Probe, fit: Answers, tune: Answers, kind: Refinement) -> None:
+def _refinement(probe: Probe, fit: Answers, tune: Answers, options: Options) -> None:
     """Choose how refinement weighs old against new evidence, the paper's way included."""
     counts = np.bincount(probe.bins.index(fit.positions.left), minlength=len(probe.bins)) + 1.0
     frequencies = [round(float(share), 6) for share in counts / counts.sum()]
@@ -239,18 +166,21 @@ def _refinement(probe: Probe, fit: Answers, tune: Answers, kind: Refinement) -> 
     paper: list[dict[str, Any]] = [{"alpha": 1.0}]
     prior: list[dict[str, Any]] = [{"alpha": 1.0, "prior": frequencies}]
     both = [{"alpha": 0.1, "prior": frequencies}]
-    choices = {
+    kinds: dict[Refinement, list[dict[str, Any]]] = {
         "none": none,
         "paper": paper,
         "prior": prior,
         "temper": tempers,
         "tuned": [*none, *paper, *prior, *tempers, *both, *keeps],
-    }[kind]
+        "kept": [{"keep": _KEEP}],
+    }
+    choices = kinds[options.refinement]
     at = tune.positions
     raw = probabilities(probe, at, fit.layers.index(probe.layer))
 
     def error(choice: dict[str, Any]) -> float:
         refined = refine_positions(Refiner(probe.bins, **choice), at, raw)
-        return float(np.abs(probe.bins.mean(refined, at.limit) - at.left)[at.grid].mean())
+        off = np.abs(probe.bins.mean(refined, at.limit) - at.left)
+        return float(np.average(off, weights=_weights(at, options)))
 
     probe.refinement = min(choices, key=error)
