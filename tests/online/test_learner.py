@@ -15,7 +15,6 @@ from lengthwise.online.orders import NONE
 from lengthwise.online.states import States
 from lengthwise.online.version import Version
 from lengthwise.online.versions import Versions
-from lengthwise.predictors.store import Packed
 from lengthwise.sim.setup import Setup
 
 OPTIONS = Learning(
@@ -27,10 +26,10 @@ SPEED = Steps([(i % 7 * 10, 1 + i % 8, 50 * (i % 9), 0.02 + 5e-4 * (1 + i % 8)) 
 class World:
     """A learner, what it sent, and the engine as far as it matters: what acts predicts."""
 
-    def __init__(self, model, folder, options=OPTIONS, states=False, acting=()):
+    def __init__(self, model, folder, options=OPTIONS, states=False, acting=(), policy="lengthwise"):
         self.sent, self.now = [], 0.0
         setup = Setup(seats=4, budget=256, blocks=2000)
-        start = Learn(model, str(folder), options, "lengthwise", setup, states, acting)
+        start = Learn(model, str(folder), options, policy, setup, states, acting)
         self.learner = Learner(start, self.sent.append, lambda: self.now, lambda: 1e9 + self.now)
         self.learner.resume()
         self.learner.add(SPEED)
@@ -265,27 +264,21 @@ def with_states(finished, seed):
     return found
 
 
-def test_a_probe_is_learned_and_where_memory_is_short_it_acts(served, tmp_path, outcomes):
-    rng = np.random.default_rng(1)
-    # Lengths that no prompt tells of; the states do.
-    finished = [
-        replace(each, tokens=int(tokens), cut=False)
-        for each, tokens in zip(outcomes(400), rng.choice([10, 240], 400), strict=True)
-    ]
-    world = World(served, tmp_path, replace(OPTIONS, epochs=8), states=True)
-    world.learner._start = replace(
-        world.learner._start, setup=Setup(seats=16, budget=256, blocks=60)
-    )
-    world.serve(with_states(finished, 0))
-    print("\n".join(world.lines))
+def varied(finished, seed):
+    """Prompts tell less of these lengths, the states tell all."""
+    rng = np.random.default_rng(seed)
+    tokens = [int(each.tokens * rng.choice([0.2, 3.0])) + 1 for each in finished]
+    return [replace(each, tokens=n, cut=False) for each, n in zip(finished, tokens, strict=True)]
+
+
+def test_a_probe_is_learned_too_and_acts_where_it_is_worth_it(served, tmp_path, outcomes):
+    world = World(served, tmp_path, replace(OPTIONS, epochs=8), states=True, policy="trail")
+    world.serve(with_states(varied(outcomes(500), 1), 0))
+    assert world.acting("prompt")
     assert world.acting("probe")
-    (made,) = [each for each in world.lines if each.startswith("probe version 2 is in the shadow")][
-        :1
-    ]
-    assert "trail on layer 5" in made
+    assert any("in the shadow: trail on layer 5" in line for line in world.lines)
     acts = next(each for each in world.sent if isinstance(each, Acts) and each.role == "probe")
     assert acts.predictor.predictor().probe.layer == 5
-    assert Packed.of(acts.predictor.predictor()).settings == acts.predictor.settings
 
 
 @pytest.mark.parametrize(
