@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def change(engine: Any, prompts: list[list[int]], probe: Probe) -> dict[str, Any
     }
 
 
-def main(model: str, prompts: list[list[int]]) -> dict[str, Any]:
+def main(model: str, prompts: list[list[int]], folder: str) -> dict[str, Any]:
     stock = build_engine(model, SEATS, scheduler_cls="lengthwise.vllm.StockScheduler")
     expected, _ = answers_of(stock, prompts)
     probe = load_probe("builtin", model)
@@ -144,5 +145,6 @@ def main(model: str, prompts: list[list[int]]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     prepare_process()
-    result = main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text()))
+    with tempfile.TemporaryDirectory() as folder:
+        result = main(sys.argv[1], json.loads(Path(sys.argv[2]).read_text()), folder)
     Path(sys.argv[3]).write_text(json.dumps(result))

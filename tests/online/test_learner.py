@@ -26,7 +26,9 @@ SPEED = Steps([(i % 7 * 10, 1 + i % 8, 50 * (i % 9), 0.02 + 5e-4 * (1 + i % 8)) 
 class World:
     """A learner, what it sent, and the engine as far as it matters: what acts predicts."""
 
-    def __init__(self, model, folder, options=OPTIONS, states=False, acting=(), policy="lengthwise"):
+    def __init__(
+        self, model, folder, options=OPTIONS, states=False, acting=(), policy="lengthwise"
+    ):
         self.sent, self.now = [], 0.0
         setup = Setup(seats=4, budget=256, blocks=2000)
         start = Learn(model, str(folder), options, policy, setup, states, acting)

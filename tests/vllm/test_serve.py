@@ -133,9 +133,16 @@ def test_where_the_probe_cannot_read_the_server_starts_without_it(served, capsys
 
 
 @pytest.mark.parametrize("flags", [["-pp", "2"], ["--spec-method", "ngram"]])
-def test_a_policy_without_a_probe_has_nothing_to_say_about_it(served, capsys, flags):
+def test_where_no_probe_could_be_learned_one_line_says_so(served, capsys, flags):
     command(served, "lengthwise", *flags, probe=False)
+    assert capsys.readouterr().err.count("a learned probe does not go with") == 1
+    command(served, "mlfq", *flags, probe=False)
     assert "probe" not in capsys.readouterr().err
+
+
+def test_a_policy_that_predicts_may_begin_with_nothing(served, capsys):
+    command(served, "trail", probe=False)
+    assert "until something is learned" in capsys.readouterr().err
 
 
 def test_a_cache_that_vllm_cannot_read_is_refused(served, monkeypatch):

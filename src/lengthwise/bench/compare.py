@@ -16,10 +16,10 @@ from lengthwise.bench.plan import (
     arrival_times,
     engine_arguments,
     labels_of,
+    settings_for,
     setup_of,
     source_of,
     tokenized,
-    settings_for,
     with_predictors,
 )
 from lengthwise.bench.turns import take_turns

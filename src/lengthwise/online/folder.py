@@ -30,6 +30,16 @@ def learned_folder(model: str, folder: str | None = None) -> Path:
     return _cache() / "learned" / re.sub(r"[^\w.-]", "_", identity(model))
 
 
+def rank_folder(model: str, folder: str | None, rank: int) -> Path:
+    """The same of one of several engines of data parallelism; the first has that of a single one.
+
+    Raises:
+        UserError: as :func:`learned_folder`.
+    """
+    found = learned_folder(model, folder)
+    return found / f"rank-{rank}" if rank else found
+
+
 def _cache() -> Path:
     if named := os.environ.get("LENGTHWISE_CACHE"):
         return Path(named)

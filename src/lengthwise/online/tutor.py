@@ -14,7 +14,7 @@ from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.online.acting import read_acting
 from lengthwise.online.claim import Claim, claim
-from lengthwise.online.folder import learned_folder, usable
+from lengthwise.online.folder import rank_folder, usable
 from lengthwise.online.messages import (
     Acts,
     Finished,
@@ -71,8 +71,7 @@ class Pupil:
         Raises:
             UserError: if there is no such place.
         """
-        folder = learned_folder(self.model, self.options.folder)
-        return folder / f"rank-{self.rank}" if self.rank else folder
+        return rank_folder(self.model, self.options.folder, self.rank)
 
     def knows(self) -> bool:
         """Whether a version acted when the server stopped."""

@@ -14,7 +14,7 @@ from typing import Any
 from lengthwise.errors import UserError
 from lengthwise.predictors.layers import tapped_layers
 from lengthwise.vllm.limits import settings_of
-from lengthwise.vllm.settings import KEY
+from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.client import install
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -56,7 +56,7 @@ def attach(worker: Any) -> None:
     from lengthwise.vllm.observers import make_observers
     from lengthwise.vllm.tap import Tap
 
-    learned = _learned_layers(worker) if settings.sampling else ()
+    learned = _learned_layers(worker, settings) if settings.sampling else ()
     model = config.model_config
     made = make_observers(settings, model.model, model.get_hidden_size(), worker.device, learned)
     if not made.layers:
@@ -85,7 +85,7 @@ def is_ours(given: str | type | None) -> bool:
     return any(each.__module__ == _OURS_IS_IN for each in given.__mro__)
 
 
-def _learned_layers(worker: Any) -> tuple[int, ...]:
+def _learned_layers(worker: Any, settings: Settings) -> tuple[int, ...]:
     """The layers that a probe is learned from; none, with one line, if none can be learned here."""
     from lengthwise.vllm.runner_v2 import RunnerV2
     from lengthwise.vllm.surface import RUNNER_V1, RUNNER_V2, check_running
@@ -99,7 +99,22 @@ def _learned_layers(worker: Any) -> tuple[int, ...]:
         logger.warning("lengthwise learns from prompts only: %s", error)
         return ()
     depth = config.model_config.get_total_num_hidden_layers()
-    return tapped_layers(depth, _has_plain(config) and offers_layers(runner))
+    offers = _has_plain(config) and offers_layers(runner)
+    return tapped_layers(depth, offers, _acting_layer(config, settings))
+
+
+def _acting_layer(config: Any, settings: Settings) -> int | None:
+    """The layer of the probe that acted when a server of this model stopped, if one did."""
+    from lengthwise.online.acting import acting_layer
+    from lengthwise.online.folder import rank_folder
+    from lengthwise.online.options import Learning
+
+    folder = Learning.of(settings.learning).folder
+    rank = config.parallel_config.data_parallel_index
+    try:
+        return acting_layer(rank_folder(config.model_config.model, folder, rank))
+    except (OSError, UserError):
+        return None
 
 
 def _has_plain(config: Any) -> bool:

@@ -84,12 +84,14 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
 
 
 def _check_predictors(settings: Settings, policy: Policy) -> None:
-    if policy.needs_predictions and settings.probe is None and settings.learns:
+    predicts = policy.source in ("prompt", "probe")
+    needs = predicts and policy.needs_predictions and settings.probe is None
+    if needs and settings.learns:
         complain(
             f"policy {settings.policy} predicts: until something is learned that is worth it, "
             "requests are served in the order of arrival"
         )
-    elif policy.needs_predictions and settings.probe is None and policy.source != "oracle":
+    elif needs:
         raise UserError(
             f"policy {settings.policy} predicts: give --predictor FOLDER (see lengthwise train), "
             "let it learn, or take --policy lengthwise, which needs none"
