@@ -1,4 +1,4 @@
-"""Learning in a real engine whose learner is killed: ``python learning.py MODEL PROMPTS FOLDER OUT``.
+"""A real engine whose learner is killed: ``python learning.py MODEL PROMPTS FOLDER OUT``.
 
 PROMPTS is a JSON file of token ids, FOLDER is where what is learned is kept.
 """

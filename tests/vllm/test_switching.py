@@ -50,7 +50,7 @@ def request(id):
         prompt_token_ids=[1, 2],
         num_prompt_tokens=2,
         max_tokens=1000,
-        sampling_params=SimpleNamespace(max_tokens=1000),
+        sampling_params=SimpleNamespace(max_tokens=1000, extra_args=None),
     )
 
 
