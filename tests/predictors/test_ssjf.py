@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -116,3 +117,16 @@ def test_it_comes_back_as_it_was(variant, learned, ruled, tiny_bert):
 def test_it_goes_by_its_name():
     assert find_predictor("ssjf:mse") == (SSJF, Fitting("mse"))
     assert find_predictor("ssjf")[1].variant == "l1"
+
+
+def test_it_is_frozen_without_a_progress_bar_too(learned, tiny_bert, monkeypatch):
+    monkeypatch.setattr(neural, "tqdm", partial(neural.tqdm, disable=True))
+    frozen = []
+    requires_grad = torch.nn.Module.requires_grad_
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "requires_grad_",
+        lambda self, wanted=True: frozen.append(wanted) or requires_grad(self, wanted),
+    )
+    learned(tiny_bert, epochs=8)
+    assert frozen == [False]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 import torch
@@ -138,8 +139,11 @@ def fine_tune(
             yield at
             bar.update()
 
+    epochs = count(1)
+
     def after() -> None:
-        if recipe.frozen_after is not None and bar.n == recipe.frozen_after * steps:
+        # A bar that is turned off counts nothing.
+        if next(epochs) == recipe.frozen_after:
             reader.backbone.requires_grad_(False)
 
     reader.to("cuda" if torch.cuda.is_available() else "cpu")
