@@ -28,6 +28,7 @@ def address(
     """The route's address, and the process that serves it."""
     log = tmp_path_factory.mktemp("route") / "log"
     command = ["route", str(model), "--predictor", "builtin", "--policy", "trail", "--seats", "2"]
+    command += ["--learn", "off"]
     with running(log, port, command) as (url, process):
         # The router is made with the first request, and hears of the replicas soon after.
         assert ask(url, 0, 1).status_code == 200

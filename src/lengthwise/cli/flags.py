@@ -192,6 +192,30 @@ too_long = click.option(
     help="Prompts that the model's context has no room for.",
 )
 
+
+@dataclass(frozen=True)
+class Learn:
+    """Whether a server learns from what it serves, and where it keeps that."""
+
+    learn: str
+
+    def settings(self) -> dict[str, Any]:
+        """The plug-in's settings that say so."""
+        kept = {} if self.learn in ("on", "off") else {"folder": str(Path(self.learn).resolve())}
+        return {"learn": self.learn != "off", "learning": kept}
+
+
+learn = bundle(
+    Learn,
+    text(
+        "--learn",
+        "on",
+        "WHERE",
+        "Learn from finished requests: on keeps what is learned in a folder of the model's in "
+        "lengthwise's cache; off; or a folder.",
+    ),
+)
+
 constants = text(
     "--constants", "", "NAME=X,...", "Constants of the systems, like slice=64,gamma=0.5,size=8."
 )

@@ -27,6 +27,7 @@ from lengthwise.cli.groups import examples
 )
 @flags.text("--policy", "lengthwise", "NAME", "The order inside each instance.")
 @flags.predictor()
+@flags.learn
 @flags.seats(8)
 @flags.text("--host", "127.0.0.1", "HOST", "Address to listen on.")
 @flags.whole("--port", 8000, "Port to listen on.")
@@ -37,6 +38,7 @@ def route(
     router: str | None,
     policy: str,
     predictor: str | None,
+    learn: flags.Learn,
     seats: int,
     host: str,
     port: int,
@@ -48,6 +50,6 @@ def route(
     from lengthwise.vllm.settings import Settings
 
     folder = Path(model_folder(model)).resolve()
-    settings = Settings(policy=policy, probe=absolute(predictor))
+    settings = Settings(policy=policy, probe=absolute(predictor), **learn.settings())
     router = router or ("least-in-flight" if predictor is None else "predicted")
     run(Route(folder, settings, instances, router, seats, host, port, report_interval))

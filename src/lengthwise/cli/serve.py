@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from lengthwise.cli import flags
@@ -24,13 +22,7 @@ from lengthwise.cli.groups import examples
 @flags.predictor()
 @flags.whole("--slice", None, "Most tokens served at a time.")
 @flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
-@flags.text(
-    "--learn",
-    "on",
-    "WHERE",
-    "Learn from finished requests: on keeps what is learned in a folder of the model's in "
-    "lengthwise's cache; off; or a folder.",
-)
+@flags.learn
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
     model: str,
@@ -38,7 +30,7 @@ def serve(
     predictor: str | None,
     slice: int | None,
     scoring: str,
-    learn: str,
+    learn: flags.Learn,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
@@ -53,7 +45,6 @@ def serve(
         policy=policy if slice is None else f"{policy}+slice:{slice}",
         probe=predictor,
         scoring=scoring,
-        learn=learn != "off",
-        learning={} if learn in ("on", "off") else {"folder": str(Path(learn).resolve())},
+        **learn.settings(),
     )
     start(model, settings, list(rest))
