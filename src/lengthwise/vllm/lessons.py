@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lengthwise.core.query import Query
 from lengthwise.core.request import Request
@@ -14,9 +14,11 @@ from lengthwise.vllm.gathered import Gathered
 from lengthwise.vllm.pace import Pace
 from lengthwise.vllm.piece import max_tokens
 from lengthwise.vllm.probing import Probing
-from lengthwise.vllm.seats import VllmEngine
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.switching import SwitchingPredictor
+
+if TYPE_CHECKING:
+    from lengthwise.vllm.seats import VllmEngine
 
 _ENDED, _CUT, _GIVEN_UP = "stop", "length", "abort"
 """vLLM's reasons why a request is gone, of those that tell something of its length."""
