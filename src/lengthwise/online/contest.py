@@ -106,14 +106,25 @@ class Contest:
         self.shadow = candidate
         self._look = self._options.judges
 
-    def judge(self, trials: Trials | None) -> None:
+    def judge(self, speed: Callable[[], Trials | None]) -> None:
         """Look at the version in the shadow, if there are enough requests more to judge it by.
 
+        One that cannot be judged is not tried any more.
+
         Args:
-            trials: the simulator at the engine's speed; None while that is not known.
+            speed: the simulator at the engine's speed; None while that is not known.
         """
+        try:
+            self._judge(speed)
+        except Exception as error:
+            number = None if self.shadow is None else self.shadow.number
+            self.shadow = None
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._say("failed", number, f"{self.role} version {number} cannot be judged ({reason})")
+
+    def _judge(self, speed: Callable[[], Trials | None]) -> None:
         shadow = self.shadow
-        if shadow is None or self.role in self._orders.pinned or trials is None:
+        if shadow is None or self.role in self._orders.pinned:
             return
         if shadow.number in self._orders.barred:
             self.shadow = None
@@ -123,6 +134,9 @@ class Contest:
             each for each in unseen if each.number > self._turned and self._fair(shadow, each)
         ]
         if len(judges) < self._look:
+            return
+        trials = speed()
+        if trials is None:
             return
         self._look = int(len(judges) * _GROWTH)
         known = KnownLengths(

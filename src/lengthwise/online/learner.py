@@ -29,6 +29,9 @@ _STEPS = 2000
 
 _FEWEST_STEPS = 64
 
+_STRAY = 30.0
+"""Steps of more than so many times the median are left out."""
+
 _ORDERS_S = 1.0
 """Seconds between two looks at what the operator ordered."""
 
@@ -111,10 +114,9 @@ class Learner:
         while self._new:
             role, candidate = self._new.popleft()
             self.contests[role].enter(candidate)
-        trials = self._trials()
         self._states.prompt = self.contests["prompt"].predictor
         for contest in self.contests.values():
-            contest.judge(trials)
+            contest.judge(self._trials)
         if self._is_due():
             self.begin()
         self.samples.save()
@@ -192,14 +194,13 @@ class Learner:
         self._new.append((role, Candidate(number, predictor, seen)))
 
     def _trials(self) -> Trials | None:
-        if len(self._steps) < _FEWEST_STEPS:
+        steps = np.array(self._steps, dtype=np.float64).reshape(-1, 4)
+        steps = steps[steps[:, 3] > 0]
+        if len(steps) < _FEWEST_STEPS:
             return None
-        if not any(contest.shadow for contest in self.contests.values()):
-            return None
-        try:
-            speed = Linear.fit("measured", "this engine", np.array(self._steps))
-        except UserError:
-            return None
+        # The machine may have done something else in between.
+        usual = steps[:, 3] <= _STRAY * np.median(steps[:, 3])
+        speed = Linear.fit("measured", "this engine", steps[usual])
         return Trials(self._start.policy, speed, self._start.setup)
 
     def _drifted(self, contest: Contest) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import queue
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -39,4 +40,6 @@ class Learning:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
+    # The terminal is the server's; what matters is said in its log.
+    warnings.simplefilter("ignore")
     run(Learning)
