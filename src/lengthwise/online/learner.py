@@ -125,6 +125,12 @@ class Learner:
             self._follow()
             self._check_clock()
 
+    def wait(self) -> None:
+        """Until the versions in the making are there: for tests and studies, which have time."""
+        if self._thread is not None:
+            self._thread.join()
+            self.turn()
+
     def begin(self) -> threading.Thread:
         """Make a version of each kind, on a thread, from the samples that are kept by now."""
         seen = self._learned_by = self.samples.seen
