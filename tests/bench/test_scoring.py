@@ -24,6 +24,6 @@ def test_a_process_that_does_not_start_is_said(caplog, monkeypatch):
         return started[-1]
 
     with pytest.raises(UserError, match="does not start"):
-        _until_up(HandedOnPredictor(ProcessPredictor(Client(begin, False, 10.0))))
+        _until_up(HandedOnPredictor(ProcessPredictor(Client(begin, 10.0))))
     assert len(started) == RESTARTS + 1
     assert "not started any more" in caplog.text
