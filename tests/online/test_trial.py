@@ -62,11 +62,11 @@ def test_one_trial_that_does_harm_is_too_many(mean, p99, good):
 
 
 @given(st.integers(1, 30), st.integers(1, 200), st.floats(0.01, 10))
-def test_repeated_requests_come_at_the_same_pace_in_the_same_order(n, least, gap):
+def test_repeated_requests_come_at_the_same_pace(n, least, gap):
     many = repeated(requests(n, gap), least)
     assert len(many) >= least
     assert len(many) % n == 0
     assert (np.diff(many.arrival) >= 0).all()
-    assert many.output.reshape(-1, n).tolist() == [requests(n, gap).output.tolist()] * (
-        len(many) // n
-    )
+    rounds = many.output.reshape(-1, n)
+    assert rounds[0].tolist() == requests(n, gap).output.tolist()
+    assert all(sorted(each) == sorted(rounds[0]) for each in rounds.tolist())

@@ -111,8 +111,7 @@ class FromPrompts:
 
     def simulated(self, predictor: LengthPredictor | None, samples: Sequence[Sample]) -> Predictor:
         """Each request's prediction at its arrival."""
-        tokens = self.predicted(predictor, samples)
-        return Guess("prompt", _in_rounds(tokens))
+        return Guess("prompt", _by_id(samples, self.predicted(predictor, samples)))
 
 
 class FromStates:
@@ -166,7 +165,7 @@ class FromStates:
         """Predictions at arrival, and with a probe those along the answer."""
         first = self._prompts.predicted(self.prompt, samples)
         if predictor is None:
-            return Guess("prompt", _in_rounds(first))
+            return Guess("prompt", _by_id(samples, first))
         assert isinstance(predictor, Trail)
         tracks = {
             sample.finished.asked.id: Track(
@@ -241,9 +240,12 @@ def reads(predictor: LengthPredictor | None, sample: Sample) -> bool:
     return states is not None and predictor.probe.layer in states.layers
 
 
-def _in_rounds(tokens: Floats) -> Rule:
+def _by_id(samples: Sequence[Sample], tokens: Floats) -> Rule:
+    ids = (sample.finished.asked.id for sample in samples)
+    known = dict(zip(ids, np.maximum(tokens, 1.0).tolist(), strict=True))
+
     def rule(workload: Workload, rng: Rng) -> Floats:
-        return np.tile(np.maximum(tokens, 1.0), len(workload) // len(tokens))
+        return np.array([known[id] for id in workload.id])
 
     return rule
 
