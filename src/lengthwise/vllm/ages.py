@@ -20,13 +20,13 @@ def offset_of(request_id: str) -> float:
     return zlib.crc32(request_id.encode()) / 2**32
 
 
-def next_age(age: int, offset: float) -> int:
+def next_age(age: int, offset: float, growth: float = GROWTH) -> int:
     """The first age after this one that is kept of a request with this offset.
 
-    They are the powers ``GROWTH ** (k + offset)`` rounded up, and all while those are closer than
+    They are the powers ``growth ** (k + offset)`` rounded up, and all while those are closer than
     a token: over many requests each age is kept of some.
     """
     if age < 1:
         return age + 1
-    power = math.floor(math.log(age, GROWTH) - offset) + 1
-    return max(age + 1, math.ceil(math.pow(GROWTH, power + offset)))
+    power = math.floor(math.log(age, growth) - offset) + 1
+    return max(age + 1, math.ceil(math.pow(growth, power + offset)))
