@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import zlib
 
-GROWTH = 1.25
-"""Most that an age is of the one kept before it, rounded up."""
+GROWTH = 1.5
+"""Most that an age is of the one kept before it, rounded up: 24 ages reach some 10,000 tokens. On
+Alpaca's answers 1.25 gave a probe that erred by 1 % less, and reached 360
+(``lengthwise.studies.sampled``)."""
 
 
 def offset_of(request_id: str) -> float:
