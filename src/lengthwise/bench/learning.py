@@ -16,6 +16,7 @@ from lengthwise.bench.plan import LEARNED
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.online import history
+from lengthwise.online.contest import AGAIN
 from lengthwise.results.files import RequestRow, read_requests, read_results
 from lengthwise.results.tables import print_table
 from lengthwise.results.terminal import complain, say
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--at-a-time", type=int, default=_AT_A_TIME)
     args = parser.parse_args()
     try:
-        runs = read_results(args.results / "results.json").runs
+        runs = read_results(args.results).runs
     except UserError as error:
         complain(str(error))
         raise SystemExit(2) from None
@@ -63,7 +64,8 @@ def main() -> None:
     print_table("mean latency against the first run", ["requests", *names], table)
     for folder in sorted(args.results.glob(f"*@{LEARNED}")):
         for decision in history.read(folder):
-            say(f"{decision.time:%H:%M:%S} {visible(decision.line)}")
+            if decision.event != AGAIN:
+                say(f"{decision.time:%H:%M:%S} {visible(decision.line)}")
 
 
 if __name__ == "__main__":
