@@ -240,6 +240,9 @@ def test_a_full_disk_is_a_line_and_versions_act_all_the_same(world, outcomes, mo
     world.serve(outcomes(150))
     assert world.acting("prompt")
     assert len(world.lines) < 12
+    world.serve(outcomes(200, seed=1))
+    made = [line.split()[2] for line in world.lines if "is in the shadow: " in line]
+    assert len(made) == len(set(made)) > 1, "each has a number of its own"
 
 
 def test_a_clock_that_jumps_is_a_line(world, outcomes):
@@ -298,3 +301,24 @@ def test_a_probe_is_learned_too_and_acts_where_it_is_worth_it(served, tmp_path, 
 def test_options_that_cannot_be_meant_are_one_line(given, says):
     with pytest.raises(UserError, match=says):
         Learning.of(given)
+
+
+def test_a_request_that_cannot_be_predicted_tells_nothing(world, outcomes, monkeypatch):
+    world.serve(outcomes(150))
+
+    def fails(asked):
+        raise ValueError("no")
+
+    monkeypatch.setattr(world.learner.contests["prompt"].predictor, "lengths", fails)
+    world.serve(outcomes(30, seed=1, turned=True))
+    assert world.acting("prompt") == 1
+
+
+def test_a_version_that_cannot_be_judged_is_not_tried_any_more(world, outcomes, monkeypatch):
+    def fails(*args):
+        raise ValueError("no\nsuch thing")
+
+    monkeypatch.setattr("lengthwise.online.contest.KnownLengths", fails)
+    world.serve(outcomes(150))
+    assert sum("cannot be judged (ValueError: no)" in line for line in world.lines) == 1
+    assert not world.acts

@@ -87,7 +87,11 @@ class Contest:
         acting = self.acting
         if acting is None or not self._predicts(acting, sample):
             return False
-        (predicted,) = self._learned.predicted(acting.predictor, [sample])
+        try:
+            (predicted,) = self._learned.predicted(acting.predictor, [sample])
+        except Exception:
+            # A request that cannot be predicted tells nothing of the others.
+            return False
         (tokens,) = self._learned.truth([sample])
         bad = self._watch.add(Seen(float(predicted), int(tokens), sample.finished.cut))
         if bad is not None and self._orders.pinned.get(self.role) != acting.number:

@@ -87,6 +87,7 @@ class Learner:
         """Go on where the process before this one was, or the server before."""
         self.samples.resume()
         known: dict[Role, Acts] = {each.role: each for each in self._start.acting}
+        self._mine.update(each.version for each in self._start.acting)
         for role, contest in self.contests.items():
             contest.resume(known.get(role))
         self._due = max(self._due, self.samples.seen + 1) if self.samples.seen else self._due
@@ -182,7 +183,8 @@ class Learner:
     def _save(
         self, role: Role, predictor: LengthPredictor, learned: int, seen: int, seconds: float
     ) -> None:
-        number = self._versions.next_number()
+        # What could not be saved has its number too.
+        number = max(self._versions.next_number(), 1 + max(self._mine, default=0))
         layer = predictor.probe.layer if isinstance(predictor, Trail) else None
         version = Version(number, role, predictor.name, self._wall(), learned, seconds, layer)
         self._mine.add(number)
