@@ -320,5 +320,7 @@ def test_a_version_that_cannot_be_judged_is_not_tried_any_more(world, outcomes, 
 
     monkeypatch.setattr("lengthwise.online.contest.KnownLengths", fails)
     world.serve(outcomes(150))
-    assert sum("cannot be judged (ValueError: no)" in line for line in world.lines) == 1
+    failed = [line for line in world.lines if "cannot be judged (ValueError: no)" in line]
+    made = [line for line in world.lines if "is in the shadow: " in line]
+    assert 1 <= len(failed) <= len(made)
     assert not world.acts
