@@ -16,7 +16,7 @@ from lengthwise.bench.plan import LEARNED
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
 from lengthwise.online import history
-from lengthwise.online.contest import AGAIN
+from lengthwise.online.decisions import AGAIN
 from lengthwise.results.files import RequestRow, read_requests, read_results
 from lengthwise.results.tables import print_table
 from lengthwise.results.terminal import complain, say

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lengthwise.online.decisions import AGAIN, decision, pairs
 from lengthwise.online.history import Decision
 from lengthwise.online.messages import Acts
 from lengthwise.online.options import Learning
@@ -23,9 +24,6 @@ from lengthwise.predictors.store import Packed
 
 LATE_S = 3600.0
 """Seconds for which requests that are held back judge a version."""
-
-AGAIN = "waits on"
-"""What was decided before: it is in the history, and not in the log."""
 
 _GROWTH = 1.3
 """More requests, as a ratio, at which a version in the shadow is looked at again."""
@@ -214,24 +212,8 @@ class Contest:
     def _put_to_use(self, new: Candidate, right: Share, instead: Share, verdict: Verdict) -> None:
         self.shadow = None
         self._act(new)
-        served = verdict.served[-1]
-        self._decide(
-            Decision(
-                "acts",
-                self.role,
-                new.number,
-                f"{self._name(new)} acts: {_pairs(right, instead)}; simulated against now: "
-                f"{verdict}",
-                requests=right.requests,
-                pairs_right=right.value,
-                low=right.low,
-                high=right.high,
-                instead=instead.value,
-                mean_ratio=served.mean,
-                p99_ratio=served.p99,
-                load=served.load,
-            )
-        )
+        line = f"{self._name(new)} acts: {pairs(right, instead)}; simulated against now: {verdict}"
+        self._decide(decision("acts", self.role, new.number, line, right, instead, verdict))
 
     def _act(self, candidate: Candidate) -> None:
         self.acting = candidate
@@ -244,21 +226,7 @@ class Contest:
         self.acting = None
         self._send(Acts(self.role, 0, None))
         self._record(None)
-        if right is None:
-            self._say(event, number, line)
-            return
-        self._decide(
-            Decision(
-                event,
-                self.role,
-                number,
-                line,
-                requests=right.requests,
-                pairs_right=right.value,
-                low=right.low,
-                high=right.high,
-            )
-        )
+        self._decide(decision(event, self.role, number, line, right))
 
     def _refuse(
         self, shadow: Candidate, right: Share, instead: Share, verdict: Verdict | None
@@ -268,24 +236,10 @@ class Contest:
         The log has one line of it, and one more if the reason becomes another.
         """
         why = "no more than chance explains" if verdict is None else f"simulated: {verdict}"
-        served = None if verdict is None else verdict.served[-1]
+        line = f"{self._name(shadow)} stays in the shadow: {pairs(right, instead)}; {why}"
         said, self._waits = self._waits, (shadow.number, verdict is None)
-        self._decide(
-            Decision(
-                "waits" if said != self._waits else AGAIN,
-                self.role,
-                shadow.number,
-                f"{self._name(shadow)} stays in the shadow: {_pairs(right, instead)}; {why}",
-                requests=right.requests,
-                pairs_right=right.value,
-                low=right.low,
-                high=right.high,
-                instead=instead.value,
-                mean_ratio=None if served is None else served.mean,
-                p99_ratio=None if served is None else served.p99,
-                load=None if served is None else served.load,
-            )
-        )
+        event = "waits" if said != self._waits else AGAIN
+        self._decide(decision(event, self.role, shadow.number, line, right, instead, verdict))
 
     def _try(self, shadow: Candidate, judges: list[Sample], trials: Trials) -> Verdict | None:
         """Serve in the simulator what came in a row since the version was made."""
@@ -342,11 +296,4 @@ class Contest:
         return self.role if self.acting is None else self._name(self.acting)
 
     def _say(self, event: str, number: int | None, line: str) -> None:
-        self._decide(Decision(event, self.role, number, line))
-
-
-def _pairs(right: Share, instead: Share) -> str:
-    return (
-        f"{right} of pairs right on {right.requests} requests that it has not learned from, "
-        f"{instead.value:.3f} without it"
-    )
+        self._decide(decision(event, self.role, number, line))

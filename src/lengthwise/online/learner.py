@@ -12,7 +12,8 @@ import numpy as np
 
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import identity
-from lengthwise.online.contest import AGAIN, Candidate, Contest
+from lengthwise.online.contest import Candidate, Contest
+from lengthwise.online.decisions import AGAIN
 from lengthwise.online.history import Decision, History
 from lengthwise.online.messages import Acts, Finished, Learn, Note, Role, Steps, ToEngine
 from lengthwise.online.roles import FromPrompts, FromStates, Learned
