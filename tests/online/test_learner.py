@@ -224,7 +224,7 @@ def test_a_version_that_cannot_be_made_is_a_line(world, outcomes, monkeypatch):
     def fails(*args, **kwargs):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("lengthwise.online.roles.fit_prompt", fails)
+    monkeypatch.setattr("lengthwise.online.from_prompts.fit_prompt", fails)
     world.serve(outcomes(70))
     assert any("no prompt version could be made (MemoryError: no room)" in e for e in world.lines)
 

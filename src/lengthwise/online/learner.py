@@ -14,9 +14,11 @@ from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import identity
 from lengthwise.online.contest import Candidate, Contest
 from lengthwise.online.decisions import AGAIN
+from lengthwise.online.from_prompts import FromPrompts
+from lengthwise.online.from_states import FromStates
 from lengthwise.online.history import Decision, History
 from lengthwise.online.messages import Acts, Finished, Learn, Note, Role, Steps, ToEngine
-from lengthwise.online.roles import FromPrompts, FromStates, Learned
+from lengthwise.online.roles import Learned
 from lengthwise.online.samples import Sample, Samples
 from lengthwise.online.trial import Trials
 from lengthwise.online.version import Version
