@@ -69,12 +69,12 @@ def _until(outcome: Finished, layer: int, end: int) -> States | None:
     states = outcome.states
     if states is None or layer not in states.layers:
         return None
-    before = states.ages < end
-    if not before.any() or states.ages[0] != 0:
+    count = int((states.ages < end).sum())
+    if not count or states.ages[0] != 0:
         return None
     number = states.layers.index(layer)
-    values = states.values[before, number : number + 1]
-    return States((layer,), states.ages[before], values)
+    # A view: a copy of all states would double their memory.
+    return States((layer,), states.ages[:count], states.values[:count, number : number + 1])
 
 
 def _row(id: str, prompt_ids: list[int], tokens: int, censored: bool, states: States) -> Row:

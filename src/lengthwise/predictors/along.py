@@ -14,16 +14,24 @@ from lengthwise.predictors.probe import Probe
 if TYPE_CHECKING:
     from lengthwise.answers.arrays import Positions
 
+_PIECE = 4096
+"""Rows whose inputs are made at once."""
+
 
 def features(probe: Probe, data: Positions, number: int) -> torch.Tensor:
     """The probe's inputs at collected layer number ``number``: [rows, size]."""
-    return probe.features(
-        torch.from_numpy(data.current[:, number]).float(),
-        torch.from_numpy(data.mean[:, number]).float(),
-        torch.from_numpy(data.first[:, number]).float(),
-        torch.from_numpy(data.age),
-        torch.from_numpy(data.prompt),
-    )
+    found = torch.empty(len(data.age), len(probe.shift))
+    # By pieces: states are half as large, and only the result needs to be whole in memory.
+    for start in range(0, len(found), _PIECE):
+        rows = slice(start, start + _PIECE)
+        found[rows] = probe.features(
+            torch.from_numpy(data.current[rows, number]).float(),
+            torch.from_numpy(data.mean[rows, number]).float(),
+            torch.from_numpy(data.first[rows, number]).float(),
+            torch.from_numpy(data.age[rows]),
+            torch.from_numpy(data.prompt[rows]),
+        )
+    return found
 
 
 def probabilities(probe: Probe, data: Positions, number: int) -> Floats:
