@@ -54,6 +54,7 @@ def scheduler() -> Any:
     for request in made.requests.values():
         made.waiting.ranked.push(request)
     made._ignored = Ignored()
+    made._lessons = None
     seats: Any = SimpleNamespace(foresight=Foresight(SimpleNamespace(), ByQuantile(), []))
     made._probing = Probing(BINS, ByQuantile(), seats, made._views, made.requests)
     return made
