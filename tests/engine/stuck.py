@@ -1,4 +1,4 @@
-"""Serves while the prediction process is stuck: ``python stuck.py MODEL PROBE OUT.json``."""
+"""Serves while the prediction process is stuck: ``python stuck.py MODEL PROBE FOLDER OUT.json``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from lengthwise.vllm.engine import build_engine, prepare_process
 from lengthwise.vllm.settings import Settings
 
 
-def main(model: str, probe: str) -> dict[str, Any]:
+def main(model: str, probe: str, folder: str) -> dict[str, Any]:
     from vllm import SamplingParams
 
     settings = Settings(
         policy="sjf",
         probe=probe,
         scoring="process",
-        learn=False,
+        learn=True,
+        learning={"folder": folder},
     )
     engine = build_engine(
         model,
@@ -55,7 +57,8 @@ def main(model: str, probe: str) -> dict[str, Any]:
 
     wait(lambda: (arrivals.ready(), scheduler.prediction_stats()["up"])[1])
     # Behind the one that takes a router's predictions.
-    client = arrivals._otherwise._client
+    client = arrivals._otherwise._given._client
+    scoring_processes = scorers()
     # By this clock, the process is silent only for as long as this script says.
     now = 0.0
     client.clock = lambda: now
@@ -80,9 +83,21 @@ def main(model: str, probe: str) -> dict[str, Any]:
         "restarts": [restarts_while_stuck, restarts],
         "after": done,
         "scores": len(predicted),
+        "scoring_processes": scoring_processes,
         "stats": scheduler.prediction_stats(),
         "still_there": Path(f"/proc/{pid}").exists(),
     }
+
+
+def scorers() -> int:
+    """How many processes of this one's score prompts."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            command = (process / "cmdline").read_text()
+            found += parent == str(os.getpid()) and "lengthwise.online.service" in command
+    return found
 
 
 def scheduler_scores(scheduler: Any, predicted: dict[str, float]) -> bool:
@@ -101,4 +116,4 @@ def wait(found: Callable[[], bool], seconds: float = 600.0) -> None:
 
 if __name__ == "__main__":
     prepare_process()
-    Path(sys.argv[3]).write_text(json.dumps(main(*sys.argv[1:3])))
+    Path(sys.argv[4]).write_text(json.dumps(main(*sys.argv[1:4])))

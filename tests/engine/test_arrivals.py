@@ -33,7 +33,7 @@ def test_requests_are_served_while_the_process_is_stuck(
     probe: Path, model: Path, forks: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.json"
-    done = forks("stuck.py", model, probe, out)
+    done = forks("stuck.py", model, probe, tmp_path / "kept", out)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(out.read_text())
     assert found["while_stuck"] == {"a": 12, "b": 12}
@@ -42,4 +42,5 @@ def test_requests_are_served_while_the_process_is_stuck(
     assert found["stats"]["restarts"] == 1
     assert len(found["after"]) == 2
     assert found["scores"] >= 1
+    assert found["scoring_processes"] == 1
     assert not found["still_there"]

@@ -20,7 +20,12 @@ from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
-from lengthwise.vllm.arrivals import HandedOnPredictor, make_arrival_predictor, own_predictor
+from lengthwise.vllm.arrivals import (
+    ArrivalPredictor,
+    HandedOnPredictor,
+    make_arrival_predictor,
+    own_predictor,
+)
 from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
@@ -85,17 +90,19 @@ class Scheduler(SessionScheduler):
         if self._policy.foresees:
             self.waiting.foresight = self._seats.foresight
         model = config.model_config.model
-        self.arrivals = make_arrival_predictor(self._policy.source, settings, model)
         self._vocabulary = config.model_config.get_vocab_size()
         bins = probe_bins(settings, model)
         self._probing = Probing(bins, self._policy, self._seats, self._views, self.requests)
         self._lessons: Lessons | None = None
+        self.arrivals: ArrivalPredictor
         if settings.learns:
             learned = SwitchingPredictor(own_predictor(settings, model))
             self.arrivals = HandedOnPredictor(learned)
             budget = int(self.max_num_scheduled_tokens)
             tutor = make_tutor(settings, config, self._engine, budget)
             self._lessons = Lessons(self, tutor, learned, self._probing)
+        else:
+            self.arrivals = make_arrival_predictor(self._policy.source, settings, model)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
