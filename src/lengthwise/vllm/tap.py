@@ -87,8 +87,9 @@ class Tap:
     def sample_tokens(self, *args: Any, **kwargs: Any) -> Any:
         """The runner's own; the watchers may add to its output."""
         output = self._sample(*args, **kwargs)
-        for watcher in self._watchers:
-            output = watcher.output(output)
+        with COSTS.timed("predict_s"):
+            for watcher in self._watchers:
+                output = watcher.output(output)
         return output
 
 
