@@ -149,13 +149,18 @@ def with_predictors(plan: BenchPlan, spec: str) -> tuple[str, str | None]:
     return name, folder if at else plan.probe
 
 
+def learns(spec: str) -> bool:
+    """Whether it is ``policy@learned``."""
+    return spec.partition("@")[2] == LEARNED
+
+
 def settings_for(plan: BenchPlan, spec: str, out: Path) -> dict[str, Any]:
     """The plug-in's settings of a run; one that learns keeps what it learns in a folder of its own.
 
     Args:
         out: the bench's folder.
     """
-    if spec.partition("@")[2] != LEARNED:
+    if not learns(spec):
         return plan.settings
     folder = out.resolve() / spec.replace(":", "-")
     return {**plan.settings, "learn": True, "learning": {"folder": str(folder)}}
@@ -206,7 +211,7 @@ def labels_of(
 ) -> tuple[Labels, Size]:
     """What a run was."""
     name, folder = with_predictors(plan, spec)
-    if spec.partition("@")[2] == LEARNED:
+    if learns(spec):
         folder = LEARNED
     labels = Labels(
         policy=name,

@@ -183,8 +183,8 @@ class Contest:
         pinned = orders.pinned.get(self.role)
         acting = 0 if self.acting is None else self.acting.number
         if pinned is None:
-            if acting in orders.barred:
-                self._roll_back()
+            if self.acting is not None and acting in orders.barred:
+                self._roll_back(self.acting)
             elif self.role in before.pinned:
                 self._say("unpinned", acting, f"{self.role} version {acting} is pinned no longer")
         elif pinned == NONE and self.acting is not None:
@@ -192,9 +192,9 @@ class Contest:
         elif pinned not in (NONE, acting):
             self._use(pinned, "pinned", f"{self.role} version {pinned} acts, by order")
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, acting: Candidate) -> None:
         previous = self._versions.previous(self.role)
-        self._take_out("barred", f"{self._acting_name()} is taken out, by order", None)
+        self._take_out("barred", f"{self._name(acting)} is taken out, by order", None)
         if previous is not None:
             line = f"{self.role} version {previous} acts again, as before"
             self._use(previous, "acts", line)
@@ -291,9 +291,6 @@ class Contest:
 
     def _name(self, candidate: Candidate) -> str:
         return f"{self.role} version {candidate.number}"
-
-    def _acting_name(self) -> str:
-        return self.role if self.acting is None else self._name(self.acting)
 
     def _say(self, event: str, number: int | None, line: str) -> None:
         self._decide(decision(event, self.role, number, line))

@@ -93,7 +93,7 @@ class Learner:
         self._mine.update(each.version for each in self._start.acting)
         for role, contest in self.contests.items():
             contest.resume(known.get(role))
-        self._due = max(self._due, self.samples.seen + 1) if self.samples.seen else self._due
+        self._due = max(self._due, self.samples.seen + 1)
         self._follow()
 
     def add(self, message: Finished | Steps) -> None:
