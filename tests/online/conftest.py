@@ -1,4 +1,5 @@
 import json
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +19,20 @@ SHORT, LONG = 11, 22
 
 # As in the learning process: more threads than processors would wait for one another.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def until():
+    """``until(found)``: what ``found()`` says once it is true; the limit ends a test that hangs."""
+
+    def wait(found, seconds=600.0):
+        end = time.monotonic() + seconds
+        while not (seen := found()):
+            assert time.monotonic() < end, "it took too long"
+            time.sleep(0.02)
+        return seen
+
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import queue
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,19 +23,16 @@ def asked(id, word=22):
     return Query(str(id), [word, 5, 6], "", 256)
 
 
-def until(found, seconds=600.0):
-    """What ``found()`` says once it is true; the limit only ends a test that hangs."""
-    end = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.02)
-    return seen
+@pytest.fixture
+def wait_for(until):
+    """``wait_for(client, n)``: n predictions, by request id."""
 
+    def wait(client, n):
+        found = {}
+        until(lambda: found.update(client.ready()) or len(found) >= n)
+        return found
 
-def wait_for(client, n):
-    found = {}
-    until(lambda: found.update(client.ready()) or len(found) >= n)
-    return found
+    return wait
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +47,7 @@ def clock():
 
 
 @pytest.fixture
-def client(start, clock):
+def client(start, clock, until):
     client = Client(lambda: Child(lambda: start, SCORING), timeout=1.0, clock=lambda: clock.now)
     until(lambda: client.ready() or client.up)
     yield client
@@ -66,7 +62,9 @@ def alive(pid):
         return False
 
 
-def test_requests_are_scored_and_after_a_crash_or_a_stop_again(client, clock, caplog):
+def test_requests_are_scored_and_after_a_crash_or_a_stop_again(
+    client, clock, caplog, until, wait_for
+):
     for i in range(3 * BATCH):
         client.submit(asked(i, 11 if i % 2 else 22))
     found = wait_for(client, 3 * BATCH)
@@ -98,7 +96,7 @@ def test_requests_are_scored_and_after_a_crash_or_a_stop_again(client, clock, ca
     assert len(wait_for(client, 200 - WINDOW)) == 200 - WINDOW
 
 
-def test_it_knows_no_vllm_and_ends_with_the_engine(start):
+def test_it_knows_no_vllm_and_ends_with_the_engine(start, until):
     code = (
         "import signal, sys, time; from lengthwise.online.process import SCORING, Child\n"
         "from lengthwise.online.messages import Serve\n"
@@ -116,7 +114,7 @@ def test_it_knows_no_vllm_and_ends_with_the_engine(start):
     until(lambda: not alive(pid))
 
 
-def test_what_keeps_it_from_starting_is_said(start):
+def test_what_keeps_it_from_starting_is_said(start, until):
     """By a process that says that much and ends."""
     last_words = pickle.dumps(Stopped("UserError: no trained predictors")).hex()
     code = (
@@ -133,7 +131,7 @@ def test_a_folder_without_predictors_is_refused_at_once(served, tmp_path):
         Service(Serve(served, str(tmp_path)), lambda message: None)
 
 
-def test_a_command_that_is_not_there_is_an_end_too(start):
+def test_a_command_that_is_not_there_is_an_end_too(start, until):
     child = Child(lambda: start, ("/no/such/python",))
     assert "cannot be started" in until(lambda: child.ended)
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -174,16 +173,8 @@ def test_without_a_folder_it_is_the_models_in_the_cache(pupil, monkeypatch, tmp_
     assert plain.folder().is_relative_to(tmp_path / "cache")
 
 
-def until(found, seconds=600.0):
-    end = time.monotonic() + seconds
-    while not (seen := found()):
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.02)
-    return seen
-
-
 def test_a_real_process_learns_at_low_priority_and_goes_on_after_a_kill(
-    pupil, outcomes, monkeypatch
+    pupil, outcomes, monkeypatch, until
 ):
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
     options = replace(pupil.options, kind="ngrams", first=40, judges=20, held_back=0.2, every=1000)
