@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +58,23 @@ def main(model: str, prompts: list[list[int]], folder: str) -> dict[str, Any]:
     )
     scheduler = engine.engine_core.engine_core.scheduler
     lessons = scheduler._lessons
+    tutored = lessons._tutor
     draw, killed = random.Random(0), 0
 
     def finished() -> None:
         nonlocal killed
-        pid = lessons._tutor.pid
-        if killed < KILLS and pid is not None and draw.random() < 0.7:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
+        if killed < KILLS and tutored._child is not None and draw.random() < 0.7:
+            wait(lambda: tutored.pid)
+            os.kill(tutored.pid, signal.SIGKILL)
+            killed += 1
+            # Each process is killed once: the next finished request starts another.
+            wait(lambda: lessons.begins() or tutored._child is None)
 
     answers = answers_of(engine, prompts, stops, finished)
     rest = answers_of(engine, prompts, stops, lambda: None)
     wait(lambda: lessons.begins() or list(Path(folder).glob("version-*")))
     stats = scheduler.prediction_stats()
-    pid = lessons._tutor.pid
+    pid = tutored.pid
     engine.engine_core.shutdown()
     return {
         "same": answers == expected == rest,

@@ -31,7 +31,7 @@ def test_answers_are_stocks_through_twenty_kills_of_the_learner(found: dict[str,
     assert found["same"]
     assert len(found["lengths"]) > 3, "answers end by themselves"
     assert found["killed"] == 20
-    assert found["stats"]["learners"] > 5
+    assert found["stats"]["learners"] > 20, "each kill was of another process"
 
 
 def test_it_has_learned_all_the_same(found: dict[str, Any]) -> None:
