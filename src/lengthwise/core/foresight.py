@@ -22,6 +22,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from lengthwise.core.engine import Engine
 from lengthwise.core.policy import Policy
+from lengthwise.core.request import Request
 
 R = TypeVar("R", bound=Hashable)
 
@@ -160,10 +161,10 @@ class Foresight(Generic[R]):
         """The footprints of all that hold memory."""
         holders = [*seated, *self._paused]
         known = [self._footprint(each) for each in holders]
-        held = sum(each.held for each in known)
+        left, held = map(sum, zip(*known, strict=True)) if known else (0.0, 0.0)
         engine = self._engine
         used = engine.kv_tokens - engine.free_blocks() * engine.block_tokens
-        self._sum, self._summed_at = held + sum(each.left for each in known), engine.step
+        self._sum, self._summed_at = held + left, engine.step
         self.short = max(self._sum, used) > self._room / 2
         if not self.short:
             return known
@@ -182,12 +183,16 @@ class Foresight(Generic[R]):
         return Footprint(left, held - self._engine.shared_tokens(request) if self.short else held)
 
     def _footprint(self, request: R) -> Footprint:
-        expected = self._policy.expected(self._engine.view(request))
-        return Footprint(max(expected, 0.0), self._held(request))
+        # Asked of every running request before an admission: the view is looked up once.
+        view = self._engine.view(request)
+        left = self._policy.expected(view)
+        return Footprint(left if left > 0.0 else 0.0, self._held_by(view))
 
     def _held(self, request: R) -> float:
         """Tokens of memory that it holds; of its last block it fills half on average."""
-        view = self._engine.view(request)
+        return self._held_by(self._engine.view(request))
+
+    def _held_by(self, view: Request) -> float:
         return view.prompt_tokens + view.generated + self._engine.block_tokens / 2
 
 

@@ -110,7 +110,9 @@ class Lengthwise(Policy):
     def expected(self, request: Request) -> float:
         if request.probed:
             return self._sizes.remaining(request)
-        return max(self._rating(request).answer - request.generated, 0.0)
+        known = self._known.get(request.id)
+        rating = self._rate(request) if known is None else known.rating
+        return max(rating.answer - request.generated, 0.0)
 
     def may_overtake(self, request: Request) -> bool:
         known = self._known.get(request.id)

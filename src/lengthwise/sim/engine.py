@@ -89,14 +89,22 @@ class Simulator:
         self._backlog = [0, 0]
         self._paced = (0, 0.0)
 
-    def run(self) -> Outcome:
-        """Serve every request to its end."""
+    def run(self, enough: Callable[[], bool] | None = None) -> Outcome:
+        """Serve every request to its end.
+
+        Args:
+            enough: asked each time that steps have begun; true ends the run there.
+        """
         for i, arrival in enumerate(self._traffic.arrival):
             while self.due < arrival:
                 self.proceed()
+                if enough is not None and enough():
+                    return self.outcome()
             self.offer(i, arrival)
         while self.due < math.inf:
             self.proceed()
+            if enough is not None and enough():
+                break
         return self.outcome()
 
     def outcome(self) -> Outcome:

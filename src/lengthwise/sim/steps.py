@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -137,6 +138,30 @@ class Roofline:
         start = first + growth * computing
         busy = computing * compute + rest * start + growth * (rest * (rest - 1) // 2)
         return steps * self.overhead + busy / self.efficiency
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Steps that take ``factor`` times as long as those of ``time``.
+
+    Raises:
+        UserError: if the factor is not above 0 and finite.
+    """
+
+    time: StepTime
+    factor: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < math.inf:
+            raise UserError(f"steps cannot take {self.factor} times as long")
+
+    def seconds(self, prefill: int, decodes: int, context: int) -> float:
+        """One step."""
+        return self.factor * self.time.seconds(prefill, decodes, context)
+
+    def stretch(self, steps: int, decodes: int, context: int) -> float:
+        """So many decode steps in a row."""
+        return self.factor * self.time.stretch(steps, decodes, context)
 
 
 def load_profile(name: str) -> StepTime:

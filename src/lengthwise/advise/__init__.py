@@ -1,0 +1,1 @@
+"""Advice: what another policy would change for an operator's own traffic."""

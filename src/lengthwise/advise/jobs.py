@@ -1,0 +1,126 @@
+"""What is simulated, each alone on a core: a contender at a load, or the load that it bears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.advise.plan import PRESENT, AdvicePlan, Contender
+from lengthwise.advise.watch import Watch, Watched
+from lengthwise.sim.engine import Simulator
+from lengthwise.sim.setup import Outcome
+
+_MOST_LOAD = 8.0
+"""Loads above this are not tried."""
+
+_CLOSE = 1.03
+"""How close the load that is borne and the one that is not are in the end, as a ratio."""
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """The plan's requests, served once.
+
+    Attributes:
+        watched: seats, queue and memory, if they were asked for.
+    """
+
+    contender: Contender
+    load: float
+    speed: float
+    outcome: Outcome
+    watched: Watched | None
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Serve all requests."""
+
+    contender: Contender
+    load: float = PRESENT
+    speed: float = 1.0
+    watch: bool = False
+
+    def run(self, plan: AdvicePlan) -> Served:
+        """When each request got its tokens."""
+        simulator = plan.simulator(self.contender, self.load, self.speed)
+        watch = Watch(simulator, plan.setup) if self.watch else None
+        outcome = simulator.run(watch)
+        watched = None if watch is None else watch.watched()
+        return Served(self.contender, self.load, self.speed, outcome, watched)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much more of the same traffic the engine takes.
+
+    Attributes:
+        load: the largest factor of the arrival rate that was tried at which 99 % of the first
+            tokens came within the target; 0 if none.
+        beyond: the least at which they did not; infinite if there was none.
+    """
+
+    contender: Contender
+    load: float
+    beyond: float
+
+
+@dataclass(frozen=True)
+class Find:
+    """Find the load that a contender bears within the plan's target."""
+
+    contender: Contender
+
+    def run(self, plan: AdvicePlan) -> Capacity:
+        """Doubles or halves the load until both sides are known, then closes in."""
+        assert plan.target is not None
+        borne, beyond = 0.0, float("inf")
+        load = PRESENT
+        while True:
+            if self._bears(plan, load, plan.target):
+                borne = load
+            else:
+                beyond = load
+            if borne and beyond / borne <= _CLOSE:
+                break
+            if borne >= _MOST_LOAD or beyond <= 1.0 / _MOST_LOAD:
+                break
+            if beyond == float("inf"):
+                load *= 1.5
+            elif not borne:
+                load /= 1.5
+            else:
+                load = float(np.sqrt(borne * beyond))
+        return Capacity(self.contender, borne, beyond)
+
+    def _bears(self, plan: AdvicePlan, load: float, target: float) -> bool:
+        simulator = plan.simulator(self.contender, load)
+        late = _Late(simulator, plan, load, target)
+        simulator.run(late)
+        return not late.too_many
+
+
+class _Late:
+    """Counts first tokens that came too late; with more than 1 % of all a run is over."""
+
+    def __init__(self, simulator: Simulator, plan: AdvicePlan, load: float, target: float) -> None:
+        self._simulator = simulator
+        self._arrival = (plan.workload.arrival / load).tolist()
+        self._target = target
+        self._left = int(0.01 * len(self._arrival))
+
+    @property
+    def too_many(self) -> bool:
+        """Whether 99 % can not be in time any more."""
+        return self._left < 0
+
+    def __call__(self) -> bool:
+        simulator = self._simulator
+        simulator.finished.clear()
+        if simulator.begun:
+            # They had their first token before the steps that begin now.
+            due = simulator.engine.clock.now - self._target
+            self._left -= sum(self._arrival[i] < due for i in simulator.begun)
+            simulator.begun.clear()
+        return self.too_many
