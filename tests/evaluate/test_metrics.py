@@ -8,7 +8,7 @@ from lengthwise.answers.arrays import split
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.evaluate import metrics
-from lengthwise.evaluate.bootstrap import Resamples
+from lengthwise.results.bootstrap import Resamples
 from lengthwise.evaluate.held_out import HeldOut, one_each, pick
 from lengthwise.evaluate.metrics import Said
 from lengthwise.predictors.points import points

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lengthwise.evaluate.bootstrap import Resamples
+from lengthwise.results.bootstrap import Resamples
 from lengthwise.evaluate.metrics import order
 from lengthwise.predictors.accuracy import absolute_errors, tau
 from lengthwise.predictors.points import points

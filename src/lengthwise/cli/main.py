@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import click
@@ -22,6 +23,7 @@ from lengthwise.cli.simulate import simulate
 from lengthwise.cli.theory import theory
 from lengthwise.cli.train import train
 from lengthwise.errors import UserError
+from lengthwise.results.origin import COMMAND, command_line
 from lengthwise.results.terminal import complain
 
 
@@ -39,7 +41,8 @@ for command in (predictors, demo, model, completion):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; bad input is one line on standard error and status 2."""
-    arguments = None if argv is None else list(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    COMMAND.set(command_line(arguments))
     try:
         status = lengthwise.main(arguments, prog_name="lengthwise", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lengthwise.core.bins import Floats
-from lengthwise.evaluate.bootstrap import interval
+from lengthwise.results.bootstrap import interval
 from lengthwise.evaluate.metrics import Table, times_better
 
 PAPER = "trail:paper"

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from msgspec import UNSET
+
 from lengthwise.core.arrays import Floats
+from lengthwise.results.files import RequestRow
 from lengthwise.workload.workload import Seconds, Tokens
 
 
@@ -34,6 +38,25 @@ class Served:
     predicted: Floats | None = None
     tenant: Sequence[str | None] = ()
     id: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[RequestRow], name: str) -> Served:
+        """From the lines of a ``requests-N.jsonl``, in order of arrival."""
+        rows = sorted(rows, key=lambda row: row.arrival)
+        predicted = [None if row.predicted is UNSET else row.predicted for row in rows]
+        tenants = [row.tenant for row in rows]
+        return cls(
+            name,
+            np.array([row.arrival for row in rows], np.float64),
+            np.array([row.first for row in rows], np.float64),
+            np.array([row.finish for row in rows], np.float64),
+            np.array([row.prompt_tokens for row in rows], np.int64),
+            np.array([row.tokens for row in rows], np.int64),
+            np.array([row.longest_gap for row in rows], np.float64),
+            np.array(predicted, np.float64) if any(it is not None for it in predicted) else None,
+            tenants if any(tenants) else (),
+            [row.id for row in rows],
+        )
 
     def __len__(self) -> int:
         return len(self.arrival)

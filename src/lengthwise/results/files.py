@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from lengthwise import __version__
 from lengthwise.errors import UserError, reading
+from lengthwise.results.origin import Made, made
 from lengthwise.results.record import Count, Part, Run
 from lengthwise.results.schema import VERSION
 from lengthwise.results.setups import STUDIES, Served, Simulated
@@ -23,11 +24,18 @@ _AGAIN = "run lengthwise bench or simulate again"
 
 @dataclass(frozen=True)
 class Results:
-    """A results.json that was read; ``setup`` also has the engine's own settings."""
+    """A results.json that was read; ``setup`` also has the engine's own settings.
+
+    Attributes:
+        lengthwise: the version that wrote it.
+        origin: what made it; None in files of versions that did not say.
+    """
 
     study: str
     setup: dict[str, Any]
     runs: list[Run]
+    lengthwise: str = ""
+    origin: Made | None = None
 
 
 def write_results(out: Path, setup: Setup, runs: Sequence[Run], *engine: Part) -> None:
@@ -39,11 +47,12 @@ def write_results(out: Path, setup: Setup, runs: Sequence[Run], *engine: Part) -
         engine: dataclasses whose fields stand beside the setup's: the simulated engine's.
     """
     out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(as_json(content_of(setup, runs, *engine)) + "\n")
+    content = content_of(setup, runs, *engine) | {"origin": plain(made())}
+    (out / "results.json").write_text(as_json(content) + "\n")
 
 
 def content_of(setup: Setup, runs: Sequence[Run], *engine: Part) -> dict[str, Any]:
-    """What :func:`write_results` writes."""
+    """What :func:`write_results` writes, but for what made it."""
     study = next(name for name, kind in STUDIES.items() if type(setup) is kind)
     described: dict[str, Any] = {}
     for part in (setup, *engine):
@@ -75,6 +84,8 @@ def read_results(folder: Path) -> Results:
             content["study"],
             dict(content["setup"]),
             msgspec.convert(content["runs"], list[Run]),
+            str(content.get("lengthwise", "")),
+            msgspec.convert(content.get("origin"), Made | None),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from lengthwise.results.origin import Made
 from lengthwise.results.record import Run, Seen
 from lengthwise.results.setups import STUDIES
 
@@ -41,8 +42,8 @@ PROMISED: dict[str, tuple[str, ...]] = {
 
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12: a version, which study it is with what setup, and the runs."""
-    (run, *setups), definitions = msgspec.json.schema_components(
-        [Run, *STUDIES.values()], ref_template=_REF
+    (run, origin, *setups), definitions = msgspec.json.schema_components(
+        [Run, Made, *STUDIES.values()], ref_template=_REF
     )
     definitions["Run"]["additionalProperties"] = False
     return {
@@ -55,6 +56,7 @@ def schema() -> dict[str, Any]:
             "study": {"enum": list(STUDIES)},
             "setup": {"type": "object"},
             "runs": {"type": "array", "items": run},
+            "origin": origin,
         },
         "required": ["schema_version", "lengthwise", "study", "setup", "runs"],
         "additionalProperties": False,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lengthwise.evaluate.bootstrap import Resamples, interval
+from lengthwise.results.bootstrap import Resamples, interval
 
 
 def test_the_first_draw_counts_every_prompt_once():

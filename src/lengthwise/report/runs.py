@@ -1,0 +1,175 @@
+"""The page of a study: what each of its runs got, at each traffic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from lengthwise.report.charts.by_length import by_output, by_prompt
+from lengthwise.report.charts.calibration import calibration
+from lengthwise.report.charts.distribution import latency, ttft
+from lengthwise.report.charts.load import Curve, against_load
+from lengthwise.report.charts.over_time import over_time
+from lengthwise.report.numbers import percent, seconds
+from lengthwise.report.parts import Origin, Page, Part, Section, Text
+from lengthwise.report.results import Study, kv_tokens_of, seats_of
+from lengthwise.report.served import Served
+from lengthwise.report.tables.fairness import by_length, by_tenant
+from lengthwise.report.tables.numbers import change_of, of_runs
+from lengthwise.report.tables.passed import passed
+from lengthwise.report.tables.preemptions import preemptions
+from lengthwise.results.record import Run
+from lengthwise.results.runs import grouped, interval, mean
+
+MOST = 8
+"""Runs in a chart: as many as there are colours."""
+
+TITLES = {
+    "bench": "Policies on vLLM",
+    "bench-padded": "Padded batches on transformers",
+    "bench-routers": "Routers over vLLM",
+    "simulate": "Simulated policies",
+    "simulate-fleets": "Simulated fleets",
+}
+
+_LOADED = (
+    ("mean-by-load", "mean latency", "mean_latency_s"),
+    ("p99-by-load", "p99 latency", "p99_latency_s"),
+    ("ttft-by-load", "p99 time to first token", "p99_ttft_s"),
+)
+
+
+def page_of(study: Study, origin: Origin) -> Page:
+    """The report of a bench or a simulation.
+
+    Charts of single requests are at the heaviest traffic of which there are requests, a burst
+    aside; everything else is at every traffic.
+    """
+    setup = study.results.setup
+    what = setup.get("workload") or setup.get("model", "")
+    title = f"{TITLES.get(study.results.study, study.results.study)}: {what}"
+    numbers = of_runs(study.runs, study.name_of, study.traffic_of, study.by)
+    summary: list[Part] = [*(Text(each, True) for each in verdicts(study)), numbers]
+    sections = [*_requests(study), *_loads(study), *_work(study)]
+    return Page(title, summary, sections, origin)
+
+
+def verdicts(study: Study) -> Iterator[str]:
+    """At each traffic, the run with the least mean latency against the first run."""
+    for traffic in study.traffics:
+        own = [run for run in study.runs if study.traffic_of(run) == traffic and run.finished]
+        groups = _by(own, study.name_of)
+        if len(groups) < 2:
+            continue
+        base = groups[0]
+        best = min(groups, key=lambda group: mean(group, "mean_latency_s"))
+        first, name = study.name_of(base[0]), study.name_of(best[0])
+        if best is base:
+            yield f"{traffic}: no run has a lower mean latency than {first}."
+            continue
+        found = [
+            f"{what} {percent(change_of(best, base, field, study.by)[0])}"
+            for what, field in (
+                ("mean latency", "mean_latency_s"),
+                ("p99", "p99_latency_s"),
+                ("mean TTFT", "mean_ttft_s"),
+            )
+        ]
+        yield (
+            f"{traffic}: {name} has the lowest mean latency, "
+            f"{seconds(mean(best, 'mean_latency_s'))}. Against {first}: {', '.join(found)}."
+        )
+
+
+def request_sections(
+    served: Sequence[Served], seats: int | None = None, kv_tokens: int | None = None
+) -> list[Section]:
+    """What single requests show: distributions, lengths, time, waits, tenants, predictions."""
+    some = served[:MOST]
+    note = [] if len(some) == len(served) else [Text(_first_of(len(some), len(served)))]
+    sections = [
+        Section("How long requests take", [*note, latency(some), ttft(some)]),
+        Section("Short and long requests", [by_output(some), by_prompt(some), by_length(served)]),
+        Section("Over time", [over_time(some, seats, kv_tokens)]),
+        Section("Who waited for whom", [passed(served)]),
+    ]
+    if any(any(one.tenant) for one in served):
+        sections.append(Section("Tenants", [by_tenant(served)]))
+    if any(one.predicted is not None for one in some):
+        told = [one for one in some if one.predicted is not None]
+        sections.append(Section("Predictions", [calibration(told)]))
+    return sections
+
+
+def _requests(study: Study) -> list[Section]:
+    traffic = _heaviest(study)
+    if traffic is None:
+        return [Section("Requests", [Text("There is no file of single requests of these runs.")])]
+    served = study.at(traffic)
+    runs = [run for run in study.runs if study.traffic_of(run) == traffic]
+    limits = {(seats_of(run), kv_tokens_of(study.results.setup, run)) for run in runs}
+    seats, kv_tokens = next(iter(limits)) if len(limits) == 1 else (None, None)
+    first, *others = request_sections(served, seats, kv_tokens)
+    if len(study.traffics) > 1:
+        where = Text(f"Charts and tables of single requests are of this traffic: {traffic}.")
+        first = Section(first.title, [where, *first.parts])
+    return [first, *others]
+
+
+def _heaviest(study: Study) -> str | None:
+    """The traffic with the highest rate of which there are requests; else the first."""
+    known = [
+        (-1.0 if run.rate is None else run.rate, study.traffic_of(run))
+        for run, served in zip(study.runs, study.served, strict=True)
+        if served is not None
+    ]
+    return max(known, key=lambda each: each[0])[1] if known else None
+
+
+def _loads(study: Study) -> list[Section]:
+    rated = [run for run in study.runs if run.rate is not None and run.finished]
+    if len({run.rate for run in rated}) < 2:
+        return []
+    as_load = all(run.get("load") is not None for run in rated)
+    field, unit = (
+        ("load", "load (share of the capacity)") if as_load else ("rate", "requests per second")
+    )
+    groups = _by(rated, study.name_of)[:MOST]
+    charts = [
+        against_load(name, what, "seconds", [_curve(study, g, field, figure) for g in groups], unit)
+        for name, what, figure in _LOADED
+    ]
+    return [Section("Against load", charts)]
+
+
+def _curve(study: Study, group: Sequence[Run], field: str, figure: str) -> Curve:
+    points = grouped(group, [field])
+    found = [interval([run.get(figure, math.nan) for run in point]) for point in points]
+    value, half = np.array(found).T
+    load = np.array([point[0][field] for point in points], np.float64)
+    return Curve(study.name_of(group[0]), load, value, value - half, value + half)
+
+
+def _work(study: Study) -> list[Section]:
+    if not any("preemptions" in run or "oom_events" in run for run in study.runs):
+        return []
+    several = len(study.traffics) > 1
+
+    def name_of(run: Run) -> str:
+        name = study.name_of(run)
+        return f"{name}, {study.traffic_of(run)}" if several else name
+
+    return [Section("Preemptions", [preemptions(_by(study.runs, name_of), name_of)])]
+
+
+def _by(runs: Sequence[Run], name_of: Callable[[Run], str]) -> list[list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(name_of(run), []).append(run)
+    return list(found.values())
+
+
+def _first_of(shown: int, all: int) -> str:
+    return f"Charts show the first {shown} of {all} runs; tables show all of them."

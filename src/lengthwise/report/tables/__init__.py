@@ -1,0 +1,1 @@
+"""Tables of requests and runs: one a file, each a function that returns a ``Table``."""

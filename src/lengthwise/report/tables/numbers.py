@@ -1,0 +1,148 @@
+"""The main table: what the requests of each run got."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lengthwise.report.change import FIGURES, change
+from lengthwise.report.numbers import percent
+from lengthwise.report.parts import Cell, Table
+from lengthwise.report.served import Served
+from lengthwise.results.record import Run
+from lengthwise.results.runs import interval, mean
+
+_FIELDS = (
+    ("mean (s)", "mean_latency_s"),
+    ("p50 (s)", "p50_latency_s"),
+    ("p95 (s)", "p95_latency_s"),
+    ("p99 (s)", "p99_latency_s"),
+    ("TTFT mean (s)", "mean_ttft_s"),
+    ("TTFT p99 (s)", "p99_ttft_s"),
+    ("longest wait (s)", "max_waiting_s"),
+    ("tokens/s", "tokens_per_s"),
+)
+_COMPARED = (("mean", "mean_latency_s"), ("p99", "p99_latency_s"), ("TTFT", "mean_ttft_s"))
+
+
+def of_served(served: Sequence[Served]) -> Table:
+    """A row for each run; changes are against the first run, with intervals over requests."""
+    rows = [_row(one, served[0]) for one in served]
+    heads = [
+        *("run", "requests", "finished", "mean (s)", "p50 (s)", "p90 (s)", "p99 (s)"),
+        *("TTFT mean (s)", "TTFT p99 (s)", "longest wait (s)", "tokens/s"),
+        *("mean against the first", "p99 against the first"),
+    ]
+    note = (
+        "Latency is from arrival to the last token, TTFT to the first. The longest wait is the "
+        "longest time without a token. In brackets: 95 % intervals over resampled requests."
+    )
+    return Table("numbers", "Figures", heads, rows, note)
+
+
+def _row(served: Served, first: Served) -> list[Cell]:
+    latency = served.latency[np.isfinite(served.latency)]
+    ttft = served.ttft[np.isfinite(served.ttft)]
+    cells: list[Cell] = [served.name, len(served), len(latency)]
+    cells += [float(latency.mean()) if len(latency) else None]
+    cells += [_quantile(latency, level) for level in (0.5, 0.9, 0.99)]
+    cells += [float(ttft.mean()) if len(ttft) else None, _quantile(ttft, 0.99)]
+    cells += [_longest(served), _throughput(served)]
+    if served is first:
+        return [*cells, None, None]
+    by_name = {figure.name: figure for figure in FIGURES}
+    return [
+        *cells,
+        *(str(change(first, served, by_name[name])) for name in ("mean latency", "p99 latency")),
+    ]
+
+
+def _quantile(values: np.ndarray, level: float) -> float | None:
+    return float(np.quantile(values, level)) if len(values) else None
+
+
+def _longest(served: Served) -> float | None:
+    waits = served.ttft if served.gap is None else np.fmax(served.ttft, served.gap)
+    known = waits[np.isfinite(waits)]
+    return float(known.max()) if len(known) else None
+
+
+def _throughput(served: Served) -> float | None:
+    done = np.isfinite(served.finish)
+    seconds = (
+        float(np.ptp(np.append(served.finish[done], served.arrival.min()))) if any(done) else 0
+    )
+    return float(served.output[done].sum() / seconds) if seconds else None
+
+
+def of_runs(
+    runs: Sequence[Run],
+    name_of: Callable[[Run], str],
+    traffic_of: Callable[[Run], str],
+    by: str = "seed",
+) -> Table:
+    """A row for each kind of run at each traffic, means over repetitions.
+
+    Changes are against the first run of the same traffic: the mean of the changes within each
+    repetition, and its 95 % interval if there are several.
+
+    Args:
+        name_of, traffic_of: what a run and its traffic are called; alike means repetitions.
+        by: the field that repetitions differ in.
+    """
+    keys = [(traffic_of(run), name_of(run)) for run in runs]
+    groups = [
+        [run for run, own in zip(runs, keys, strict=True) if own == key]
+        for key in dict.fromkeys(keys)
+    ]
+    first: dict[str, list[Run]] = {}
+    rows: list[list[Cell]] = []
+    for group in groups:
+        base = first.setdefault(traffic_of(group[0]), group)
+        rows.append(
+            [
+                name_of(group[0]),
+                traffic_of(group[0]),
+                len(group),
+                sum(run.finished for run in group),
+                sum(run.requests for run in group) - sum(run.finished for run in group),
+                *(mean(group, field) for _, field in _FIELDS),
+                *(
+                    None if group is base else _changed(group, base, field, by)
+                    for _, field in _COMPARED
+                ),
+            ]
+        )
+    heads = ["run", "traffic", "repetitions", "finished", "not finished"]
+    heads += [head for head, _ in _FIELDS]
+    heads += [f"{head} against the first" for head, _ in _COMPARED]
+    note = (
+        "Latency is from arrival to the last token, TTFT to the first; figures are of requests "
+        "that finished. The longest wait is the longest time without a token. Changes are "
+        "against the first run of the same traffic, repetition by repetition; ± is half of the "
+        "95 % interval over the repetitions."
+    )
+    return Table("numbers", "Figures", heads, rows, note)
+
+
+def _changed(group: Sequence[Run], base: Sequence[Run], field: str, by: str) -> str | None:
+    middle, half = change_of(group, base, field, by)
+    if math.isnan(middle):
+        return None
+    return percent(middle) + ("" if math.isnan(half) else f" ±{100 * half:.1f}")
+
+
+def change_of(
+    group: Sequence[Run], base: Sequence[Run], field: str, by: str
+) -> tuple[float, float]:
+    """Mean change of a figure as a share, and half of its interval; NaN where there is none."""
+    theirs = {run.get(by): run.get(field, math.nan) for run in base}
+    changes = [
+        run.get(field, math.nan) / theirs[run.get(by)] - 1.0
+        for run in group
+        if theirs.get(run.get(by), 0.0)
+    ]
+    known = [each for each in changes if not math.isnan(each)]
+    return interval(known) if known else (math.nan, math.nan)
