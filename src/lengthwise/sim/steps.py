@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,6 +69,16 @@ class Linear:
         """An arithmetic series."""
         one = self.base + self.decode * decodes + self.context * context
         return steps * one + self.context * decodes * (steps * (steps - 1) // 2)
+
+    def scaled(self, factor: float) -> Linear:
+        """Steps that take ``factor`` times as long; the error of the fit stays."""
+        return replace(
+            self,
+            base=self.base * factor,
+            prefill=self.prefill * factor,
+            decode=self.decode * factor,
+            context=self.context * factor,
+        )
 
     @classmethod
     def fit(cls, name: str, source: str, rows: NDArray[np.float64]) -> Linear:
@@ -137,6 +148,30 @@ class Roofline:
         start = first + growth * computing
         busy = computing * compute + rest * start + growth * (rest * (rest - 1) // 2)
         return steps * self.overhead + busy / self.efficiency
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Steps that take ``factor`` times as long as those of ``time``.
+
+    Raises:
+        UserError: if the factor is not above 0 and finite.
+    """
+
+    time: StepTime
+    factor: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < math.inf:
+            raise UserError(f"steps cannot take {self.factor} times as long")
+
+    def seconds(self, prefill: int, decodes: int, context: int) -> float:
+        """One step."""
+        return self.factor * self.time.seconds(prefill, decodes, context)
+
+    def stretch(self, steps: int, decodes: int, context: int) -> float:
+        """So many decode steps in a row."""
+        return self.factor * self.time.stretch(steps, decodes, context)
 
 
 def load_profile(name: str) -> StepTime:
