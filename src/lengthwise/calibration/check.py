@@ -26,13 +26,15 @@ class Checked:
     Attributes:
         factor: on all steps, that makes the mean latency the observed one.
         before: error of the mean latency without it, as a share of the observed one.
-        error: mean absolute error of a request's latency with it, likewise; and
+        error: mean absolute error of a request's latency with it, as a share of the mean.
+        distance: the same with that of its TTFT added, which tells limits apart.
         mean, ttft: errors of mean latency and mean TTFT with it.
     """
 
     factor: float
     before: float
     error: float
+    distance: float
     mean: float
     ttft: float
 
@@ -61,14 +63,15 @@ def check(trace: Trace, time: StepTime, setup: Setup) -> Checked:
         far = excess(end)
         log = end if before * far > 0 else brentq(excess, 0.0, end, xtol=_CLOSE, maxiter=12)
     served = fcfs(trace, Scaled(time, math.exp(log)), setup)
-    simulated = served.finish - arrival
-    there = np.isfinite(simulated)
+    simulated, began = served.finish - arrival, served.first - arrival
+    error = _apart(simulated, latency) / float(latency.mean())
     return Checked(
         math.exp(log),
         math.expm1(before),
-        float(np.abs(simulated[there] / latency[there] - 1.0).mean()),
+        error,
+        error + _apart(began, ttft) / float(latency.mean()),
         float(_mean(simulated, latency) / latency.mean() - 1.0),
-        float(_mean(served.first - arrival, ttft) / ttft.mean() - 1.0),
+        float(_mean(began, ttft) / ttft.mean() - 1.0),
     )
 
 
@@ -82,3 +85,8 @@ def fcfs(trace: Trace, time: StepTime, setup: Setup) -> Outcome:
 def _mean(simulated: Floats, observed: Floats) -> float:
     """The mean; where the simulation rejected a request the observed value stands in."""
     return float(np.where(np.isfinite(simulated), simulated, observed).mean())
+
+
+def _apart(simulated: Floats, observed: Floats) -> float:
+    """The mean absolute difference, of those that the simulation did not reject."""
+    return float(np.nanmean(np.abs(simulated - observed)))

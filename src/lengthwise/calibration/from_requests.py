@@ -22,7 +22,8 @@ MOST = 5_000
 """Requests that are fitted and simulated at most."""
 
 _SIMPLER = 0.9
-"""A limit is believed if it makes the error of a request's latency this much smaller."""
+"""A limit is believed if it makes the distance of the simulated log from the real one
+this much smaller."""
 
 _ROUNDS = 3
 _MOST = 1.25
@@ -66,7 +67,7 @@ def from_requests(
         timeline = replace(given, seats=told.seats)
         setup = _setup(timeline, told, budget, block_size)
         fitted = _fitted(used, timeline, told, setup, source)
-        if best is None or fitted.checked.error < _SIMPLER * best.checked.error:
+        if best is None or fitted.checked.distance < _SIMPLER * best.checked.distance:
             best = fitted
     assert best is not None
     best = _corrected(used, best)
@@ -122,7 +123,7 @@ def _corrected(used: Trace, fitted: Fitted) -> Fitted:
         found = fit_most(again.sums(), "simulated", "a simulated log")
         time = _moved(time, fitted.time, found)
     checked = check(used, time, fitted.setup)
-    if checked.error > fitted.checked.error:
+    if checked.distance > fitted.checked.distance:
         return fitted
     return replace(fitted, time=time, checked=checked)
 
@@ -157,8 +158,10 @@ def chosen(trace: Trace) -> Trace:
         )
     first, finish = trace.observed.first, trace.observed.finish
     arrival = trace.workload.arrival
+    # FCFS served requests that came at the same time in some order: that of their first tokens.
+    order = np.lexsort((first, arrival))
     whole = np.isfinite(first) & np.isfinite(finish) & (first >= arrival) & (finish >= first)
-    index = np.flatnonzero(whole)
+    index = order[whole[order]]
     if len(index) < FEWEST:
         raise UserError(
             f"{trace.workload.name}: {len(index)} requests have times of arrival, first and last "
