@@ -77,9 +77,7 @@ def check(trace: Trace, time: StepTime, setup: Setup) -> Checked:
 
 def fcfs(trace: Trace, time: StepTime, setup: Setup) -> Outcome:
     """FCFS on the trace's arrivals."""
-    return Simulator(
-        trace.workload, make_policy("fcfs"), make_predictor("none"), time, setup
-    ).run()
+    return Simulator(trace.workload, make_policy("fcfs"), make_predictor("none"), time, setup).run()
 
 
 def _mean(simulated: Floats, observed: Floats) -> float:

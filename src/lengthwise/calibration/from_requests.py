@@ -8,7 +8,7 @@ import numpy as np
 
 from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.check import Checked, check, fcfs
-from lengthwise.calibration.fitting import FEWEST, Sums, fit_most
+from lengthwise.calibration.fitting import FEWEST, Sums, fit_most, interval
 from lengthwise.calibration.seats import Limits, possible
 from lengthwise.calibration.timeline import Timeline
 from lengthwise.core.arrays import Ints
@@ -27,9 +27,6 @@ this much smaller."""
 
 _ROUNDS = 3
 _MOST = 1.25
-
-_BLOCKS = 20
-_RESAMPLES = 1_000
 
 BUDGET = 2048
 """Tokens of a step where nobody says: vLLM's default on most cards."""
@@ -71,7 +68,7 @@ def from_requests(
             best = fitted
     assert best is not None
     best = _corrected(used, best)
-    fastest, slowest = _interval(best.sums, best.time)
+    fastest, slowest = interval(best.sums, best.time)
     return Calibration(
         best.time.scaled(best.checked.factor),
         source,
@@ -99,9 +96,7 @@ class Fitted:
     checked: Checked
 
 
-def _fitted(
-    used: Trace, timeline: Timeline, told: Limits, setup: Setup, source: str
-) -> Fitted:
+def _fitted(used: Trace, timeline: Timeline, told: Limits, setup: Setup, source: str) -> Fitted:
     sums = timeline.sums()
     time = fit_most(sums, "requests", source)
     return Fitted(timeline, told, setup, sums, time, check(used, time, setup))
@@ -216,23 +211,6 @@ def _setup(timeline: Timeline, told: Limits, budget: int | None, block_size: int
     else:
         blocks = max(blocks, told.kv_tokens // block_size)
     return Setup(seats, max(budget or BUDGET, seats), blocks, block_size)
-
-
-def _interval(sums: Sums, time: Linear) -> tuple[float, float]:
-    """Factors between which the speed lies: blocks of requests in a row, drawn again.
-
-    A machine that is faster in some hours than in others, and parts of a step that the fit
-    does not know, both show as blocks whose steps took longer or shorter than predicted.
-    """
-    predicted = sums.predicted(time)
-    edges = np.linspace(0, len(sums), min(_BLOCKS, len(sums)) + 1).astype(int)[:-1]
-    real, ours = np.add.reduceat(sums.seconds, edges), np.add.reduceat(predicted, edges)
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(edges), size=(_RESAMPLES, len(edges)))
-    factors = real[drawn].sum(axis=1) / ours[drawn].sum(axis=1)
-    middle = real.sum() / ours.sum()
-    low, high = np.quantile(factors / middle, [0.025, 0.975])
-    return float(min(low, 1.0)), float(max(high, 1.0))
 
 
 def _notes(trace: Trace, best: Fitted, found: bool, budget: int | None) -> tuple[str, ...]:

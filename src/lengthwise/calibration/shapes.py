@@ -72,7 +72,9 @@ class Fields:
             if value is not None:
                 return value
         if default is None:
-            raise UserError(f"{self.name}: its config has no {names[0]}: give the whole config.json")
+            raise UserError(
+                f"{self.name}: its config has no {names[0]}: give the whole config.json"
+            )
         return default
 
 
@@ -110,7 +112,10 @@ def shape_of(name: str, content: Mapping[str, Any], dtype: str | None = None) ->
     """
     fields = Fields(name, content)
     size = Bytes.of(name, fields.content, dtype)
-    hidden, layers = fields.whole("hidden_size", "n_embd"), fields.whole("num_hidden_layers", "n_layer")
+    hidden, layers = (
+        fields.whole("hidden_size", "n_embd"),
+        fields.whole("num_hidden_layers", "n_layer"),
+    )
     attention, kv, kv_heads = _attention(fields, hidden)
     feed, chosen, touched = _feed_forward(fields, hidden, layers)
     vocabulary = fields.whole("vocab_size") * hidden
@@ -171,7 +176,9 @@ def _feed_forward(fields: Fields, hidden: int, layers: int) -> tuple[float, floa
     always += fields.whole("shared_expert_intermediate_size", default=0)
     sparse = _sparse_layers(fields, layers)
     dense_width = fields.whole("intermediate_size", default=width)
-    common = float((layers - sparse) * one * dense_width + sparse * (one * always + hidden * experts))
+    common = float(
+        (layers - sparse) * one * dense_width + sparse * (one * always + hidden * experts)
+    )
     expert = float(sparse * one * width)
     read = experts * (1.0 - (1.0 - per_token / experts) ** _BATCH)
     return common + experts * expert, common + per_token * expert, common + read * expert
