@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,6 +69,16 @@ class Linear:
         """An arithmetic series."""
         one = self.base + self.decode * decodes + self.context * context
         return steps * one + self.context * decodes * (steps * (steps - 1) // 2)
+
+    def scaled(self, factor: float) -> Linear:
+        """Steps that take ``factor`` times as long; the error of the fit stays."""
+        return replace(
+            self,
+            base=self.base * factor,
+            prefill=self.prefill * factor,
+            decode=self.decode * factor,
+            context=self.context * factor,
+        )
 
     @classmethod
     def fit(cls, name: str, source: str, rows: NDArray[np.float64]) -> Linear:

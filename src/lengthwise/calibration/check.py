@@ -1,0 +1,90 @@
+"""Step times checked by a simulation of FCFS on the arrivals of the log that they come from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.core.arrays import Floats
+from lengthwise.policies import make_policy
+from lengthwise.sim.engine import Simulator
+from lengthwise.sim.predictors import make_predictor
+from lengthwise.sim.setup import Outcome, Setup
+from lengthwise.sim.steps import Scaled, StepTime
+from lengthwise.traces.trace import Trace
+
+_WIDEST = math.log(2.0)
+_CLOSE = 0.002
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the simulation of FCFS gave.
+
+    Attributes:
+        factor: on all steps, that makes the mean latency the observed one.
+        before: error of the mean latency without it, as a share of the observed one.
+        error: mean absolute error of a request's latency with it, as a share of the mean.
+        distance: the same with that of its TTFT added, which tells limits apart.
+        mean, ttft: errors of mean latency and mean TTFT with it.
+    """
+
+    factor: float
+    before: float
+    error: float
+    distance: float
+    mean: float
+    ttft: float
+
+
+def check(trace: Trace, time: StepTime, setup: Setup) -> Checked:
+    """Simulate FCFS with these steps, and find the factor on them by which it is right.
+
+    Args:
+        trace: with ``observed`` times of every request.
+    """
+    from scipy.optimize import brentq
+
+    assert trace.observed is not None
+    arrival = trace.workload.arrival
+    latency, ttft = trace.observed.finish - arrival, trace.observed.first - arrival
+
+    def excess(log: float) -> float:
+        served = fcfs(trace, Scaled(time, math.exp(log)), setup)
+        return math.log(_mean(served.finish - arrival, latency) / float(latency.mean()))
+
+    before = excess(0.0)
+    log = 0.0
+    if abs(before) > _CLOSE:
+        # The mean latency grows at least as fast as the steps do.
+        end = float(np.clip(-1.5 * before, -_WIDEST, _WIDEST))
+        far = excess(end)
+        log = end if before * far > 0 else brentq(excess, 0.0, end, xtol=_CLOSE, maxiter=12)
+    served = fcfs(trace, Scaled(time, math.exp(log)), setup)
+    simulated, began = served.finish - arrival, served.first - arrival
+    error = _apart(simulated, latency) / float(latency.mean())
+    return Checked(
+        math.exp(log),
+        math.expm1(before),
+        error,
+        error + _apart(began, ttft) / float(latency.mean()),
+        float(_mean(simulated, latency) / latency.mean() - 1.0),
+        float(_mean(began, ttft) / ttft.mean() - 1.0),
+    )
+
+
+def fcfs(trace: Trace, time: StepTime, setup: Setup) -> Outcome:
+    """FCFS on the trace's arrivals."""
+    return Simulator(trace.workload, make_policy("fcfs"), make_predictor("none"), time, setup).run()
+
+
+def _mean(simulated: Floats, observed: Floats) -> float:
+    """The mean; where the simulation rejected a request the observed value stands in."""
+    return float(np.where(np.isfinite(simulated), simulated, observed).mean())
+
+
+def _apart(simulated: Floats, observed: Floats) -> float:
+    """The mean absolute difference, of those that the simulation did not reject."""
+    return float(np.nanmean(np.abs(simulated - observed)))

@@ -1,0 +1,79 @@
+"""A log of requests that FCFS served: who sat when, and what each request's steps held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lengthwise.calibration.fitting import Sums
+from lengthwise.calibration.occupancy import Course, Levels, seated_at, total
+from lengthwise.core.arrays import Floats
+from lengthwise.workload.workload import Seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """n requests in order of arrival, all of them finished.
+
+    Attributes:
+        arrival, first, finish: [n] seconds: came, first token, last token.
+        prompt: [n] prompt tokens that were computed.
+        cached: [n] prompt tokens that a prefix cache held.
+        output: [n] output tokens.
+        seats: most requests in a step; None where seats were never short.
+    """
+
+    arrival: Seconds
+    first: Seconds
+    finish: Seconds
+    prompt: Floats
+    cached: Floats
+    output: Floats
+    seats: int | None = None
+
+    @cached_property
+    def seated(self) -> Seconds:
+        """[n] when each got its seat; at the latest with its first token."""
+        return np.minimum(seated_at(self.arrival, self.finish, self.seats), self.first)
+
+    @cached_property
+    def prefill(self) -> Course:
+        """Prompt tokens computed until a time.
+
+        Prompts are computed in order: each after the one before it had its first token.
+        """
+        ends = np.unique(self.first)
+        before = np.searchsorted(ends, self.first) - 1
+        earlier = np.where(before >= 0, ends[np.maximum(before, 0)], -np.inf)
+        start = np.minimum(np.maximum(self.seated, earlier), self.first)
+        return Course.of(start, self.first, self.prompt)
+
+    @cached_property
+    def decoded(self) -> Course:
+        """Tokens decoded until a time: all but the first of each request."""
+        return Course.of(self.first, self.finish, self.output - 1.0)
+
+    @cached_property
+    def context(self) -> Course:
+        """Tokens in the KV caches of the requests that have a first token, over time."""
+        held = self.prompt + self.cached
+        comes = Course.of(self.first, self.first, held)
+        goes = Course.of(self.finish, self.finish, -(held + self.output - 1.0))
+        return total([comes, self.decoded, goes])
+
+    @cached_property
+    def levels(self) -> Levels:
+        """How many decoded and waited, over time."""
+        return Levels.of(self.arrival, self.first, self.finish, self.context)
+
+    def sums(self) -> Sums:
+        """What the decode steps of each request with two tokens or more held: a window each."""
+        steps = self.output - 1.0
+        rows = (steps > 0) & (self.finish > self.first)
+        start, end, steps = self.first[rows], self.finish[rows], steps[rows]
+        seconds = end - start
+        context = self.context.integral().within(start, end) / seconds * steps
+        prefill, decoded = self.prefill.within(start, end), self.decoded.within(start, end)
+        return Sums(seconds, steps, prefill, decoded, context)
