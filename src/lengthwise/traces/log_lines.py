@@ -27,6 +27,10 @@ _TIMES = ("asctime", "timestamp", "@timestamp", "time", "ts", "__REALTIME_TIMEST
 """Names that JSON logs have for them: python-json-logger, Docker, journald and others."""
 
 
+NO_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What msgspec raises on bytes that are no JSON."""
+
+
 class Line(NamedTuple):
     """One line.
 
@@ -80,13 +84,14 @@ class Lines:
         plain = _YEARLESS.search(head)
         return (None if plain is None else self._yearless(*map(int, plain.groups()))), True
 
-    def _yearless(self, *parts: int) -> float | None:
+    def _yearless(self, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
         last = self._last
         years = (
             [self._latest.year - back for back in range(9)]
             if last is None
             else [last.year, last.year + 1, last.year - 1]
         )
+        parts = month, day, hour, minute, second
         moments = [moment for year in years if (moment := _moment(year, *parts)) is not None]
         if last is None:
             moments = [moment for moment in moments if moment <= self._latest]
@@ -98,9 +103,11 @@ class Lines:
         return moments[0].timestamp()
 
 
-def _moment(year: int, *parts: int) -> datetime | None:
+def _moment(
+    year: int, month: int, day: int, hour: int, minute: int, second: int
+) -> datetime | None:
     try:
-        return datetime(year, *parts, tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
 
@@ -117,7 +124,7 @@ def _unpacked(line: bytes) -> tuple[str, float | None]:
     """The text and the time of a JSON object; no text if it is none."""
     try:
         record = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NO_JSON:
         return "", None
     if not isinstance(record, dict):
         return "", None

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from lengthwise.errors import UserError
+from lengthwise.traces.log_lines import NO_JSON
 from lengthwise.traces.recorded import Recorded
 from lengthwise.traces.spans import Spans
 
@@ -35,7 +36,7 @@ JSON = "application/json"
 Write = Callable[[Sequence[Recorded]], None]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A body that is not taken: the HTTP status, and why."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -103,7 +104,7 @@ class Receiver(ThreadingHTTPServer):
         """Write the rows of a document.
 
         Raises:
-            Refused: if they cannot be written.
+            RefusedError: if they cannot be written.
         """
         with self._one:
             rows = list(self.spans.take(document))
@@ -113,11 +114,12 @@ class Receiver(ThreadingHTTPServer):
             except UserError as error:
                 self.failed = error
             if self.failed is not None:
-                raise Refused(503, "the rows cannot be written")
+                raise RefusedError(503, "the rows cannot be written")
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Receiver
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "lengthwise", ""
     timeout = _PATIENCE_S
@@ -138,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
         try:
             self.server.take(decoded(kind, self._body()))
-        except Refused as refused:
+        except RefusedError as refused:
             self._answer(refused.status, str(refused).encode(), "text/plain")
         else:
             # An empty ExportTraceServiceResponse.
@@ -148,19 +150,19 @@ class _Handler(BaseHTTPRequestHandler):
         """The body, unpacked.
 
         Raises:
-            Refused: if it is for another path, too large or damaged; the connection then ends.
+            RefusedError: if it is for another path, too large or damaged; the connection then ends.
         """
         self.close_connection = True
         if self.path.partition("?")[0].rstrip("/") != PATH:
-            raise Refused(404, f"spans go to {PATH}")
+            raise RefusedError(404, f"spans go to {PATH}")
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdecimal() and len(length) < 20):
-            raise Refused(411, "a body needs its Content-Length")
+            raise RefusedError(411, "a body needs its Content-Length")
         if int(length) > LARGEST:
-            raise Refused(413, f"a body has at most {LARGEST} bytes")
+            raise RefusedError(413, f"a body has at most {LARGEST} bytes")
         body = self.rfile.read(int(length))
         if len(body) < int(length):
-            raise Refused(400, "the body is cut off")
+            raise RefusedError(400, "the body is cut off")
         packing = self.headers.get("Content-Encoding", "identity").strip().lower()
         body = unpacked(packing, body)
         self.close_connection = self.headers.get("Connection", "").lower() == "close"
@@ -183,21 +185,21 @@ def unpacked(packing: str, body: bytes) -> bytes:
     """A body without its gzip or deflate.
 
     Raises:
-        Refused: if it is packed otherwise, damaged, or larger than ``LARGEST``.
+        RefusedError: if it is packed otherwise, damaged, or larger than ``LARGEST``.
     """
     if packing in ("", "identity"):
         return body
     if packing not in ("gzip", "deflate"):
-        raise Refused(415, "bodies are plain or gzip")
+        raise RefusedError(415, "bodies are plain or gzip")
     unpack = zlib.decompressobj(wbits=47)  # either, by its head
     try:
         plain = unpack.decompress(body, LARGEST + 1)
     except zlib.error:
-        raise Refused(400, f"the body is no {packing}") from None
+        raise RefusedError(400, f"the body is no {packing}") from None
     if len(plain) > LARGEST:
-        raise Refused(413, f"a body has at most {LARGEST} bytes unpacked")
+        raise RefusedError(413, f"a body has at most {LARGEST} bytes unpacked")
     if not unpack.eof:
-        raise Refused(400, "the body is cut off")
+        raise RefusedError(400, "the body is cut off")
     return plain
 
 
@@ -205,36 +207,41 @@ def decoded(kind: str, body: bytes) -> object:
     """A body as OTLP's JSON.
 
     Raises:
-        Refused: if it is none.
+        RefusedError: if it is none.
     """
     if kind == JSON:
         try:
             return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            raise Refused(400, "the body is no JSON") from None
+        except NO_JSON:
+            raise RefusedError(400, "the body is no JSON") from None
     if kind != PROTOBUF:
-        raise Refused(415, f"bodies are {PROTOBUF} or {JSON}")
-    request, to_dict, damage = protobuf()
+        raise RefusedError(415, f"bodies are {PROTOBUF} or {JSON}")
+    decode = protobuf()
     try:
-        return to_dict(request.FromString(body))
-    except (*damage, RecursionError, ValueError, TypeError):
-        raise Refused(400, "the body is no ExportTraceServiceRequest") from None
+        return decode(body)
+    except (ValueError, RecursionError, TypeError):
+        raise RefusedError(400, "the body is no ExportTraceServiceRequest") from None
 
 
-def protobuf() -> tuple[Any, Callable[[Any], object], tuple[type[Exception], ...]]:
-    """OTLP's message, what turns one into JSON's objects, and what a damaged one raises.
+def protobuf() -> Callable[[bytes], object]:
+    """What decodes OTLP's protobuf message; a damaged one is a ValueError.
 
     Raises:
         UserError: if its package is not installed.
     """
     try:
-        from google.protobuf.json_format import Error, MessageToDict
+        from google.protobuf.json_format import MessageToDict
         from google.protobuf.message import DecodeError
-        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-            ExportTraceServiceRequest,
-        )
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
     except ImportError:
         raise UserError(
             "vLLM sends protobuf, which needs a package: pip install 'lengthwise[record]'"
         ) from None
-    return ExportTraceServiceRequest, MessageToDict, (DecodeError, Error)
+
+    def decode(body: bytes) -> object:
+        try:
+            return MessageToDict(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+
+    return decode

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
 from lengthwise.errors import UserError
@@ -65,13 +64,12 @@ class Until:
     @contextmanager
     def signals(self) -> Iterator[None]:
         """Within the block Ctrl-C and SIGTERM end the recording, not the program."""
-        before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, self.tell)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self.tell) for number in numbers]
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
 
 
@@ -98,9 +96,10 @@ def kind_of(begin: bytes, what: str) -> str:
     Raises:
         UserError: if it is neither a log nor spans.
     """
-    for format in (spans, vllm_log):
-        if format.fits(begin):
-            return format.NAME
+    if spans.fits(begin):
+        return spans.NAME
+    if vllm_log.fits(begin):
+        return vllm_log.NAME
     raise UserError(
         f"{what} is neither a log of vLLM's server nor spans as JSON "
         "(traces of other kinds need no recording: give them to simulate as they are)"

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from lengthwise.errors import UserError
+from lengthwise.traces.log_lines import NO_JSON
 from lengthwise.traces.recorded import MOST_TOKENS, Found, Recorded, safe_id, trace_of
 from lengthwise.traces.span_files import Span, spans_of
 from lengthwise.traces.streams import opened, split
@@ -59,7 +60,7 @@ class Spans:
             return
         try:
             document = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except NO_JSON:
             self.found.leave_out("lines that are no JSON")
             return
         yield from self.take(document)
@@ -160,7 +161,7 @@ def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
         UserError: if a file cannot be read, or is no JSON.
     """
     reader = Spans()
-    rows = []
+    rows: list[Recorded] = []
     for path in paths:
         for document in _documents(path):
             rows += reader.feed(document)
@@ -174,11 +175,11 @@ def _documents(path: Path) -> Iterator[bytes]:
     first = next((line for line in lines if line.strip()), b"")
     try:
         msgspec.json.decode(first)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except NO_JSON:
         whole = b"\n".join([first, *lines])
         try:
             msgspec.json.decode(whole)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        except NO_JSON:
             raise UserError(
                 f"{path} is no JSON: give spans as OTLP, Jaeger, Tempo or Zipkin JSON"
             ) from None

@@ -1,6 +1,7 @@
 """vLLM's request log (``--enable-log-requests --enable-log-outputs``), as text or JSON lines.
 
-Prompts and answers are counted by their token ids, which vLLM logs at level DEBUG only.
+Prompts and answers are counted by their token ids, which vLLM logs at level DEBUG only; their
+texts are dropped, line by line.
 """
 
 from __future__ import annotations
@@ -34,18 +35,27 @@ _OPEN = 100_000
 _HEAD = re.compile(
     rb"(?:INFO|DEBUG|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[?[\w./]+:\d+\]"
     rb"|Received request .{1,512}?: (?:params|prompt): |vLLM API server version"
+    rb'|"(?:levelname|asctime)"\s*:|"stream"\s*:\s*"std(?:err|out)"'
     rb"|HTTP/1\.[01]\"? \d{3}"
 )
 
 _NO_PROMPT = (
-    "the prompt's length is not in the log: vLLM logs it at level DEBUG (--log-level DEBUG)"
+    "the prompt's length is not in the log: vLLM logs it at level DEBUG "
+    "(VLLM_LOGGING_LEVEL=DEBUG); spans have it (--listen)"
 )
 _NO_ANSWER = (
-    "the answer's length is not in the log: start vLLM with --enable-log-outputs --log-level DEBUG"
+    "the answer's length is not in the log: start vLLM with VLLM_LOGGING_LEVEL=DEBUG and "
+    "--enable-log-outputs, or record its spans (--listen)"
 )
 _NO_END = (
     "no end in the log: it still runs, or --enable-log-outputs is missing "
     "(vLLM logs no answers of /v1/completions: record its spans)"
+)
+
+_NO_LINES = (
+    "the log has no lines of requests (access lines tell no tokens): start vLLM with "
+    "VLLM_LOGGING_LEVEL=DEBUG --enable-log-requests --enable-log-outputs, or record its spans "
+    "(--listen)"
 )
 
 
@@ -75,7 +85,7 @@ class VllmLog:
 
     def __init__(self, latest: float) -> None:
         self.found = Found()
-        self.seen = False
+        self._seen = False
         self._lines = Lines(latest)
         self._open: dict[str, _Open] = {}
 
@@ -87,7 +97,7 @@ class VllmLog:
         message = None if read is None else read_message(read.message)
         if read is None or message is None:
             return
-        self.seen = True
+        self._seen = True
         if read.time is None:
             self.found.note("request lines without a time are not read")
             return
@@ -96,7 +106,9 @@ class VllmLog:
         yield from self._take(read, read.time, message)
 
     def close(self) -> None:
-        """Count the requests whose end has not come."""
+        """Count the requests whose end has not come; say what is missing if there were none."""
+        if not self._seen:
+            self.found.note(_NO_LINES)
         for each in self._open.values():
             self.found.leave_out(_NO_END if each.generates else _POOLING)
         self._open.clear()
@@ -190,7 +202,7 @@ class VllmLog:
             # vLLM logs no piece without a text, such as the end of the sequence.
             output = Counted(request.tokens + (0 if request.ends else 1))
             self.found.note(
-                "streamed answers are counted by their logged pieces: some may be a few tokens short"
+                "streamed answers are counted by their logged pieces: a few tokens may be missing"
             )
         exact = message.reason == "length" and request.max_tokens
         if exact and (output is None or output.tokens is None or output.cut):
@@ -241,12 +253,4 @@ def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
     reader = VllmLog(newest(paths))
     rows = [row for path in paths for line in split(opened(path)) for row in reader.feed(line)]
     reader.close()
-    if not reader.seen:
-        reader.found.note(NO_REQUEST_LINES)
     return rows, reader.found
-
-
-NO_REQUEST_LINES = (
-    "the log has no lines of requests: start vLLM with --enable-log-requests "
-    "--enable-log-outputs --log-level DEBUG, or record its spans (--listen)"
-)
