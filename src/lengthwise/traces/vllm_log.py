@@ -1,0 +1,256 @@
+"""vLLM's request log (``--enable-log-requests --enable-log-outputs``), as text or JSON lines.
+
+Prompts and answers are counted by their token ids, which vLLM logs at level DEBUG only; their
+texts are dropped, line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lengthwise.traces.log_lines import Line, Lines
+from lengthwise.traces.recorded import REASONS, Found, Recorded, safe_id, trace_of
+from lengthwise.traces.streams import TOO_LONG, newest, opened, split
+from lengthwise.traces.trace import Trace
+from lengthwise.traces.vllm_messages import (
+    Answer,
+    AnswerIds,
+    Counted,
+    Ended,
+    Message,
+    Prompted,
+    Received,
+    looks_cut,
+    read_message,
+)
+
+NAME = "vllm-log"
+
+_OPEN = 100_000
+"""Requests that may wait for their end: the oldest are given up, so that memory stays bounded."""
+
+_HEAD = re.compile(
+    rb"(?:INFO|DEBUG|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[?[\w./]+:\d+\]"
+    rb"|Received request .{1,512}?: (?:params|prompt): |vLLM API server version"
+    rb'|"(?:levelname|asctime)"\s*:|"stream"\s*:\s*"std(?:err|out)"'
+    rb"|HTTP/1\.[01]\"? \d{3}"
+)
+
+_NO_PROMPT = (
+    "the prompt's length is not in the log: vLLM logs it at level DEBUG "
+    "(VLLM_LOGGING_LEVEL=DEBUG); spans have it (--listen)"
+)
+_NO_ANSWER = (
+    "the answer's length is not in the log: start vLLM with VLLM_LOGGING_LEVEL=DEBUG and "
+    "--enable-log-outputs, or record its spans (--listen)"
+)
+_NO_END = (
+    "no end in the log: it still runs, or --enable-log-outputs is missing "
+    "(vLLM logs no answers of /v1/completions: record its spans)"
+)
+
+_NO_LINES = (
+    "the log has no lines of requests (access lines tell no tokens): start vLLM with "
+    "VLLM_LOGGING_LEVEL=DEBUG --enable-log-requests --enable-log-outputs, or record its spans "
+    "(--listen)"
+)
+
+
+@dataclass
+class _Open:
+    """A request on its way. ``tokens`` are those of its pieces, ``told`` those of an answer."""
+
+    arrival: float | None
+    prompt: Counted | None = None
+    generates: bool = True
+    choices: int = 1
+    max_tokens: int | None = None
+    tenant: str | None = None
+    first: float | None = None
+    tokens: int = 0
+    pieces: int = 0
+    ends: bool = False
+    told: list[Counted] = field(default_factory=list)
+
+
+class VllmLog:
+    """Turns the lines of a log into requests, each when its answer has ended.
+
+    Args:
+        latest: seconds since 1970 that no line is later than; vLLM's times have no year.
+    """
+
+    def __init__(self, latest: float) -> None:
+        self.found = Found()
+        self._seen = False
+        self._lines = Lines(latest)
+        self._open: dict[str, _Open] = {}
+
+    def feed(self, line: bytes) -> Iterator[Recorded]:
+        """The requests that end with this line."""
+        if line == TOO_LONG:
+            self.found.leave_out("lines of more than 64 MiB")
+        read = self._lines.read(line)
+        message = None if read is None else read_message(read.message)
+        if read is None or message is None:
+            return
+        self._seen = True
+        if read.time is None:
+            self.found.note("request lines without a time are not read")
+            return
+        if read.whole:
+            self.found.note("the log's times are whole seconds, taken as UTC")
+        yield from self._take(read, read.time, message)
+
+    def close(self) -> None:
+        """Count the requests whose end has not come; say what is missing if there were none."""
+        if not self._seen:
+            self.found.note(_NO_LINES)
+        for each in self._open.values():
+            self.found.leave_out(_NO_END if each.generates else _POOLING)
+        self._open.clear()
+
+    def _take(self, line: Line, time: float, message: Message) -> Iterator[Recorded]:
+        match message:
+            case Prompted(id, prompt):
+                self._begun(id, time).prompt = prompt
+            case Received():
+                self._received(time, message)
+            case AnswerIds(id, stream, output):
+                self._counted(self._of(id), stream, output, time)
+            case Answer() if message.stream == "delta":
+                if request := self._of(message.id):
+                    request.ends = message.reason != "None"
+            case Answer():
+                yield from self._answered(time, message)
+            case Ended(id, how):
+                if self._open.pop(self._key(id), None):
+                    self.found.leave_out(f"{how} before its answer ended")
+
+    def _begun(self, id: str, time: float) -> _Open:
+        if id not in self._open:
+            if len(self._open) >= _OPEN:
+                del self._open[next(iter(self._open))]
+                self.found.leave_out(_NO_END)
+            self._open[id] = _Open(time)
+        return self._open[id]
+
+    def _received(self, time: float, message: Received) -> None:
+        request = self._begun(message.id, time)
+        request.prompt = message.prompt or request.prompt
+        request.generates, request.choices = message.generates, message.choices
+        request.max_tokens, request.tenant = message.max_tokens, message.tenant
+
+    def _key(self, id: str) -> str:
+        """The name under which a request came: of one with parts, its first part's."""
+        return next((key for key in (id, f"{id}_0", f"{id}-0") if key in self._open), id)
+
+    def _of(self, id: str) -> _Open | None:
+        return self._open.get(self._key(id))
+
+    def _counted(
+        self, request: _Open | None, stream: str | None, output: Counted, time: float
+    ) -> None:
+        if request is None:
+            return
+        if stream != "delta":
+            request.told.append(output)
+            return
+        if request.first is None:
+            request.first = time
+        request.pieces += 1
+        request.tokens += output.tokens or 0
+
+    def _answered(self, time: float, message: Answer) -> Iterator[Recorded]:
+        key = self._key(message.id)
+        request = self._open.get(key)
+        if request is None:
+            self.found.leave_out("its beginning is not in the log")
+            return
+        told = request.told.pop() if request.told else None
+        output = self._output(request, message, told)
+        request.choices -= 1
+        if request.choices <= 0:
+            del self._open[key]
+        reason = message.reason if message.reason in REASONS else None
+        wrong = _wrong(request, output)
+        if wrong is not None or request.prompt is None or output is None:
+            self.found.leave_out(wrong or _NO_PROMPT)
+            return
+        yield Recorded(
+            arrival_s=request.arrival or time,
+            prompt_tokens=request.prompt.tokens or 1,
+            output_tokens=output.tokens or 1,
+            first_s=request.first,
+            finish_s=time,
+            id=safe_id(key),
+            tenant=request.tenant,
+            max_tokens=request.max_tokens,
+            finish_reason=reason,
+        )
+
+    def _output(self, request: _Open, message: Answer, told: Counted | None) -> Counted | None:
+        """The tokens of an answer, from whichever of its messages tells them."""
+        output = message.output or told
+        if output is not None and output.tokens is not None:
+            cut = looks_cut(output.tokens, message.characters)
+            output = Counted(output.tokens, cut)
+        elif request.pieces and request.choices == 1:
+            # vLLM logs no piece without a text, such as the end of the sequence.
+            output = Counted(request.tokens + (0 if request.ends else 1))
+            self.found.note(
+                "streamed answers are counted by their logged pieces: a few tokens may be missing"
+            )
+        exact = message.reason == "length" and request.max_tokens
+        if exact and (output is None or output.tokens is None or output.cut):
+            return Counted(request.max_tokens)
+        return output
+
+
+_POOLING = "it generates nothing (a pooling request)"
+
+
+def _wrong(request: _Open, output: Counted | None) -> str | None:
+    """Why this is no row of a trace; None if it is one."""
+    prompt = request.prompt
+    if prompt is None or prompt.tokens is None:
+        return _NO_PROMPT
+    if output is None or output.tokens is None:
+        return _NO_ANSWER
+    if prompt.cut or output.cut:
+        return "cut by --max-log-len: there are as many token ids as characters"
+    if prompt.tokens == 0:
+        return "its prompt has no token"
+    if output.tokens == 0:
+        return "no output tokens (failed or aborted)"
+    return None
+
+
+def fits(head: bytes) -> bool:
+    """Whether a file that begins so is a log of vLLM's server."""
+    return _HEAD.search(head) is not None
+
+
+def read(path: Path) -> Trace:
+    """The requests of a log, plain or gzipped.
+
+    Raises:
+        UserError: if it cannot be read or has no request; says which flag makes it tell them.
+    """
+    return trace_of(*rows_of([path]), NAME, path)
+
+
+def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
+    """The requests of one server's log in several files, the oldest first, and what was met.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    paths = list(paths)
+    reader = VllmLog(newest(paths))
+    rows = [row for path in paths for line in split(opened(path)) for row in reader.feed(line)]
+    reader.close()
+    return rows, reader.found
