@@ -19,7 +19,7 @@ _CLOSE = 1.03
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
+class Answered:
     """The plan's requests, served once.
 
     Attributes:
@@ -42,13 +42,13 @@ class Serve:
     speed: float = 1.0
     watch: bool = False
 
-    def run(self, plan: AdvicePlan) -> Served:
+    def run(self, plan: AdvicePlan) -> Answered:
         """When each request got its tokens."""
         simulator = plan.simulator(self.contender, self.load, self.speed)
         watch = Watch(simulator, plan.setup) if self.watch else None
         outcome = simulator.run(watch)
         watched = None if watch is None else watch.watched()
-        return Served(self.contender, self.load, self.speed, outcome, watched)
+        return Answered(self.contender, self.load, self.speed, outcome, watched)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,151 @@
+"""Everything that the advice rests on: the simulated runs, and what is compared of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lengthwise.advise.jobs import Answered, Capacity, Find, Serve
+from lengthwise.advise.plan import DATA, PRESENT, AdvicePlan, Contender
+from lengthwise.advise.supported import Supported
+from lengthwise.advise.watch import Watched
+from lengthwise.report.change import FIGURES, Change, Figure, change
+from lengthwise.report.served import Served
+from lengthwise.results.record import Labels, Notes, Run, Size
+from lengthwise.sim.figures import figures, overloaded
+from lengthwise.studies.parallel import Job, in_parallel
+
+MEAN, P99, TTFT, TTFT_P99 = (
+    next(each for each in FIGURES if each.name == name)
+    for name in ("mean latency", "p99 latency", "mean TTFT", "p99 TTFT")
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Advice:
+    """What was found.
+
+    Attributes:
+        plan: what was asked.
+        supported: what the data tells about answers.
+        runs: every contender at every load, in the plan's order.
+        unsure: the first contender and the one that is advised, at the present load, with the
+            least and the most seconds of a step that the calibration leaves possible; empty if
+            it leaves one.
+        capacities: the load that each bears, if a target was given.
+    """
+
+    plan: AdvicePlan
+    supported: Supported
+    runs: Sequence[Answered]
+    unsure: Sequence[Answered]
+    capacities: Sequence[Capacity]
+
+    @property
+    def stock(self) -> Contender:
+        """What the others are compared with."""
+        return self.plan.contenders[0]
+
+    @property
+    def advised(self) -> Contender:
+        """The contender that would be switched to: the first other one."""
+        return self.plan.contenders[min(1, len(self.plan.contenders) - 1)]
+
+    def run(self, contender: Contender, load: float) -> Answered:
+        """A contender's run at a load."""
+        return next(each for each in self.runs if each.contender == contender and each.load == load)
+
+    @property
+    def watched(self) -> Watched:
+        """Seats, queue and memory of the first contender at the present load."""
+        found = self.run(self.stock, PRESENT).watched
+        assert found is not None
+        return found
+
+    @cached_property
+    def changes(self) -> dict[tuple[Contender, float, str], Change]:
+        """Each figure of each contender at each load, against the first one at that load."""
+        found = {}
+        for load in self.plan.loads:
+            base = self.served(self.run(self.stock, load))
+            for contender in self.plan.contenders:
+                here = self.served(self.run(contender, load))
+                for figure in (MEAN, P99, TTFT, TTFT_P99):
+                    found[contender, load, figure.name] = change(base, here, figure)
+        return found
+
+    def change(self, contender: Contender, load: float, figure: Figure) -> Change:
+        """A figure against the first contender's at the same load."""
+        return self.changes[contender, load, figure.name]
+
+    def served(self, run: Answered) -> Served:
+        """A run's requests, as charts read them."""
+        workload = self.plan.at(run.load)
+        told = self.plan.predicted if run.contender.predictor == DATA else None
+        return Served(
+            str(run.contender),
+            workload.arrival,
+            run.outcome.first,
+            run.outcome.finish,
+            workload.prompt,
+            workload.output,
+            run.outcome.gap,
+            told,
+            workload.tenant,
+            workload.id,
+        )
+
+    def record(self, run: Answered, model: str) -> Run:
+        """A run under the names of results.json."""
+        workload, setup = self.plan.at(run.load), self.plan.setup
+        labels = Labels(
+            policy=run.contender.policy,
+            predictor=run.contender.predictor,
+            engine="simulator",
+            model=model,
+            rate=workload.rate,
+            arrivals="trace",
+            seed=self.plan.seed,
+        )
+        notes = Notes(overloaded=overloaded(run.outcome, setup.seats))
+        return Run.of(labels, *figures(workload, run.outcome), Size(seats=setup.seats), notes)
+
+
+def find(plan: AdvicePlan, supported: Supported, workers: int = 0) -> Advice:
+    """Simulate all that the advice needs, on every core.
+
+    Raises:
+        UserError: for what :meth:`AdvicePlan.check` refuses, before anything runs.
+    """
+    plan.check()
+    stock, advised = plan.contenders[0], plan.contenders[min(1, len(plan.contenders) - 1)]
+    finds = [Find(each) for each in plan.contenders if plan.target is not None]
+    # Long ones first, so that no core waits for another at the end.
+    serves = [
+        Serve(contender, load, watch=load == PRESENT and contender in (stock, advised))
+        for load in sorted(plan.loads, reverse=True)
+        for contender in reversed(plan.contenders)
+    ]
+    speeds = [each for each in plan.speeds if each != 1.0]
+    unsure = [Serve(each, PRESENT, speed) for speed in speeds for each in (stock, advised)]
+    jobs: list[Job[AdvicePlan, Capacity | Answered]] = [*finds, *serves, *unsure]
+    done = in_parallel(plan, jobs, workers, "advise")
+    runs = [each for each in done if isinstance(each, Answered)]
+    return Advice(
+        plan,
+        supported,
+        sorted(
+            (each for each in runs if each.speed == 1.0),
+            key=lambda each: (each.load, plan.contenders.index(each.contender)),
+        ),
+        [each for each in runs if each.speed != 1.0],
+        [each for each in done if isinstance(each, Capacity)],
+    )
+
+
+def finished(served: Served) -> bool:
+    """Whether any request was served at all."""
+    return bool(np.isfinite(served.finish).any())

@@ -1,0 +1,124 @@
+"""The advice's own tables: what changes at each load, what is borne, how sure it is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lengthwise.advise.advice import MEAN, P99, TTFT, TTFT_P99, Advice
+from lengthwise.advise.jobs import Answered
+from lengthwise.advise.plan import PRESENT, Contender
+from lengthwise.report.change import change
+from lengthwise.report.parts import Cell, Table
+from lengthwise.report.served import Served
+
+_FIGURES = (MEAN, P99, TTFT, TTFT_P99)
+
+
+def at_loads(advice: Advice) -> Table:
+    """Every contender at every load, each figure beside the first contender's."""
+    rows: list[list[Cell]] = []
+    for load in advice.plan.loads:
+        for each in advice.plan.contenders:
+            cells: list[Cell] = [load_name(load), str(each)]
+            for figure in _FIGURES:
+                found = advice.change(each, load, figure)
+                cells += [found.after, "" if each == advice.stock else str(found)]
+            run = advice.run(each, load)
+            rows.append([*cells, _longest(advice.served(run)), run.outcome.evictions])
+    heads = ["load", "policy"]
+    for figure in _FIGURES:
+        heads += [f"{figure.name} (s)", "change"]
+    return Table(
+        "loads",
+        "What each policy would change",
+        [*heads, "longest TTFT (s)", "evictions"],
+        rows,
+        f"Changes are against {advice.stock} at the same load, of the same requests at the same "
+        "times; in brackets their 95 % interval over resamples of the trace in blocks of time.",
+    )
+
+
+def present(advice: Advice) -> Table:
+    """The contenders at the present load, short."""
+    rows: list[list[Cell]] = []
+    for each in advice.plan.contenders:
+        cells: list[Cell] = [str(each)]
+        for figure in (MEAN, P99, TTFT):
+            found = advice.change(each, PRESENT, figure)
+            cells += [found.after, "" if each == advice.stock else str(found)]
+        rows.append(cells)
+    heads = ["policy"]
+    for figure in (MEAN, P99, TTFT):
+        heads += [f"{figure.name} (s)", "change"]
+    return Table("present", "At the present load", heads, rows)
+
+
+def capacities(advice: Advice) -> Table:
+    """How much more traffic each contender takes."""
+    target = advice.plan.target
+    base = next((each for each in advice.capacities if each.contender == advice.stock), None)
+    rate = advice.plan.workload.rate
+    rows: list[list[Cell]] = []
+    for each in advice.capacities:
+        beyond = None if math.isinf(each.beyond) else each.beyond * rate
+        more = each.load / base.load - 1.0 if base is not None and base.load else None
+        rows.append(
+            [
+                str(each.contender),
+                each.load * rate,
+                beyond,
+                each.load,
+                "" if more is None or each is base else f"{100 * more:+.0f} %",
+            ]
+        )
+    heads = ["policy", "within the target at (requests/s)", "not any more at (requests/s)"]
+    return Table(
+        "capacity",
+        f"The most traffic with 99 % of the first tokens within {target:g} s",
+        [*heads, "as a factor of the present load", f"more than {advice.stock}"],
+        rows,
+        "The same requests, faster or slower. Both loads were simulated; they are at most 3 % "
+        "apart where both are given.",
+    )
+
+
+def unsure(advice: Advice) -> Table:
+    """The advised policy's changes if the engine is faster or slower than estimated."""
+    rows: list[list[Cell]] = []
+    speeds = sorted({each.speed for each in advice.unsure})
+    for speed in speeds:
+        old, new = (_at_speed(advice, each, speed) for each in (advice.stock, advice.advised))
+        rows.append([speed, *_changes(advice, old, new)])
+    old, new = (advice.run(each, PRESENT) for each in (advice.stock, advice.advised))
+    rows.append([1.0, *_changes(advice, old, new)])
+    rows.sort(key=lambda row: float(row[0] or 0.0))
+    return Table(
+        "unsure",
+        f"{advice.advised} against {advice.stock}, if steps take longer or shorter than estimated",
+        ["seconds of a step, as a factor", *(figure.name for figure in _FIGURES)],
+        rows,
+        "The factors are the ends of the calibration's own 95 % interval.",
+    )
+
+
+def _longest(served: Served) -> float | None:
+    known = served.ttft[np.isfinite(served.ttft)]
+    return float(known.max()) if len(known) else None
+
+
+def load_name(load: float) -> str:
+    """``present``, or how much more."""
+    return "present" if load == PRESENT else f"{100 * (load - 1):+.0f} %"
+
+
+def _at_speed(advice: Advice, contender: Contender, speed: float) -> Answered:
+    return next(
+        each for each in advice.unsure if each.contender == contender and each.speed == speed
+    )
+
+
+def _changes(advice: Advice, old: Answered, new: Answered) -> list[Cell]:
+    before, after = advice.served(old), advice.served(new)
+    return [str(change(before, after, figure)) for figure in _FIGURES]
