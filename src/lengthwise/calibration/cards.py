@@ -140,8 +140,9 @@ def _kv_tokens(
     room = (sheet.memory_gib * utilization - _BESIDE_GIB) * 2.0**30 - weights
     tokens = int(room / kv_bytes)
     if tokens < 1:
+        size = shape.weight_bytes / 2**30
         raise UserError(
-            f"{shape.name} ({shape.weight_bytes / 2**30:.0f} GiB) does not fit into {cards} x {name} "
+            f"{shape.name} ({size:.0f} GiB) does not fit into {cards} x {name} "
             f"({sheet.memory_gib:g} GiB): give more cards with --tensor-parallel"
         )
     return tokens

@@ -155,10 +155,12 @@ def read_engine_log(path: Path) -> EngineLog:
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines of text; of a JSON line its time and its message."""
-    opened = (
-        gzip.open(path, "rt", errors="replace") if _gzipped(path) else path.open(errors="replace")
-    )
-    with opened as lines:
+    # Replaced: what a program printed into the log need not be text.
+    with (
+        gzip.open(path, "rt", errors="replace")
+        if _gzipped(path)
+        else path.open(errors="replace") as lines
+    ):
         for line in lines:
             if line.startswith("{"):
                 try:
@@ -198,6 +200,7 @@ def _windows(rows: list[tuple[float, re.Match[str]]]) -> Windows:
         column("prompt"),
         column("generation"),
         starts,
+        np.full(len(time), np.nan),
     )
 
 

@@ -15,12 +15,12 @@ FEWEST = 20
 """Windows below which nothing is fitted."""
 
 _PULL = 0.005
-"""How strongly what the windows cannot tell apart is put into the base: seconds explained
-by decodes or by context alone cost as much as relative errors of this size."""
+"""Least share of a window's seconds that decodes or context must explain to be believed."""
 
 _BLOCKS = 20
 _RESAMPLES = 1_000
 
+_LEAST_S = 1e-9
 _ROUNDS = 3
 _FAR = 5.0
 _NEAR = 0.05
@@ -70,11 +70,12 @@ class Sums:
         return found
 
 
-def fit(sums: Sums, name: str, source: str) -> Linear:
+def fit(sums: Sums, name: str, source: str, pull: float = _PULL) -> Linear:
     """Non-negative least squares of the windows' relative errors; long windows count for more.
 
     Seats that are always full decode the same number of requests in each step, so that base
-    and decode cannot be told apart; a slight pull then decides for the base.
+    and decode cannot be told apart. A pull then decides for the base: seconds explained by
+    decodes or by context alone cost as much as relative errors of this size.
 
     Raises:
         UserError: if there are too few windows.
@@ -88,7 +89,7 @@ def fit(sums: Sums, name: str, source: str) -> Linear:
     # Columns of one length keep the least squares well conditioned.
     scale = np.sqrt((weighted**2).sum(axis=0))
     scale[scale == 0] = 1.0
-    held = np.diag([0.0, 0.0, _PULL, _PULL])
+    held = np.diag([0.0, 0.0, pull, pull])
     target = np.concatenate([weight * sums.seconds, np.zeros(4)])
     found, _ = nnls(np.vstack([weighted / scale, held]), target)
     base, prefill, decode, context = (float(each) for each in found / scale)
@@ -97,22 +98,27 @@ def fit(sums: Sums, name: str, source: str) -> Linear:
     return Linear(name, source, base, prefill, decode, context, error)
 
 
-def fit_most(sums: Sums, name: str, source: str) -> Linear:
-    """As :func:`fit`, twice: without the windows that the first fit leaves far outside.
+def fit_most(sums: Sums, name: str, source: str, pull: float | None = None) -> Linear:
+    """As :func:`fit`, again without the windows that the fit before leaves far outside.
 
     A request that was preempted, or an engine that stood still, says nothing of a step.
+
+    Args:
+        pull: as in ``fit``; left out, as much as the windows' errors, which could otherwise
+            be taken for small parts of a step.
 
     Raises:
         UserError: if there are too few windows.
     """
     time = fit(sums, name, source)
+    within = np.ones(len(sums), bool)
     for _ in range(_ROUNDS):
-        off = np.log(sums.seconds / sums.predicted(time))
+        off = np.log(sums.seconds / np.maximum(sums.predicted(time), _LEAST_S))
         off -= np.median(off)
-        within = np.abs(off) <= max(_FAR * float(np.median(np.abs(off))), _NEAR)
-        if within.all() or within.sum() < FEWEST:
-            return time
-        time = fit(sums.rows(within), name, source)
+        near = np.abs(off) <= max(_FAR * float(np.median(np.abs(off))), _NEAR)
+        within = near if near.sum() >= FEWEST else within
+        held = max(_PULL, time.error) if pull is None else pull
+        time = fit(sums.rows(within), name, source, held)
     return time
 
 

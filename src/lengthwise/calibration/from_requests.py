@@ -115,7 +115,7 @@ def _corrected(used: Trace, fitted: Fitted) -> Fitted:
         again = replace(fitted.timeline, first=served.first, finish=served.finish)
         if not np.isfinite(served.finish).all():
             return fitted
-        found = fit_most(again.sums(), "simulated", "a simulated log")
+        found = fit_most(again.sums(), "simulated", "a simulated log", fitted.time.error)
         time = _moved(time, fitted.time, found)
     checked = check(used, time, fitted.setup)
     if checked.distance > fitted.checked.distance:

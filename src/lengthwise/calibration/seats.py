@@ -33,7 +33,7 @@ class Limits:
         never = f"seats were never short ({self.most} ran at once at most): how many is not known"
         if self.kv_tokens is None:
             return never
-        return f"requests waited for KV memory, of which there were some {self.kv_tokens} tokens; {never}"
+        return f"requests waited for KV memory, some {self.kv_tokens} tokens; {never}"
 
 
 def possible(levels: Levels, seats: int | None, kv_tokens: int | None) -> list[Limits]:

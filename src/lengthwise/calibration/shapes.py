@@ -17,10 +17,7 @@ _BATCH = 64
 """Tokens of a step for which the experts that are read are counted."""
 
 # Models whose feed-forward layers have two matrices; all others have a third that gates.
-_UNGATED = frozenset(
-    ("bloom", "falcon", "gpt2", "gpt_bigcode", "gpt_neox", "gptj", "mpt", "opt", "phi")
-    + ("starcoder2",)
-)
+_UNGATED = {"bloom", "falcon", "gpt2", "gpt_bigcode", "gpt_neox", "gptj", "mpt", "opt", "phi"}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ class Bytes:
             UserError: for a type or a quantization that is not known.
         """
         given = dtype or config.get("dtype") or config.get("torch_dtype")
-        notes = () if given else (f"{name} names no dtype: 2 bytes a weight were assumed",)
+        notes: tuple[str, ...] = ()
+        if not given:
+            notes = (f"{name} names no dtype: 2 bytes a weight were assumed",)
         plain = _TYPES.get(str(given or "bfloat16").removeprefix("torch."))
         if plain is None:
             raise UserError(f"{name}: no dtype {given!r}: choose from {', '.join(_TYPES)}")

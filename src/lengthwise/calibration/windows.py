@@ -28,6 +28,7 @@ class Windows:
         kv_usage: [n] share of the KV cache in use at its end, from 0 to 1.
         prompt_tps, generation_tps: [n] prompt tokens computed and tokens generated a second.
         starts: [n] requests running at its beginning; NaN where not known.
+        steps: [n] steps in it; NaN where not known.
     """
 
     time: Seconds
@@ -38,6 +39,7 @@ class Windows:
     prompt_tps: Floats
     generation_tps: Floats
     starts: Floats
+    steps: Floats
 
     def __len__(self) -> int:
         return len(self.time)
@@ -64,7 +66,9 @@ class Windows:
         return int(running.max())
 
     def sums(self, kv_tokens: int | None) -> Sums:
-        """What the steps in the windows held: with R running and Y tokens/s, a step is R/Y.
+        """What the steps in the windows held.
+
+        Where steps are not counted, with R running and Y tokens/s a step takes R/Y seconds.
 
         Windows with few changes in R are taken, if there are enough of them. The context is
         left out where the size of the KV cache is not known.
@@ -77,7 +81,8 @@ class Windows:
         rows = steady if steady.sum() >= FEWEST else busy
         seconds, running = self.seconds[rows], running[rows]
         decodes = self.generation_tps[rows] * seconds
-        steps = decodes / running
+        counted = self.steps[rows]
+        steps = np.where(counted > 0, counted, decodes / running)
         context = self.kv_usage[rows] * float(kv_tokens or 0) * steps
         return Sums(seconds, steps, self.prompt_tps[rows] * seconds, decodes, context)
 

@@ -1,0 +1,43 @@
+"""A workload drawn from histograms: what a running server tells of its requests."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lengthwise.calibration.scrape import Histogram
+from lengthwise.core.arrays import Floats, Rng
+from lengthwise.workload.workload import Tokens
+
+_STEEPEST = 20.0
+
+
+def draw_lengths(histogram: Histogram, n: int, rng: Rng) -> Tokens:
+    """n lengths in tokens, at least 1, by a histogram's buckets and mean.
+
+    Within a bucket the logarithm is even, then bent so that the mean is the histogram's. The
+    bucket without an end reaches to twice its beginning.
+    """
+    from scipy.optimize import brentq
+
+    ends = histogram.edges.copy()
+    starts = np.concatenate([[1.0], ends[:-1]])
+    ends[-1] = max(2.0 * starts[-1], starts[-1] + 1.0) if math.isinf(ends[-1]) else ends[-1]
+    bucket = rng.choice(len(ends), n, p=histogram.counts / histogram.count)
+    low, high = np.maximum(starts[bucket], 1.0), np.maximum(ends[bucket], 1.0)
+    place = rng.random(n)
+
+    def lengths(bend: float) -> Floats:
+        drawn: Floats = low * (high / low) ** (place ** math.exp(bend))
+        return drawn
+
+    def excess(bend: float) -> float:
+        return float(lengths(bend).mean()) - histogram.mean
+
+    most, least = excess(-math.log(_STEEPEST)), excess(math.log(_STEEPEST))
+    bend = 0.0
+    if most > 0 > least:
+        bend = brentq(excess, -math.log(_STEEPEST), math.log(_STEEPEST), xtol=1e-3)
+    whole: Tokens = np.maximum(np.rint(lengths(bend)), 1.0).astype(np.int64)
+    return whole
