@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -36,7 +35,7 @@ def plot(x: str, ys: Sequence[str], size: tuple[float, float] = SIZE) -> tuple[F
     return figure, found
 
 
-def name_lines(figure: Figure, lines: Sequence[Artist], names: Sequence[object]) -> None:
+def name_lines(figure: Figure, lines: Sequence[Any], names: Sequence[object]) -> None:
     """A legend above the plots; names come from users and are cut after 34 letters."""
     if lines:
         shown = [literal(short(name)) for name in names]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lengthwise.report.numbers import plain
 from lengthwise.report.served import Served
@@ -83,10 +86,17 @@ def study_of(folder: Path) -> Study:
     for number, run in enumerate(results.runs):
         there = (folder / f"requests-{number}.jsonl").is_file()
         rows = read_requests(folder, number) if there else []
-        # A file of an earlier, larger study in the same folder is of other requests.
-        own = rows if len(rows) == run.requests else []
-        served.append(Served.of(own, study.name_of(run)) if own else None)
+        one = Served.of(rows, study.name_of(run)) if rows else None
+        served.append(one if one is not None and _belongs(one, run) else None)
     return Study(results, served, study.name)
+
+
+def _belongs(served: Served, run: Run) -> bool:
+    """Whether requests are a run's: an earlier study may have left files in the same folder."""
+    latency = served.latency[np.isfinite(served.latency)]
+    if len(served) != run.requests or len(latency) != run.finished:
+        return False
+    return not run.finished or math.isclose(latency.mean(), run["mean_latency_s"], rel_tol=1e-3)
 
 
 def seats_of(run: Run) -> int | None:
@@ -112,7 +122,7 @@ def _told(run: Run) -> str | None:
     """What predicts: an error model, or the folder of trained predictors by its name."""
     folder, model = run.get("predictors"), run.get("predictor")
     told = Path(folder).name if folder else model
-    return None if told in (None, "none") else str(told)
+    return None if told in (None, "none", "constant") else str(told)
 
 
 def _words(field: str) -> str:

@@ -89,6 +89,11 @@ class Simulator:
         self._backlog = [0, 0]
         self._paced = (0, 0.0)
 
+    @property
+    def initial(self) -> list[float] | None:
+        """n output tokens predicted at arrival, NaN for unknown; None without predictions."""
+        return self._traffic.initial
+
     def run(self) -> Outcome:
         """Serve every request to its end."""
         for i, arrival in enumerate(self._traffic.arrival):
