@@ -17,6 +17,7 @@ from lengthwise.cli.evaluate import evaluate
 from lengthwise.cli.groups import one_line
 from lengthwise.cli.model import model
 from lengthwise.cli.predictors import predictors
+from lengthwise.cli.report import report
 from lengthwise.cli.route import route
 from lengthwise.cli.serve import serve
 from lengthwise.cli.simulate import simulate
@@ -35,7 +36,7 @@ def lengthwise() -> None:
 
 for command in (serve, route, bench, simulate, collect, train, evaluate, calibrate, theory):
     lengthwise.add_command(command)
-for command in (predictors, demo, model, completion):
+for command in (report, predictors, demo, model, completion):
     lengthwise.add_command(command)
 
 

@@ -103,6 +103,6 @@ def line(number: int, markers: bool = True) -> dict[str, Any]:
     return {**style, "marker": marker, "markersize": 5}
 
 
-def legend(count: int) -> dict[str, Any]:
-    """Where a legend of so many names goes: above the plots, in columns, never on a line."""
-    return {"loc": "outside upper left", "ncols": min(count, 3), "frameon": False}
+def legend(columns: int) -> dict[str, Any]:
+    """Where a legend goes: above the plots, where it hides no line."""
+    return {"loc": "outside upper left", "ncols": columns, "frameon": False}

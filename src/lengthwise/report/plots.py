@@ -14,6 +14,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from lengthwise.report.look import FAINT, SIZE, STYLE, legend
 from lengthwise.results.plotting import literal
 
+_WIDTH, _HANDLE = 76, 7
+"""Letters that a legend's line has room for, and those that a name's line is as wide as."""
+
 
 @contextmanager
 def look() -> Iterator[None]:
@@ -39,8 +42,8 @@ def name_lines(figure: Figure, lines: Sequence[Any], names: Sequence[object]) ->
     """A legend above the plots; names come from users and are cut after 34 letters."""
     if lines:
         shown = [literal(short(name)) for name in names]
-        columns = 1 if max(map(len, shown)) > 24 else len(lines)
-        figure.legend(lines, shown, **legend(columns))
+        columns = max(_WIDTH // (max(map(len, shown)) + _HANDLE), 1)
+        figure.legend(lines, shown, **legend(min(columns, len(lines))))
 
 
 def short(name: object, most: int = 34) -> str:

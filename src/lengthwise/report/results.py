@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.report.numbers import plain
 from lengthwise.report.served import Served
 from lengthwise.results.files import Results, read_requests, read_results
 from lengthwise.results.record import Run
@@ -56,7 +55,7 @@ class Study:
         """How requests arrive, in words: a load, a rate, a burst."""
         if run.rate is None:
             return "burst" if run.get("arrivals", "burst") == "burst" else "the trace's own times"
-        rate = f"{plain(run.rate)} requests/s"
+        rate = f"{run.rate:.4g} requests/s"
         load = run.get("load")
         return rate if load is None else f"load {load:g} ({rate})"
 
@@ -122,7 +121,7 @@ def _told(run: Run) -> str | None:
     """What predicts: an error model, or the folder of trained predictors by its name."""
     folder, model = run.get("predictors"), run.get("predictor")
     told = Path(folder).name if folder else model
-    return None if told in (None, "none", "constant") else str(told)
+    return None if told in (None, "none", "constant", run.policy) else str(told)
 
 
 def _words(field: str) -> str:
