@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from lengthwise.report.change import Change, Figure, change, matched
 from lengthwise.report.results import Study
 from lengthwise.report.served import Served
-from lengthwise.report.tables.numbers import change_of
 from lengthwise.results.record import Run
-from lengthwise.results.runs import mean
+from lengthwise.results.runs import interval, mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +34,8 @@ class Pair:
     @property
     def repeated(self) -> int:
         """Repetitions that are in both results."""
-        return len(
-            {run.get(self.by) for run in self.left} & {run.get(self.by) for run in self.right}
-        )
+        left, right = ({run.get(self.by) for run in runs} for runs in (self.left, self.right))
+        return len(left & right)
 
     @property
     def same_requests(self) -> bool | None:
@@ -68,9 +66,18 @@ class Pair:
         old, new = mean(self.left, field), mean(self.right, field)
         if self.repeated < 2:
             return Change(old, new)
-        middle, half = change_of(self.right, self.left, field, self.by)
-        # The mean of the changes, not the change of the means: each repetition counts alike.
-        return Change(old, new, middle - half, middle + half, middle)
+        ours, theirs = (
+            {run.get(self.by): run.get(field, math.nan) for run in runs}
+            for runs in (self.right, self.left)
+        )
+        ratios = [ours[key] / theirs[key] for key in ours if theirs.get(key, 0.0)]
+        # Ratios multiply: in logarithms, no interval reaches below -100 %.
+        logs = [math.log(ratio) for ratio in ratios if ratio > 0.0]
+        if not logs:
+            return Change(old, new)
+        middle, half = interval(logs)
+        low, high = math.expm1(middle - half), math.expm1(middle + half)
+        return Change(old, new, low, high, math.expm1(middle))
 
 
 def pairs_of(left: Study, right: Study) -> list[Pair]:
@@ -81,15 +88,20 @@ def pairs_of(left: Study, right: Study) -> list[Pair]:
         found = [(next(iter(ours)), next(iter(theirs)))]
     return [
         Pair(
-            one[0] if one == other else f"{one[0]} → {other[0]}",
-            one[1] if one[1] == other[1] else f"{one[1]} → {other[1]}",
-            *([study.runs[i] for i in kinds[key]] for study, kinds, key in sides),
-            *(_served(study, kinds[key]) for study, kinds, key in sides),
+            _either(one[0], two[0]),
+            _either(one[1], two[1]),
+            [left.runs[i] for i in ours[one]],
+            [right.runs[i] for i in theirs[two]],
+            _served(left, ours[one]),
+            _served(right, theirs[two]),
             left.by,
         )
-        for one, other in found
-        for sides in [((left, ours, one), (right, theirs, other))]
+        for one, two in found
     ]
+
+
+def _either(one: str, two: str) -> str:
+    return one if one == two else f"{one} → {two}"
 
 
 def _kinds(study: Study) -> dict[tuple[str, str], list[int]]:
