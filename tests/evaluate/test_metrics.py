@@ -8,10 +8,10 @@ from lengthwise.answers.arrays import split
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.evaluate import metrics
-from lengthwise.results.bootstrap import Resamples
 from lengthwise.evaluate.held_out import HeldOut, one_each, pick
 from lengthwise.evaluate.metrics import Said
 from lengthwise.predictors.points import points
+from lengthwise.results.bootstrap import Resamples
 
 
 def some_lengths(n, seed=0, top=200.0, k=12, limit=200.0):

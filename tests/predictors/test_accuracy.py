@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lengthwise.results.bootstrap import Resamples
 from lengthwise.evaluate.metrics import order
 from lengthwise.predictors.accuracy import absolute_errors, tau
 from lengthwise.predictors.points import points
+from lengthwise.results.bootstrap import Resamples
 
 
 def test_errors_are_those_of_mean_and_median():

@@ -52,10 +52,9 @@ class Contender:
         return cls(policy, predictor if at else "none", watermark)
 
     def __str__(self) -> str:
-        told = {"none": "", "oracle": ", perfect predictor", DATA: ", told what the data tells"}
-        more = told.get(self.predictor, f", {self.predictor}")
-        kept = f", watermark {self.watermark:.0%}" if self.watermark else ""
-        return f"{self.policy}{more}{kept}"
+        told = "" if self.predictor == "none" else f"@{self.predictor}"
+        kept = f" (watermark {100 * self.watermark:g} %)" if self.watermark else ""
+        return f"{self.policy}{told}{kept}"
 
 
 @dataclass(frozen=True, eq=False)

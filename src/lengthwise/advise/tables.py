@@ -15,6 +15,11 @@ from lengthwise.report.served import Served
 
 _FIGURES = (MEAN, P99, TTFT, TTFT_P99)
 
+TOLD = (
+    "Policies are told nothing, or what stands behind the @: data is what the trace itself tells "
+    "of a request when it comes, oracle its true length, which is the limit."
+)
+
 
 def at_loads(advice: Advice) -> Table:
     """Every contender at every load, each figure beside the first contender's."""
@@ -36,7 +41,8 @@ def at_loads(advice: Advice) -> Table:
         [*heads, "longest TTFT (s)", "evictions"],
         rows,
         f"Changes are against {advice.stock} at the same load, of the same requests at the same "
-        "times; in brackets their 95 % interval over resamples of the trace in blocks of time.",
+        "times; in brackets their 95 % interval over resamples of the trace in blocks of time. "
+        f"{TOLD}",
     )
 
 
@@ -52,7 +58,7 @@ def present(advice: Advice) -> Table:
     heads = ["policy"]
     for figure in (MEAN, P99, TTFT):
         heads += [f"{figure.name} (s)", "change"]
-    return Table("present", "At the present load", heads, rows)
+    return Table("present", "At the present load", heads, rows, TOLD)
 
 
 def capacities(advice: Advice) -> Table:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lengthwise.cli import flags, values
+from lengthwise.cli import flags, reporting, values
 from lengthwise.cli.groups import Modes, examples, result_on_stdout
 from lengthwise.cli.padded import refuse_padded
 from lengthwise.core import checks
+from lengthwise.report.files import check_file
 
 if TYPE_CHECKING:
     from lengthwise.bench.plan import BenchPlan
@@ -146,6 +147,7 @@ def plan_of(
 @arrivals
 @flags.until
 @flags.out("results/bench")
+@reporting.report
 @flags.as_json
 def policies(
     model: str,
@@ -156,12 +158,14 @@ def policies(
     arrivals: Arrivals,
     until: int | None,
     out: Path,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Compare policies on one vLLM engine.
 
     MODEL is a folder, or a name in the Hugging Face cache.
     """
+    check_file(report)
     if policies is None:
         policies = ["stock", "lengthwise", *(["trail"] if predictor is not None else [])]
     refuse_padded(policies, "lengthwise bench padded")
@@ -170,6 +174,7 @@ def policies(
 
     with result_on_stdout(as_json, out / "results.json"):
         compare(plan, out)
+        reporting.write_report(out, report)
 
 
 @bench.command(
@@ -190,6 +195,7 @@ def policies(
 @arrivals
 @flags.until
 @flags.out("results/bench")
+@reporting.report
 @flags.as_json
 def routers(
     model: str,
@@ -204,9 +210,11 @@ def routers(
     arrivals: Arrivals,
     until: int | None,
     out: Path,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Compare routers over several vLLM engines on Ray Serve."""
+    check_file(report)
     refuse_padded(policies, "lengthwise bench padded")
     rates = arrivals.given("" if arrivals.loads else "burst")
     plan = plan_of(model, prompts, policies, predictor, engine, arrivals, until, rates)
@@ -214,6 +222,7 @@ def routers(
 
     with result_on_stdout(as_json, out / "results.json"):
         compare_routers(RouterPlan(plan, routers, instances, repeat, report_interval), out)
+        reporting.write_report(out, report)
 
 
 @bench.command(
@@ -244,6 +253,7 @@ def routers(
 @arrivals
 @flags.until
 @flags.out("results/bench")
+@reporting.report
 @flags.as_json
 def padded(
     model: str,
@@ -261,12 +271,14 @@ def padded(
     arrivals: Arrivals,
     until: int | None,
     out: Path,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Compare systems that run padded batches to their end, on transformers' generate."""
     from lengthwise.bench.padded_plan import PaddedPlan
     from lengthwise.padded import Constants
 
+    check_file(report)
     engine = Engine(seats, max_tokens, None, 32, False, 8.0, 1, too_long)
     base = plan_of(model, prompts, policies, predictor, engine, arrivals, until, arrivals.given())
     parsed = Constants.parse(constants)
@@ -277,3 +289,4 @@ def padded(
 
     with result_on_stdout(as_json, out / "results.json"):
         batch_compare(plan, out)
+        reporting.write_report(out, report)

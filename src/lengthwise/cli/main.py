@@ -18,6 +18,7 @@ from lengthwise.cli.groups import one_line
 from lengthwise.cli.model import model
 from lengthwise.cli.predictors import predictors
 from lengthwise.cli.record import record
+from lengthwise.cli.report import report
 from lengthwise.cli.route import route
 from lengthwise.cli.serve import serve
 from lengthwise.cli.simulate import simulate
@@ -36,7 +37,7 @@ def lengthwise() -> None:
 
 for command in (serve, route, bench, simulate, collect, train, evaluate, calibrate, theory):
     lengthwise.add_command(command)
-for command in (record, predictors, demo, model, completion):
+for command in (record, report, predictors, demo, model, completion):
     lengthwise.add_command(command)
 
 

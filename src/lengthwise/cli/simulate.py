@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lengthwise.cli import flags, values
+from lengthwise.cli import flags, reporting, values
 from lengthwise.cli.groups import Modes, examples, result_on_stdout
 from lengthwise.cli.padded import refuse_padded
 from lengthwise.cli.simulated import (
@@ -58,7 +58,7 @@ def policies(
     """
     from lengthwise.studies.sweep import Continuous, sweep
 
-    checks.folder_for(runs.out)
+    runs.check()
     refuse_padded(policies, "lengthwise simulate padded")
     setup = engine.setup()
     plan = sweep_plan(traffic, policies, arrivals, engine.profile, setup, runs, Continuous())
@@ -68,6 +68,7 @@ def policies(
 
         show_sweep(served)
         say(f"saved in {runs.results}")
+        reporting.write_report(runs.out, runs.report)
 
 
 @simulate.command(
@@ -102,7 +103,7 @@ def padded(
     from lengthwise.studies.padded import Batches
     from lengthwise.studies.sweep import sweep
 
-    checks.folder_for(runs.out)
+    runs.check()
     serving = Batches(instances, kv_tokens, max_tokens, Constants.parse(constants))
     plan = sweep_plan(traffic, policies, arrivals, profile, Setup(), runs, serving)
     with result_on_stdout(runs.as_json, runs.results):
@@ -111,6 +112,7 @@ def padded(
 
         show_padded(served, "lengthwise simulate padded (simulated seconds)")
         say(f"saved in {runs.results}")
+        reporting.write_report(runs.out, runs.report)
 
 
 @simulate.command(
@@ -156,7 +158,7 @@ def fleet(
     from lengthwise.sim.cluster import Layout
     from lengthwise.studies.fleets import FleetPlan, fleet_sweep
 
-    checks.folder_for(runs.out)
+    runs.check()
     refuse_padded(policies, "lengthwise simulate padded")
     setup, dying = engine.setup(), _deaths(deaths)
     layouts = [Layout(count, report_interval, stale, dying) for count in instances]
@@ -174,6 +176,7 @@ def fleet(
         runs.repeat,
         runs.workers,
         runs.until,
+        runs.requests_in,
     )
     with result_on_stdout(runs.as_json, runs.results):
         served = fleet_sweep(plan, runs.out)
@@ -183,6 +186,7 @@ def fleet(
         show_fleets(served)
         saved = [runs.results, *draw_fleets(served, runs.out)]
         say(f"saved in {', '.join(map(str, saved))}")
+        reporting.write_report(runs.out, runs.report)
 
 
 @simulate.command(

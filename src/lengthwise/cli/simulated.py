@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lengthwise.cli import flags
+from lengthwise.cli import flags, reporting
 from lengthwise.core import checks
 from lengthwise.errors import UserError
+from lengthwise.report.files import check_file
 
 if TYPE_CHECKING:
     from lengthwise.sim.setup import Setup
@@ -111,7 +112,22 @@ class Runs:
     workers: int
     until: int | None
     out: Path
+    report: Path | None
     as_json: bool
+
+    def check(self) -> None:
+        """Refuse places where results or report cannot be written.
+
+        Raises:
+            UserError: names the flag.
+        """
+        checks.folder_for(self.out)
+        check_file(self.report)
+
+    @property
+    def requests_in(self) -> Path | None:
+        """Where runs leave their requests: a report needs them."""
+        return None if self.report is None else self.out
 
     @property
     def results(self) -> Path:
@@ -165,6 +181,7 @@ runs = flags.bundle(
     flags.workers,
     flags.until,
     flags.out("results/simulate"),
+    reporting.report,
     flags.as_json,
 )
 
@@ -199,4 +216,5 @@ def sweep_plan(
         runs.workers,
         runs.until,
         serving,
+        runs.requests_in,
     )

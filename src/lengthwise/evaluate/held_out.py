@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lengthwise.answers.arrays import Answers
-from lengthwise.results.bootstrap import Resamples
 from lengthwise.evaluate.metrics import Said, Table, constant_median, judge
 from lengthwise.predictors.base import LengthPredictor
+from lengthwise.results.bootstrap import Resamples
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from lengthwise.answers.arrays import Answers
 from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
-from lengthwise.results.bootstrap import Resamples, interval
 from lengthwise.policies import make_policy
+from lengthwise.results.bootstrap import Resamples, interval
 from lengthwise.results.capacity import ended_rate
 from lengthwise.results.record import Run
 from lengthwise.sim.engine import Simulator

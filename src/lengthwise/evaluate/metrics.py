@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from lengthwise.answers.arrays import Answers
 from lengthwise.core.lengths import Lengths
-from lengthwise.results.bootstrap import Draws, Resamples
 from lengthwise.predictors.accuracy import absolute_errors
 from lengthwise.predictors.points import points
+from lengthwise.results.bootstrap import Draws, Resamples
 
 Table = dict[str, Draws]
 

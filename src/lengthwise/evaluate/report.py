@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lengthwise.core.bins import Floats
-from lengthwise.results.bootstrap import interval
 from lengthwise.evaluate.metrics import Table, times_better
+from lengthwise.results.bootstrap import interval
 
 PAPER = "trail:paper"
 """Whose errors are a measure besides the constant's, if it is judged too."""

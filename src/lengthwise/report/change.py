@@ -28,20 +28,22 @@ class Figure:
         name: what it is; in seconds.
         times: [n] of each request, NaN where there is none.
         level: a quantile of the times; None is their mean.
+        field: its name in results.json; None if it is not there.
     """
 
     name: str
     times: Callable[[Served], Floats]
     level: float | None = None
+    field: str | None = None
 
 
 FIGURES = (
-    Figure("mean latency", lambda served: served.latency),
-    Figure("p50 latency", lambda served: served.latency, 0.5),
+    Figure("mean latency", lambda served: served.latency, None, "mean_latency_s"),
+    Figure("p50 latency", lambda served: served.latency, 0.5, "p50_latency_s"),
     Figure("p90 latency", lambda served: served.latency, 0.9),
-    Figure("p99 latency", lambda served: served.latency, 0.99),
-    Figure("mean TTFT", lambda served: served.ttft),
-    Figure("p99 TTFT", lambda served: served.ttft, 0.99),
+    Figure("p99 latency", lambda served: served.latency, 0.99, "p99_latency_s"),
+    Figure("mean TTFT", lambda served: served.ttft, None, "mean_ttft_s"),
+    Figure("p99 TTFT", lambda served: served.ttft, 0.99, "p99_ttft_s"),
 )
 """What is compared of two runs."""
 
@@ -52,16 +54,20 @@ class Change:
 
     Attributes:
         before, after: seconds.
+        middle: the mean of several changes; None where the change is of the two seconds.
     """
 
     before: float
     after: float
     low: float = math.nan
     high: float = math.nan
+    middle: float | None = None
 
     @property
     def share(self) -> float:
         """The change: -0.2 is a fifth less; NaN from 0 seconds."""
+        if self.middle is not None:
+            return self.middle
         return self.after / self.before - 1.0 if self.before else math.nan
 
     @property

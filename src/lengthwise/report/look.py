@@ -63,7 +63,7 @@ VARIABLES: Mapping[str, Colour] = {
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1.2, 2)))
 
-STYLE: Mapping[str, Any] = {
+STYLE: Mapping[Any, Any] = {
     "font.size": FONT,
     "axes.titlesize": FONT,
     "axes.labelsize": FONT,
@@ -103,6 +103,6 @@ def line(number: int, markers: bool = True) -> dict[str, Any]:
     return {**style, "marker": marker, "markersize": 5}
 
 
-def legend(count: int) -> dict[str, Any]:
-    """Where a legend of so many names goes: above the plots, in columns, never on a line."""
-    return {"loc": "outside upper left", "ncols": min(count, 3), "frameon": False}
+def legend(columns: int) -> dict[str, Any]:
+    """Where a legend goes: above the plots, where it hides no line."""
+    return {"loc": "outside upper left", "ncols": columns, "frameon": False}

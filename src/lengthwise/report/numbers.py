@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-DASH = "–"
+DASH = "\N{EN DASH}"
 """Stands for what is not known."""
 
 
@@ -42,4 +42,5 @@ def percent(share: float) -> str:
     if math.isnan(share):
         return DASH
     digits = 0 if abs(share) >= 0.1 else 1
-    return f"{100 * share:+.{digits}f} %"
+    # Adding 0 makes a rounded -0.0 positive.
+    return f"{round(100 * share, digits) + 0.0:+.{digits}f} %"

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lengthwise.report.look import FAINT, SIZE, STYLE, legend
 from lengthwise.results.plotting import literal
+
+_WIDTH, _HANDLE = 76, 7
+"""Letters that a legend's line has room for, and those that a name's line is as wide as."""
 
 
 @contextmanager
@@ -36,12 +38,12 @@ def plot(x: str, ys: Sequence[str], size: tuple[float, float] = SIZE) -> tuple[F
     return figure, found
 
 
-def name_lines(figure: Figure, lines: Sequence[Artist], names: Sequence[object]) -> None:
+def name_lines(figure: Figure, lines: Sequence[Any], names: Sequence[object]) -> None:
     """A legend above the plots; names come from users and are cut after 34 letters."""
     if lines:
         shown = [literal(short(name)) for name in names]
-        columns = 1 if max(map(len, shown)) > 24 else len(lines)
-        figure.legend(lines, shown, **legend(columns))
+        columns = max(_WIDTH // (max(map(len, shown)) + _HANDLE), 1)
+        figure.legend(lines, shown, **legend(min(columns, len(lines))))
 
 
 def short(name: object, most: int = 34) -> str:

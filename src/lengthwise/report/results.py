@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lengthwise.report.numbers import plain
+import numpy as np
+
 from lengthwise.report.served import Served
 from lengthwise.results.files import Results, read_requests, read_results
 from lengthwise.results.record import Run
@@ -53,7 +55,7 @@ class Study:
         """How requests arrive, in words: a load, a rate, a burst."""
         if run.rate is None:
             return "burst" if run.get("arrivals", "burst") == "burst" else "the trace's own times"
-        rate = f"{plain(run.rate)} requests/s"
+        rate = f"{run.rate:.4g} requests/s"
         load = run.get("load")
         return rate if load is None else f"load {load:g} ({rate})"
 
@@ -83,10 +85,17 @@ def study_of(folder: Path) -> Study:
     for number, run in enumerate(results.runs):
         there = (folder / f"requests-{number}.jsonl").is_file()
         rows = read_requests(folder, number) if there else []
-        # A file of an earlier, larger study in the same folder is of other requests.
-        own = rows if len(rows) == run.requests else []
-        served.append(Served.of(own, study.name_of(run)) if own else None)
+        one = Served.of(rows, study.name_of(run)) if rows else None
+        served.append(one if one is not None and _belongs(one, run) else None)
     return Study(results, served, study.name)
+
+
+def _belongs(served: Served, run: Run) -> bool:
+    """Whether requests are a run's: an earlier study may have left files in the same folder."""
+    latency = served.latency[np.isfinite(served.latency)]
+    if len(served) != run.requests or len(latency) != run.finished:
+        return False
+    return not run.finished or math.isclose(latency.mean(), run["mean_latency_s"], rel_tol=1e-3)
 
 
 def seats_of(run: Run) -> int | None:
@@ -112,7 +121,7 @@ def _told(run: Run) -> str | None:
     """What predicts: an error model, or the folder of trained predictors by its name."""
     folder, model = run.get("predictors"), run.get("predictor")
     told = Path(folder).name if folder else model
-    return None if told in (None, "none") else str(told)
+    return None if told in (None, "none", "constant", run.policy) else str(told)
 
 
 def _words(field: str) -> str:

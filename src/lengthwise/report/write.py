@@ -13,9 +13,9 @@ from typing import Any, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lengthwise.core import checks
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
+from lengthwise.report.files import beside, check_file
 from lengthwise.report.look import VARIABLES
 from lengthwise.report.numbers import DASH, plain
 from lengthwise.report.parts import Cell, Chart, Origin, Page, Part, Table, Text
@@ -23,23 +23,6 @@ from lengthwise.report.svg import inline, save_png
 
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
 _SHORT = 30
-
-
-def check_file(file: Path, name: str = "report") -> None:
-    """Refuse a file that no page can be written to, before anything slow starts.
-
-    Raises:
-        UserError: names the flag, and what is wrong with the file or the folder beside it.
-    """
-    if file.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{checks.flag(name)} {file}: give a file that ends with .html")
-    checks.file_for(file, name)
-    checks.folder_for(beside(file), name)
-
-
-def beside(file: Path) -> Path:
-    """The folder of a page's tables and charts: ``report`` beside ``report.html``."""
-    return file.with_suffix("")
 
 
 def write_page(page: Page, file: Path) -> list[Path]:
@@ -70,8 +53,8 @@ def write_page(page: Page, file: Path) -> list[Path]:
     return [file, *saved]
 
 
-def html(page: Page, beside: str = "") -> str:
-    """The page as HTML; ``beside`` names the folder of its files, if it has any."""
+def html(page: Page, folder: str = "") -> str:
+    """The page as HTML; ``folder`` names the folder of its files, if it has any."""
     made = _environment()
     draw = _Drawing(made)
     return made.get_template("page.html.j2").render(
@@ -83,7 +66,7 @@ def html(page: Page, beside: str = "") -> str:
             for number, each in enumerate(page.sections, 1)
         ],
         origin=_shown(page.origin),
-        beside=beside,
+        beside=visible(folder),
         draw=draw,
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from lengthwise.results.origin import Made, made
 from lengthwise.results.record import Count, Part, Run
 from lengthwise.results.schema import VERSION
 from lengthwise.results.setups import STUDIES, Served, Simulated
+from lengthwise.results.timings import Times
+from lengthwise.workload.workload import Workload
 
 Setup = Served | Simulated
 
@@ -123,6 +126,36 @@ class RequestRow:
     error: str | UnsetType = UNSET
     slices: Count = UNSET
     predicted: float | UnsetType | None = UNSET
+
+
+def rows_of(
+    workload: Workload, times: Times, predicted: Sequence[float] | None = None
+) -> Iterator[RequestRow]:
+    """The requests of a workload and what a run made of them, in the workload's order.
+
+    Args:
+        times: of the same requests.
+        predicted: n output tokens predicted at arrival, NaN for unknown; None without
+            predictions.
+    """
+    for i in range(len(workload)):
+        begun = math.isfinite(times.first[i])
+        yield RequestRow(
+            id=workload.id[i] if workload.id else str(i),
+            arrival=float(times.arrival[i]),
+            first=_known(times.first[i]),
+            finish=_known(times.finish[i]),
+            longest_gap=float(times.gap[i]),
+            tokens=int(times.tokens[i]) if begun else 0,
+            prompt_tokens=int(workload.prompt[i]),
+            tenant=workload.tenant[i] if workload.tenant else None,
+            priority=int(workload.priority[i]),
+            predicted=UNSET if predicted is None else _known(predicted[i]),
+        )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def write_requests(out: Path, number: int, rows: Iterable[RequestRow]) -> None:

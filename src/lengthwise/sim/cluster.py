@@ -133,6 +133,11 @@ class Cluster:
     def _predict(self, id: str) -> Prediction | None:
         return self._traffic.prediction(int(id))
 
+    @property
+    def initial(self) -> list[float] | None:
+        """n output tokens predicted at arrival, NaN for unknown; None without predictions."""
+        return self._traffic.initial
+
     def run(self) -> ClusterOutcome:
         """Serve every request to its end, or to the end of its instance."""
         for k in range(self._layout.instances):

@@ -12,6 +12,7 @@ from lengthwise.padded.drive import BatchTiming, Log
 from lengthwise.padded.figures import figures
 from lengthwise.policies import FCFS
 from lengthwise.results.record import Batched, Part
+from lengthwise.results.timings import Times
 from lengthwise.sim.engine import Simulator
 from lengthwise.sim.padded import requests_of
 from lengthwise.sim.predictors import make_predictor
@@ -24,8 +25,8 @@ _BLOCK = 16
 
 def capped(
     workload: Workload, time: StepTime, instances: int, seats: int, until: int | None = None
-) -> tuple[Part, ...]:
-    """Figures of a run, first come first served; request i goes to instance i mod n."""
+) -> tuple[tuple[Part, ...], Times]:
+    """Figures and times of a run, first come first served; request i to instance i mod n."""
     timings = [BatchTiming.begin(request) for request in requests_of(workload)]
     last = np.zeros(instances)
     for instance in range(instances):
@@ -41,7 +42,7 @@ def capped(
             timing.first, timing.finish = map(float, times)
             timing.slices, timing.tokens = 1, int(workload.output[row])
     found = figures(Log(timings), instances, until)
-    return *found, Batched(load_imbalance_s=float(last.std()))
+    return (*found, Batched(load_imbalance_s=float(last.std()))), Times.of(timings)
 
 
 def _serve(part: Workload, time: StepTime, seats: int) -> tuple[np.ndarray, np.ndarray]:

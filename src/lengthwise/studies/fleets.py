@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,12 @@ from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.results import setups
 from lengthwise.results.capacity import middle_rate
-from lengthwise.results.files import plain, write_results
+from lengthwise.results.files import plain, rows_of, write_requests, write_results
 from lengthwise.results.record import Labels, Notes, Run, Size, Spread
 from lengthwise.routing import make_router
 from lengthwise.sim.cluster import Cluster, Layout
 from lengthwise.sim.engine import Simulator
-from lengthwise.sim.figures import figures, overloaded
+from lengthwise.sim.figures import figures, overloaded, times_of
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
@@ -36,6 +37,8 @@ class FleetPlan:
         loads: arrival rates as shares of what the instances can serve (:func:`capacity`).
         requests: how many to resample from the workload.
         until: also measure the seconds until this many requests have finished.
+        requests_in: folder where each run of the first seed leaves its requests; None keeps
+            none.
     """
 
     workload: Workload
@@ -50,11 +53,12 @@ class FleetPlan:
     seeds: int = 1
     workers: int = 0
     until: int | None = None
+    requests_in: Path | None = None
 
 
 @dataclass(frozen=True)
 class FleetCase:
-    """One run of a plan, at so many requests per second."""
+    """One run of a plan, at so many requests per second; ``number`` is its place among them."""
 
     layout: Layout
     load: float
@@ -62,6 +66,7 @@ class FleetCase:
     router: str
     seed: int
     rate: float
+    number: int = 0
 
 
 def capacity(workload: Workload, setup: Setup, time: StepTime) -> float:
@@ -95,14 +100,13 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[Run]:
     for load in plan.loads:
         positive(loads=load)
     one = capacity(plan.workload, plan.setup, steps)
+    several = product(plan.layouts, plan.loads, plan.policies, plan.routers, range(plan.seeds))
     cases = [
-        FleetCase(layout, load, spec, router, seed, load * layout.instances * one)
-        for layout in plan.layouts
-        for load in plan.loads
-        for spec in plan.policies
-        for router in plan.routers
-        for seed in range(plan.seeds)
+        FleetCase(*case, rate=case[1] * case[0].instances * one, number=number)
+        for number, case in enumerate(several)
     ]
+    if plan.requests_in is not None:
+        plan.requests_in.mkdir(parents=True, exist_ok=True)
     runs = in_parallel(run_case, plan, cases, plan.workers)
     if out is not None:
         setup = setups.Fleets(
@@ -130,7 +134,7 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
     workload = with_arrivals(workload, "gamma", case.rate, plan.cv, case.seed)
     name, predictor = _split(plan, case.spec)
     start = time.perf_counter()
-    outcome = Cluster(
+    cluster = Cluster(
         workload,
         lambda: make_policy(name),
         make_router(case.router),
@@ -139,7 +143,8 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
         plan.setup,
         case.layout,
         case.seed,
-    ).run()
+    )
+    outcome = cluster.run()
     balance = outcome.balance
     labels = Labels(
         policy=name,
@@ -165,6 +170,9 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
         simulated_in_s=time.perf_counter() - start,
     )
     size = Size(seats=plan.setup.seats, instances=n)
+    if plan.requests_in is not None and case.seed == 0:
+        rows = rows_of(workload, times_of(workload, outcome.total), cluster.initial)
+        write_requests(plan.requests_in, case.number, rows)
     return Run.of(labels, size, *figures(workload, outcome.total, plan.until), spread, notes)
 
 

@@ -16,11 +16,12 @@ from lengthwise.padded import SYSTEMS, BatchTime, Constants, Limits, SliceTime, 
 from lengthwise.padded.drive import serve
 from lengthwise.padded.figures import figures
 from lengthwise.results.record import Batched, Part, Size
+from lengthwise.results.timings import Times
 from lengthwise.sim.padded import Instances, Slower, load_batch_time, requests_of
 from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.steps import load_profile
 from lengthwise.studies.capped import capped
-from lengthwise.studies.sweep import DEFAULTS
+from lengthwise.studies.sweep import DEFAULTS, Measured
 from lengthwise.workload import Workload
 
 if TYPE_CHECKING:
@@ -90,14 +91,14 @@ class Batches:
 
     def run(
         self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int
-    ) -> tuple[Part, ...]:
+    ) -> Measured:
         """Figures of one run."""
         workload = replace(workload, output=np.minimum(workload.output, self.cap))
         if policy == CONTINUOUS:
             seats = self.constants.seats or self.constants.size or self._safe(workload)
             time = load_profile(plan.profile)
-            found = capped(workload, time, self.instances, seats, plan.until)
-            return *found, Size(seats=seats, instances=self.instances)
+            parts, times = capped(workload, time, self.instances, seats, plan.until)
+            return Measured((*parts, Size(seats=seats, instances=self.instances)), times)
         batch_time, memory = load_batch_time(plan.profile), self.memory
         if policy == QUANTISED:
             policy, batch_time = "vanilla", Slower(batch_time, self.constants.quantised_time)
@@ -111,7 +112,8 @@ class Batches:
         error = limits.time.error
         fit = Batched(slice_time_error=None if math.isnan(error) else error)
         found = figures(log, self.instances, plan.until)
-        return *found, fit, Size(instances=self.instances)
+        parts = *found, fit, Size(instances=self.instances)
+        return Measured(parts, Times.of(log.timings), said.tolist())
 
     def described(self, plan: SweepPlan) -> Part:
         """Instances, memory and constants."""

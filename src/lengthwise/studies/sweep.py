@@ -6,9 +6,10 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,10 +20,11 @@ from lengthwise.core.policy import Policy
 from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.results import setups
-from lengthwise.results.files import write_results
+from lengthwise.results.files import RequestRow, rows_of, write_requests, write_results
 from lengthwise.results.record import Labels, Notes, Part, Run, Size
+from lengthwise.results.timings import Times
 from lengthwise.sim.engine import Simulator
-from lengthwise.sim.figures import figures, overloaded
+from lengthwise.sim.figures import figures, overloaded, times_of
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
@@ -38,6 +40,26 @@ BURST = math.inf
 """The rate at which all requests come at once."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one run measured.
+
+    Attributes:
+        parts: of its figures.
+        times: of its requests, in the workload's order.
+        predicted: [n] output tokens predicted at arrival, NaN for unknown; None without
+            predictions.
+    """
+
+    parts: tuple[Part, ...]
+    times: Times
+    predicted: Sequence[float] | None = None
+
+    def rows(self, workload: Workload) -> Iterator[RequestRow]:
+        """Its requests as files have them; those without an id are numbered."""
+        return rows_of(workload, self.times, self.predicted)
+
+
 class Serving(Protocol):
     """A kind of engine: what serves a workload under a policy."""
 
@@ -49,7 +71,7 @@ class Serving(Protocol):
 
     def run(
         self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int
-    ) -> tuple[Part, ...]:
+    ) -> Measured:
         """What one run measured."""
 
     def described(self, plan: SweepPlan) -> Part:
@@ -69,14 +91,16 @@ class Continuous:
 
     def run(
         self, plan: SweepPlan, workload: Workload, policy: str, predictor: str, seed: int
-    ) -> tuple[Part, ...]:
+    ) -> Measured:
         """Figures of one run."""
         time = load_profile(plan.profile)
         made = make_policy(policy), make_predictor(predictor)
-        outcome = Simulator(workload, *made, time, plan.setup, seed).run()
+        simulator = Simulator(workload, *made, time, plan.setup, seed)
+        outcome = simulator.run()
         piled_up = bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats)
         found = figures(workload, outcome, plan.until)
-        return *found, Size(seats=plan.setup.seats), Notes(overloaded=piled_up)
+        parts = *found, Size(seats=plan.setup.seats), Notes(overloaded=piled_up)
+        return Measured(parts, times_of(workload, outcome), simulator.initial)
 
     def described(self, plan: SweepPlan) -> Part:
         """Seats, memory and what preemption costs."""
@@ -96,6 +120,8 @@ class SweepPlan:
         seeds: independent repetitions, for the confidence intervals.
         until: also measure the seconds until this many requests have finished.
         serving: which kind of engine; ``setup`` is the continuous one's.
+        requests_in: folder where each run of the first seed leaves its requests; None keeps
+            none.
     """
 
     workload: Workload
@@ -110,6 +136,7 @@ class SweepPlan:
     workers: int = 0
     until: int | None = None
     serving: Serving = field(default_factory=Continuous)
+    requests_in: Path | None = None
 
     def check(self) -> None:
         """Refuse what cannot be simulated, before anything is.
@@ -133,11 +160,12 @@ class SweepPlan:
 
 @dataclass(frozen=True)
 class Case:
-    """One run of a plan."""
+    """One run of a plan; ``number`` is its place among them."""
 
     spec: str
     rate: float | None
     seed: int
+    number: int = 0
 
 
 def run_case(plan: SweepPlan, case: Case) -> Run:
@@ -156,7 +184,10 @@ def run_case(plan: SweepPlan, case: Case) -> Run:
         arrivals="burst" if workload.arrival[-1] == 0 else process,
         seed=case.seed,
     )
-    return Run.of(labels, *found, Notes(simulated_in_s=time.perf_counter() - start))
+    run = Run.of(labels, *found.parts, Notes(simulated_in_s=time.perf_counter() - start))
+    if plan.requests_in is not None and case.seed == 0:
+        write_requests(plan.requests_in, case.number, found.rows(workload))
+    return run
 
 
 def served(
@@ -203,12 +234,10 @@ def sweep(plan: SweepPlan, out: Path | None) -> list[Run]:
         UserError: for what :meth:`Plan.check` refuses, before anything runs.
     """
     plan.check()
-    cases = [
-        Case(spec, rate, seed)
-        for rate in plan.rates
-        for spec in plan.policies
-        for seed in range(plan.seeds)
-    ]
+    several = product(plan.rates, plan.policies, range(plan.seeds))
+    cases = [Case(spec, rate, seed, i) for i, (rate, spec, seed) in enumerate(several)]
+    if plan.requests_in is not None:
+        plan.requests_in.mkdir(parents=True, exist_ok=True)
     runs = in_parallel(run_case, plan, cases, plan.workers)
     if out is not None:
         setup = setups.Sweep(

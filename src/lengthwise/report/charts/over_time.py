@@ -113,7 +113,8 @@ def _most(grid: Floats, start: Floats, stop: Floats, level: Floats, slope: Float
     def value(times: Floats, side: Literal["left", "right"]) -> Floats:
         """Just before these times (left), or just after them."""
         events = np.searchsorted(at, times, side)
-        return total[events] + steep[events] * (times - grid[0])
+        found: Floats = total[events] + steep[events] * (times - grid[0])
+        return found
 
     most = np.maximum(value(grid[:-1], "right"), value(grid[1:], "left"))
     moments, last = np.unique(at), len(most) - 1
@@ -122,7 +123,8 @@ def _most(grid: Floats, start: Floats, stop: Floats, level: Floats, slope: Float
         spans = np.clip(np.searchsorted(grid, moments, side) - 1, 0, last)
         np.maximum.at(most, spans, value(moments, side))
     # Rounding leaves a little where nobody is.
-    return np.maximum(most.round(6), 0.0)
+    found: Floats = np.maximum(most.round(6), 0.0)
+    return found
 
 
 def _share(arrival: Floats, first: Floats, begin: float, end: float) -> float:

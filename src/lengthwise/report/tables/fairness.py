@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def _classes(served: Sequence[Served]) -> Iterator[tuple[str, float, float]]:
         return
     cuts = np.unique(np.quantile(lengths, _QUARTERS).round().astype(int)).tolist()
     ends = [-1, *(cut for cut in cuts if cut < lengths.max()), int(lengths.max())]
-    for low, high in zip(ends, ends[1:], strict=False):
+    for low, high in pairwise(ends):
         name = f"up to {high:,}" if low < 0 else f"{low + 1:,} to {high:,}"
         yield name, low, high
 

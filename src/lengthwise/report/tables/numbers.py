@@ -15,16 +15,16 @@ from lengthwise.results.record import Run
 from lengthwise.results.runs import interval, mean
 
 _FIELDS = (
-    ("mean (s)", "mean_latency_s"),
-    ("p50 (s)", "p50_latency_s"),
-    ("p95 (s)", "p95_latency_s"),
-    ("p99 (s)", "p99_latency_s"),
-    ("TTFT mean (s)", "mean_ttft_s"),
-    ("TTFT p99 (s)", "p99_ttft_s"),
-    ("longest wait (s)", "max_waiting_s"),
-    ("tokens/s", "tokens_per_s"),
+    ("mean (s)", "mean_latency_s", True),
+    ("p50 (s)", "p50_latency_s", False),
+    ("p95 (s)", "p95_latency_s", False),
+    ("p99 (s)", "p99_latency_s", True),
+    ("TTFT mean (s)", "mean_ttft_s", True),
+    ("TTFT p99 (s)", "p99_ttft_s", False),
+    ("longest wait (s)", "max_waiting_s", False),
+    ("tokens/s", "tokens_per_s", False),
 )
-_COMPARED = (("mean", "mean_latency_s"), ("p99", "p99_latency_s"), ("TTFT", "mean_ttft_s"))
+"""Heads, fields of results.json, and whether the change against the first run follows."""
 
 
 def of_served(served: Sequence[Served]) -> Table:
@@ -101,23 +101,18 @@ def of_runs(
     rows: list[list[Cell]] = []
     for group in groups:
         base = first.setdefault(traffic_of(group[0]), group)
-        rows.append(
-            [
-                name_of(group[0]),
-                traffic_of(group[0]),
-                len(group),
-                sum(run.finished for run in group),
-                sum(run.requests for run in group) - sum(run.finished for run in group),
-                *(mean(group, field) for _, field in _FIELDS),
-                *(
-                    None if group is base else _changed(group, base, field, by)
-                    for _, field in _COMPARED
-                ),
-            ]
-        )
-    heads = ["run", "traffic", "repetitions", "finished", "not finished"]
-    heads += [head for head, _ in _FIELDS]
-    heads += [f"{head} against the first" for head, _ in _COMPARED]
+        row: list[Cell] = [name_of(group[0]), traffic_of(group[0])]
+        for _, field, compared in _FIELDS:
+            row.append(mean(group, field))
+            if compared:
+                row.append(None if group is base else _changed(group, base, field, by))
+        finished = sum(run.finished for run in group)
+        lost = sum(run.requests for run in group) - finished
+        rows.append([*row, finished, lost, len(group)])
+    heads = ["run", "traffic"]
+    for head, _, compared in _FIELDS:
+        heads += [head, "change"] if compared else [head]
+    heads += ["finished", "not finished", "repetitions"]
     note = (
         "Latency is from arrival to the last token, TTFT to the first; figures are of requests "
         "that finished. The longest wait is the longest time without a token. Changes are "

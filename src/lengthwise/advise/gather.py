@@ -1,0 +1,135 @@
+"""From a trace and a calibration to what is simulated, with a note on all that was assumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lengthwise.advise.plan import DATA, AdvicePlan, Contender
+from lengthwise.advise.source import Source
+from lengthwise.advise.supported import Supported, supported
+from lengthwise.calibration import Calibration
+from lengthwise.sim.setup import Setup
+from lengthwise.traces.trace import Trace
+from lengthwise.workload.workload import Workload
+
+MOST = 20_000
+"""Requests that are simulated at most, unless asked for more: the busiest in a row."""
+
+_SEATS, _BUDGET, _KV_TOKENS, _BLOCK = 256, 2048, 400_000, 16
+_LATE = 1.5
+_LEAST_TARGET = 1.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user decides.
+
+    Attributes:
+        policies: ``policy`` or ``policy@predictor``, beside what a stock vLLM does.
+        loads: factors of the arrival rate; the present one is always among them.
+        watermark: blocks that stay free at an admission, as a share (vLLM's ``--watermark``).
+        target: seconds for 99 % of the first tokens; None is 1.5 times what they are now.
+        most: requests that are simulated.
+    """
+
+    policies: tuple[str, ...]
+    loads: tuple[float, ...]
+    watermark: float = 0.0
+    target: float | None = None
+    most: int = MOST
+    seed: int = 0
+
+
+def gathered(
+    trace: Trace, calibration: Calibration, options: Options, observed: tuple[str, ...] = ()
+) -> tuple[AdvicePlan, Source, Supported]:
+    """What to simulate; where it comes from; what the data tells about answers.
+
+    Raises:
+        UserError: if it cannot be simulated.
+    """
+    whole = trace.workload
+    served, notes = _busiest(whole, options.most)
+    setup, assumed = setup_of(calibration)
+    known = supported(served, options.seed)
+    contenders, dropped = _contenders(options, known)
+    plan = AdvicePlan(
+        served,
+        contenders,
+        calibration.steps,
+        setup,
+        tuple(sorted({1.0, *options.loads})),
+        known.predicted if known.tells else None,
+        (calibration.fastest, calibration.slowest),
+        options.target,
+        options.seed,
+    )
+    plan.check()
+    if options.target is None:
+        plan = replace(plan, target=target_of(plan))
+    rows = f"{trace.rows:,} rows read as {trace.format}, {len(whole):,} requests"
+    said = (rows, *map(str, trace.left_out), *trace.found, *notes, *assumed, *dropped)
+    return plan, Source(whole.name, whole, calibration, observed, said), known
+
+
+def setup_of(calibration: Calibration) -> tuple[Setup, list[str]]:
+    """The simulated engine; a sentence for each size that nothing told."""
+    notes = []
+
+    def known(value: int | None, otherwise: int, what: str, flag: str) -> int:
+        if value is None:
+            notes.append(f"assumed: {otherwise:,} {what}, as nothing tells; say it by {flag}")
+        return otherwise if value is None else value
+
+    seats = known(calibration.seats, _SEATS, "seats", "--seats")
+    budget = known(calibration.budget, max(_BUDGET, seats), "tokens in a step at most", "--budget")
+    tokens = known(calibration.kv_tokens, _KV_TOKENS, "tokens of KV memory", "--kv-tokens")
+    block = calibration.block_size or _BLOCK
+    return Setup(
+        seats=seats, budget=max(budget, seats), blocks=max(tokens // block, 1), block_size=block
+    ), notes
+
+
+def target_of(plan: AdvicePlan) -> float:
+    """Half as much again as 99 % of the first tokens take now, at least a second."""
+    outcome = plan.simulator(plan.contenders[0], 1.0).run()
+    ttft = outcome.first - plan.workload.arrival
+    there = ttft[np.isfinite(ttft)]
+    now = float(np.quantile(there, 0.99)) if len(there) else 0.0
+    return float(f"{max(_LATE * now, _LEAST_TARGET):.2g}")
+
+
+def _busiest(workload: Workload, most: int) -> tuple[Workload, list[str]]:
+    """The requests in a row in which the most tokens came per second."""
+    n = len(workload)
+    if n <= most:
+        return workload, []
+    tokens = np.concatenate([[0], np.cumsum(workload.prompt - workload.prefix + workload.output)])
+    seconds = np.maximum(workload.arrival[most - 1 :] - workload.arrival[: n - most + 1], 1e-9)
+    first = int(np.argmax((tokens[most:] - tokens[: n - most + 1]) / seconds))
+    index = np.arange(first, first + most)
+    arrival = workload.arrival[index]
+    start, end = float(arrival[0]), float(arrival[-1])
+    note = (
+        f"simulated are {most:,} of the {n:,} requests: those from {start:,.0f} s to {end:,.0f} s, "
+        "in which the most tokens came per second; choose others by --from and --to, or more by "
+        "--most"
+    )
+    return workload.rows(index, arrival - arrival[0]), [note]
+
+
+def _contenders(options: Options, known: Supported) -> tuple[tuple[Contender, ...], list[str]]:
+    kept = options.watermark
+    found = [Contender.parse("fcfs", kept)]
+    notes = []
+    for text in options.policies:
+        contender = Contender.parse(text, kept)
+        if contender.predictor == DATA and not known.tells:
+            notes.append(f"{text} is left out: the data does not tell how long answers become")
+        elif contender not in found:
+            found.append(contender)
+    if not kept:
+        found.append(Contender.parse("fcfs", 0.01))
+    return tuple(found), notes
