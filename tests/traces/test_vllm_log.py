@@ -1,4 +1,4 @@
-"""vLLM's request log, as versions write it: what is counted, what is left out, what never passes."""
+"""vLLM's request log, as versions write it: counted, left out, and never passed on."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def ended(
     listed = None if ids is None else list(range(ids))
     return [
         line(f"Generated response {id}{stream} details: output_token_ids: {listed}", second),
-        line(
-            f"Generated response {id}{stream}: output: {text!r}, finish_reason: {reason}", second
-        ),
+        line(f"Generated response {id}{stream}: output: {text!r}, finish_reason: {reason}", second),
     ]
 
 
@@ -225,7 +223,10 @@ def test_a_file_is_a_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        (['INFO:     127.0.0.1:5 - "POST /v1/completions HTTP/1.1" 200 OK'], "--enable-log-requests"),
+        (
+            ['INFO:     127.0.0.1:5 - "POST /v1/completions HTTP/1.1" 200 OK'],
+            "--enable-log-requests",
+        ),
         (begun()[1:] + ended()[1:], "VLLM_LOGGING_LEVEL=DEBUG"),
     ],
 )

@@ -17,7 +17,7 @@ from lengthwise.traces import spans, vllm_log
 from lengthwise.traces.receiver import Receiver, protobuf
 from lengthwise.traces.recorded import Found, Output, Recorded
 from lengthwise.traces.spans import Spans
-from lengthwise.traces.streams import Stop, followed, growing, head, split
+from lengthwise.traces.streams import Stop, followed, head, piped, split
 from lengthwise.traces.vllm_log import VllmLog
 
 _PAUSE = 0.1
@@ -109,7 +109,7 @@ def kind_of(begin: bytes, what: str) -> str:
 def standard_input(output: Output, until: Until) -> Reader:
     """Record standard input to its end, or until told."""
     stop = _stop(output, until)
-    return _read(growing(sys.stdin.fileno(), stop, follow=False), output, until)
+    return _read(piped(sys.stdin.fileno(), stop), output, until)
 
 
 def follow(path: Path, output: Output, until: Until) -> Reader:
