@@ -109,7 +109,7 @@ def test_a_streamed_answer_is_the_sum_of_its_pieces() -> None:
     assert rows[0]["finish_reason"] is None
     last = ended(ids=1, reason="length", stream=delta)
     _, rows = fed(begun() + pieces + last + whole)
-    assert [row["output_tokens"] for row in rows] == [4]
+    assert [(row["output_tokens"], row["finish_reason"]) for row in rows] == [(4, "length")]
 
 
 def test_older_versions_have_the_prompt_in_one_message() -> None:
@@ -144,6 +144,7 @@ def test_parts_of_a_response_are_found_by_its_id() -> None:
         (begun()[1:] + ended(), "the prompt's length is not in the log"),
         (begun() + ended()[1:], "the answer's length is not in the log"),
         (begun(), "no end in the log"),
+        (begun("cmpl-0123456789abcdef-0"), "no answers of /v1/completions"),
         (ended(), "its beginning is not in the log"),
         ([*begun(), line("Request chatcmpl-0123456789abcdef aborted.")], "aborted before"),
         ([*begun(), line("Request chatcmpl-0123456789abcdef failed (bad request): x.")], "failed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,7 @@ def record(
     until = Until(requests, seconds)
     with Output(out, append) as output, until.signals():
         if address is not None:
-            found = take_spans(address, output, until, say).found
+            found = take_spans(address, output, until, _tell).found
         elif piped:
             found = standard_input(output, until).found
         else:
@@ -109,6 +110,12 @@ def _address(text: str) -> tuple[str, int]:
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 65536):
         raise UserError(f"--listen {text}: give a host and a port, as 127.0.0.1:4318")
     return host, int(port)
+
+
+def _tell(line: str) -> None:
+    """Say it at once, also into a pipe."""
+    say(line)
+    sys.stdout.flush()
 
 
 def _refuse_nothing(rows: int, found: Found, what: str) -> None:

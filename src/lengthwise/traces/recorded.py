@@ -185,6 +185,8 @@ def check_output(path: Path, append: bool) -> None:
         return
     if not append:
         raise UserError(f"--out {path} is there already: give another file, or --append")
+    if not path.is_file():  # a device
+        return
     with reading(path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
