@@ -39,9 +39,9 @@ def test_a_log_is_followed_until_so_many_requests(tmp_path: Path) -> None:
 
     server = threading.Thread(target=serve)
     server.start()
-    with Output(tmp_path / "out", append=False) as output:
-        reader = follow(log, output, Until(requests=3))
-        assert output.rows == 3
+    output = Output(tmp_path / "out", append=False)
+    reader = follow(log, output, Until(requests=3))
+    assert output.rows == 3
     server.join()
     assert reader.found.left_out == ()
     assert (tmp_path / "out").read_text().count("\n") == 3
@@ -50,20 +50,20 @@ def test_a_log_is_followed_until_so_many_requests(tmp_path: Path) -> None:
 def test_it_ends_after_so_many_seconds(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(lines(0))
-    with Output(tmp_path / "out", append=False) as output:
-        follow(log, output, Until(seconds=0.1))
-        assert output.rows <= 1
+    output = Output(tmp_path / "out", append=False)
+    follow(log, output, Until(seconds=0.1))
+    assert output.rows <= 1
 
 
 def test_signals_end_the_recording_only(tmp_path: Path) -> None:
     until = Until()
     before = signal.getsignal(signal.SIGTERM)
-    with Output(tmp_path / "out", append=False) as output:
-        with until.signals():
-            assert not until.reached(output)
-            os.kill(os.getpid(), signal.SIGTERM)
-            assert until.reached(output)
-        assert signal.getsignal(signal.SIGTERM) == before
+    output = Output(tmp_path / "out", append=False)
+    with until.signals():
+        assert not until.reached(output)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert until.reached(output)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_rotated_files_are_read_from_the_oldest(tmp_path: Path) -> None:

@@ -124,12 +124,13 @@ def _stop(output: Output, until: Until) -> Stop:
 def _read(pieces: Iterator[bytes], output: Output, until: Until) -> Reader:
     begin = next((piece for piece in pieces if piece.strip()), b"")
     reader: Reader = Spans() if spans.fits(begin) else VllmLog(time.time())
-    for line in split(chain([begin], pieces)):
-        rows = list(reader.feed(line))
-        if rows:
-            output.write(rows[: until.left(output.rows)])
-        if until.reached(output):
-            break
+    with output:
+        for line in split(chain([begin], pieces)):
+            rows = list(reader.feed(line))
+            if rows:
+                output.write(rows[: until.left(output.rows)])
+            if until.reached(output):
+                break
     reader.close()
     return reader
 
@@ -147,7 +148,7 @@ def listen(
     def write(rows: Iterable[Recorded]) -> None:
         output.write(list(rows)[: until.left(output.rows)])
 
-    with Receiver(address, write, tell) as receiver:
+    with Receiver(address, write, tell) as receiver, output:
         host, port = receiver.server_address[:2]
         shown = f"[{host!s}]" if ":" in str(host) else str(host)
         tell(f"listening for spans on http://{shown}:{port}/v1/traces")
