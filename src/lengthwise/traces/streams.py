@@ -81,23 +81,18 @@ def split(pieces: Iterable[bytes], longest: int = LONGEST) -> Iterator[bytes]:
         yield b"".join(held) if size <= longest else TOO_LONG
 
 
-def growing(file: int, stop: Stop, follow: bool) -> Iterator[bytes]:
-    """The pieces of an open file or pipe as they come; empty ones while nothing does.
+def piped(file: int, stop: Stop) -> Iterator[bytes]:
+    """The pieces of a pipe as they come, to its end; empty ones while nothing does.
 
     Args:
         file: its descriptor.
-        follow: wait for more at its end, as for a file that a server writes to.
     """
     while not stop():
         ready, _, _ = select.select([file], [], [], _PAUSE)
         piece = os.read(file, _PIECE) if ready else b""
-        if piece or not ready:
-            yield piece
-        elif follow:
-            time.sleep(_PAUSE)
-            yield b""
-        else:
+        if ready and not piece:
             return
+        yield piece
 
 
 def followed(path: Path, stop: Stop) -> Iterator[bytes]:
@@ -109,9 +104,13 @@ def followed(path: Path, stop: Stop) -> Iterator[bytes]:
     with reading(path):
         file = os.open(path, os.O_RDONLY)
     try:
-        for piece in growing(file, stop, follow=True):
+        while not stop():
+            piece = os.read(file, _PIECE)
             yield piece
-            if not piece and (turned := _turned(path, file)) is not None:
+            if piece:
+                continue
+            time.sleep(_PAUSE)
+            if (turned := _turned(path, file)) is not None:
                 os.close(file)
                 file = turned
                 yield b"\n"

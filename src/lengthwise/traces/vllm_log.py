@@ -47,10 +47,9 @@ _NO_ANSWER = (
     "the answer's length is not in the log: start vLLM with VLLM_LOGGING_LEVEL=DEBUG and "
     "--enable-log-outputs, or record its spans (--listen)"
 )
-_NO_END = (
-    "no end in the log: it still runs, or --enable-log-outputs is missing "
-    "(vLLM logs no answers of /v1/completions: record its spans)"
-)
+_WHOLE = "the log's times are whole seconds, taken as UTC; spans have them exactly (--listen)"
+_NO_END = "no end in the log: it still runs, or vLLM runs without --enable-log-outputs"
+_NO_COMPLETIONS = "vLLM logs no answers of /v1/completions: record its spans (--listen)"
 
 _NO_LINES = (
     "the log has no lines of requests (access lines tell no tokens): start vLLM with "
@@ -72,7 +71,7 @@ class _Open:
     first: float | None = None
     tokens: int = 0
     pieces: int = 0
-    ends: bool = False
+    reason: str = "None"
     told: list[Counted] = field(default_factory=list)
 
 
@@ -102,16 +101,22 @@ class VllmLog:
             self.found.note("request lines without a time are not read")
             return
         if read.whole:
-            self.found.note("the log's times are whole seconds, taken as UTC")
+            self.found.note(
+                "the log's times are whole seconds, taken as UTC (spans have them exactly)"
+            )
         yield from self._take(read, read.time, message)
 
     def close(self) -> None:
         """Count the requests whose end has not come; say what is missing if there were none."""
         if not self._seen:
             self.found.note(_NO_LINES)
-        for each in self._open.values():
-            self.found.leave_out(_NO_END if each.generates else _POOLING)
-        self._open.clear()
+        for id in list(self._open):
+            self._give_up(id)
+
+    def _give_up(self, id: str) -> None:
+        request = self._open.pop(id)
+        why = _NO_COMPLETIONS if id.startswith("cmpl-") else _NO_END
+        self.found.leave_out(why if request.generates else _POOLING)
 
     def _take(self, line: Line, time: float, message: Message) -> Iterator[Recorded]:
         match message:
@@ -123,7 +128,7 @@ class VllmLog:
                 self._counted(self._of(id), stream, output, time)
             case Answer() if message.stream == "delta":
                 if request := self._of(message.id):
-                    request.ends = message.reason != "None"
+                    request.reason = message.reason
             case Answer():
                 yield from self._answered(time, message)
             case Ended(id, how):
@@ -133,8 +138,7 @@ class VllmLog:
     def _begun(self, id: str, time: float) -> _Open:
         if id not in self._open:
             if len(self._open) >= _OPEN:
-                del self._open[next(iter(self._open))]
-                self.found.leave_out(_NO_END)
+                self._give_up(next(iter(self._open)))
             self._open[id] = _Open(time)
         return self._open[id]
 
@@ -175,7 +179,7 @@ class VllmLog:
         request.choices -= 1
         if request.choices <= 0:
             del self._open[key]
-        reason = message.reason if message.reason in REASONS else None
+        reasons = (each for each in (message.reason, request.reason) if each in REASONS)
         wrong = _wrong(request, output)
         if wrong is not None or request.prompt is None or output is None:
             self.found.leave_out(wrong or _NO_PROMPT)
@@ -189,7 +193,7 @@ class VllmLog:
             id=safe_id(key),
             tenant=request.tenant,
             max_tokens=request.max_tokens,
-            finish_reason=reason,
+            finish_reason=next(reasons, None),
         )
 
     def _output(self, request: _Open, message: Answer, told: Counted | None) -> Counted | None:
@@ -200,7 +204,7 @@ class VllmLog:
             output = Counted(output.tokens, cut)
         elif request.pieces and request.choices == 1:
             # vLLM logs no piece without a text, such as the end of the sequence.
-            output = Counted(request.tokens + (0 if request.ends else 1))
+            output = Counted(request.tokens + (request.reason == "None"))
             self.found.note(
                 "streamed answers are counted by their logged pieces: a few tokens may be missing"
             )
