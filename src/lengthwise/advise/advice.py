@@ -102,7 +102,7 @@ class Advice:
         """A run under the names of results.json."""
         workload, setup = self.plan.at(run.load), self.plan.setup
         labels = Labels(
-            policy=run.contender.policy,
+            policy=str(run.contender),
             predictor=run.contender.predictor,
             engine="simulator",
             model=model,

@@ -35,6 +35,7 @@ PROMISED: dict[str, tuple[str, ...]] = {
     "bench-routers": (*_SEEN, "seats", "cap", "replicas", "repeat", *_SPREAD, "other_answers"),
     # On one engine or on padded batches.
     "simulate": _SEEN,
+    "advise": _SEEN,
     "simulate-fleets": (*_SEEN, "instances", "load", "seats", "stale_s", *_SPREAD),
 }
 """What other programs may rely on in each run that finished a request, by study."""

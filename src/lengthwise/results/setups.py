@@ -128,11 +128,77 @@ class Fleets(Simulated):
     capacity_requests_per_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """A figure of a policy against the first one's at the same load, in seconds.
+
+    Attributes:
+        load: factor of the trace's own arrival rate.
+        low, high: 95 % interval of the change as a share; None where there is none.
+    """
+
+    policy: str
+    load: float
+    figure: str
+    before_s: float
+    after_s: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Borne:
+    """The load that a policy bears within the target.
+
+    Attributes:
+        load: the largest factor of the arrival rate at which it kept the target; 0 if none did.
+        beyond: the least at which it did not; None if it always did.
+    """
+
+    policy: str
+    load: float
+    beyond: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice(Simulated):
+    """``lengthwise advise``.
+
+    Attributes:
+        loads: factors of the trace's own arrival rate; requests_per_s is that rate.
+        calibration: where the seconds of a step come from, their error and interval.
+        observed: what the data itself says of waiting and of full seats.
+        waiting_share: share of the time in which requests waited under the first policy at the
+            present load; of it, those in which all seats or the memory were full.
+        target_s: seconds within which 99 % of the first tokens are to come.
+        pairs_right: share of pairs of answers that the data itself puts in order.
+        headline, reasons, switch: the advice.
+    """
+
+    loads: list[float]
+    requests_per_s: float
+    watermark: float
+    calibration: Options
+    observed: list[str]
+    notes: list[str]
+    waiting_share: float
+    seats_full_share: float
+    memory_full_share: float
+    target_s: float | None
+    pairs_right: float
+    changes: list[Changed]
+    capacities: list[Borne]
+    headline: str
+    reasons: list[str]
+    switch: bool
+
+
 STUDIES: dict[str, type[Served] | type[Simulated]] = {
     "bench": Bench,
     "bench-padded": PaddedBench,
     "bench-routers": RouterBench,
     "simulate": Sweep,
     "simulate-fleets": Fleets,
+    "advise": Advice,
 }
 """What results.json calls each study."""

@@ -89,22 +89,17 @@ class Simulator:
         self._backlog = [0, 0]
         self._paced = (0, 0.0)
 
-<<<<<<< HEAD
+    @property
+    def initial(self) -> list[float] | None:
+        """n output tokens predicted at arrival, NaN for unknown; None without predictions."""
+        return self._traffic.initial
+
     def run(self, enough: Callable[[], bool] | None = None) -> Outcome:
         """Serve every request to its end.
 
         Args:
             enough: asked each time that steps have begun; true ends the run there.
         """
-=======
-    @property
-    def initial(self) -> list[float] | None:
-        """n output tokens predicted at arrival, NaN for unknown; None without predictions."""
-        return self._traffic.initial
-
-    def run(self) -> Outcome:
-        """Serve every request to its end."""
->>>>>>> report
         for i, arrival in enumerate(self._traffic.arrival):
             while self.due < arrival:
                 self.proceed()

@@ -87,7 +87,7 @@ def _numbered(hashes: pl.Series) -> Ints:
     flat = hashes.explode(empty_as_null=False, keep_nulls=False)
     if flat.dtype.is_integer():
         numbers = flat.to_numpy()
-        if len(numbers) and 0 <= numbers.min() and numbers.max() < 8 * len(numbers) + 1024:
+        if len(numbers) and numbers.min() >= 0 and numbers.max() < 8 * len(numbers) + 1024:
             return numbers
     ranks: Ints = flat.rank("dense").to_numpy().astype(np.int64)
     return ranks

@@ -121,5 +121,7 @@ def _duration(fields: Fields, column: str) -> tuple[Floats, list[str]]:
     finite = lasted[np.isfinite(lasted)]
     whole = len(finite) > 0 and bool((finite == np.floor(finite)).all())
     if whole and float(np.median(finite)) >= _LONG:
-        return lasted / 1e3, [f"{column} in ms: whole numbers of {np.median(finite):g} in the median"]
+        return lasted / 1e3, [
+            f"{column} in ms: whole numbers of {np.median(finite):g} in the median"
+        ]
     return lasted, [f"{column} in s"]

@@ -60,8 +60,20 @@ class Columns:
             UserError: if the user's ``column_map`` names a column that is not there.
         """
         found: dict[str, str] = {}
-        for role in ("arrival", "prompt", "output", "first", "finish", "ttft", "latency",
-                     "cached", "hashes", "tenant", "priority", "id"):
+        for role in (
+            "arrival",
+            "prompt",
+            "output",
+            "first",
+            "finish",
+            "ttft",
+            "latency",
+            "cached",
+            "hashes",
+            "tenant",
+            "priority",
+            "id",
+        ):
             nested = role not in ("tenant", "priority", "id")
             column = table.find(getattr(self, role), nested)
             if column is not None and column not in found.values():
@@ -130,7 +142,9 @@ def read_columns(table: Table, columns: Columns, selection: Selection) -> Rows:
     fields.fault(done & (prompt < 1), None, "a prompt has at least 1 token")
     fields.check()
     prefix = _prefix(given, prompt, clock.arrival)
-    fields.fault(done & ((prefix < 0) | (prefix > prompt)), None, "cached prefix is not within the prompt")
+    fields.fault(
+        done & ((prefix < 0) | (prefix > prompt)), None, "cached prefix is not within the prompt"
+    )
     fields.check()
     parts = {"row": table.frame[ROW], "prompt": prompt, "output": output, "prefix": prefix}
     parts |= {"priority": priority} | clock.parts() | _names(given)

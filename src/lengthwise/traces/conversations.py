@@ -51,7 +51,9 @@ def exchange_of(record: Mapping[str, Any]) -> Exchange | None:
         return _request(body)
     if "body.messages" in record:
         prefix = "body."
-        return _request({k.removeprefix(prefix): v for k, v in record.items() if k.startswith(prefix)})
+        return _request(
+            {k.removeprefix(prefix): v for k, v in record.items() if k.startswith(prefix)}
+        )
     if record.get("messages") is not None:
         turns = _turns(record["messages"])
         answered = any(role in _MODEL for role, _ in turns[-1:])

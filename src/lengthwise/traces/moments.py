@@ -34,9 +34,7 @@ def epoch_of(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     """
     parts = texts.str.strip_chars().str.extract_groups(_DATE).struct.unnest()
     year, month, day, hour, minute, second, fraction, _, zone, zone_minutes = parts.get_columns()
-    written = pl.format(
-        "{}-{}-{} {}:{}:{}", year, month, day, hour, minute, second.fill_null("00")
-    )
+    written = pl.format("{}-{}-{} {}:{}:{}", year, month, day, hour, minute, second.fill_null("00"))
     moment = pl.select(
         written.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="ms")
     ).to_series()

@@ -16,7 +16,12 @@ _REQUESTS = TableFormat(
     "guidellm-result",
     ("benchmarks",),
     Columns(
-        ("prompt_tokens", "input_tokens", "input_metrics.total_tokens", "input_metrics.text_tokens"),
+        (
+            "prompt_tokens",
+            "input_tokens",
+            "input_metrics.total_tokens",
+            "input_metrics.text_tokens",
+        ),
         (
             *("output_tokens", "completion_tokens"),
             *("output_metrics.total_tokens", "output_metrics.text_tokens"),
@@ -57,7 +62,9 @@ class GuidellmResult:
                 ("errored", "the request failed in the benchmark"),
             )
         ]
-        table = records_table(file.what, [{k: v for k, v in r.items() if k not in _TEXTS} for r in done])
+        table = records_table(
+            file.what, [{k: v for k, v in r.items() if k not in _TEXTS} for r in done]
+        )
         return _REQUESTS.rows(table, selection).also(sum(each.rows for each in left), *left)
 
 

@@ -1,0 +1,42 @@
+"""The advice on the terminal."""
+
+from __future__ import annotations
+
+from lengthwise.advise import tables
+from lengthwise.advise.advice import Advice
+from lengthwise.advise.source import Source
+from lengthwise.advise.verdict import FLAG, Verdict
+from lengthwise.report.numbers import plain
+from lengthwise.report.parts import Cell, Table
+from lengthwise.results.tables import print_table
+from lengthwise.results.terminal import say
+
+_WIDTH = 150
+
+
+def show(advice: Advice, source: Source, said: Verdict) -> None:
+    """The notes, the tables, and the verdict last, where the eye is."""
+    for note in source.notes:
+        say(f"{source.name}: {note}")
+    for seen in source.observed:
+        say(seen)
+    _print(tables.at_loads(advice))
+    if advice.capacities:
+        _print(tables.capacities(advice))
+    if advice.unsure:
+        _print(tables.unsure(advice))
+    say("")
+    say(said.headline)
+    for reason in said.reasons:
+        say(f"- {reason}")
+    if said.switch:
+        say(f"The flag: {FLAG}")
+
+
+def _print(table: Table) -> None:
+    rows = [[_cell(cell) for cell in row] for row in table.rows]
+    print_table(table.title, table.heads, rows, ("load", "policy"), _WIDTH)
+
+
+def _cell(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else plain(cell)
