@@ -1,0 +1,176 @@
+"""``lengthwise advise``: what another policy would change for the user's own traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lengthwise.cli import flags, values
+from lengthwise.cli.calibration import Speed, speed
+from lengthwise.cli.groups import examples, result_on_stdout
+from lengthwise.cli.traffic import Traffic, traffic
+from lengthwise.core import checks
+from lengthwise.errors import UserError
+from lengthwise.results.terminal import say
+
+if TYPE_CHECKING:
+    from lengthwise.calibration import Calibration
+    from lengthwise.traces import Trace
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Flags that say what is compared, and where the advice goes."""
+
+    policies: list[str]
+    loads: str
+    ttft_target: float | None
+    watermark: float
+    most: int
+    rate: float | None
+    seed: int
+    workers: int
+    out: Path
+    report: Path | None
+    as_json: bool
+
+    @property
+    def page(self) -> Path:
+        """Where the page goes."""
+        return self.report or self.out / "advice.html"
+
+
+compared = flags.bundle(
+    Compared,
+    flags.policies(
+        "lengthwise,lengthwise@data,lengthwise@oracle,trail@data",
+        "Policies to compare with stock's order of arrival; the first is advised. @data: told what "
+        "the trace itself tells of a request when it comes; @oracle: its true length.",
+    ),
+    flags.loads("1,1.1,1.25,1.5", "Factors of the trace's own arrival rate."),
+    flags.number(
+        "--ttft-target",
+        None,
+        "Seconds for 99 % of the first tokens: the most traffic within it is looked for "
+        "(default: 1.5 times what they take now).",
+    ),
+    flags.number("--watermark", 0.0, "vLLM's --watermark, as a share, for every policy."),
+    flags.whole("--most", 20_000, "Requests to simulate at most: the busiest in a row."),
+    flags.number("--rate", None, "Requests per second, for a file without times."),
+    flags.seed,
+    flags.workers,
+    flags.out("results/advise"),
+    click.option(
+        "--report",
+        type=values.PATH,
+        metavar="FILE.html",
+        help="The page (default: advice.html in the folder of --out).",
+    ),
+    flags.as_json,
+)
+
+
+@click.command(
+    short_help="Say what switching would change for your own traffic.",
+    epilog=examples(
+        "lengthwise advise requests.csv --card h100-sxm --model llama-3.1-8b",
+        "lengthwise advise vllm.log",
+        "lengthwise advise bench-result.json --seats 256",
+        "lengthwise advise http://localhost:8000",
+    ),
+)
+@traffic
+@speed
+@compared
+def advise(traffic: Traffic, speed: Speed, compared: Compared) -> None:
+    """Say what each policy would change for your own traffic.
+
+    WORKLOAD is what you have: a log of requests, a trace, the result of vllm bench serve, or the
+    address of a running vLLM, which is watched for --watch seconds.
+    """
+    from lengthwise.advise.advice import find
+    from lengthwise.advise.gather import Options, gathered
+    from lengthwise.advise.page import page_of
+    from lengthwise.advise.record import write
+    from lengthwise.advise.show import show
+    from lengthwise.advise.verdict import verdict
+    from lengthwise.report.files import check_file
+    from lengthwise.report.write import write_page
+
+    checks.folder_for(compared.out)
+    check_file(compared.page)
+    checks.at_least(1, most=compared.most)
+    checks.not_negative(watermark=compared.watermark)
+    checks.positive(ttft_target=compared.ttft_target, rate=compared.rate)
+    options = Options(
+        tuple(compared.policies),
+        tuple(checks.numbers("loads", compared.loads)),
+        compared.watermark,
+        compared.ttft_target,
+        compared.most,
+        compared.seed,
+    )
+    options.check()
+    results = compared.out / "results.json"
+    with result_on_stdout(compared.as_json, results):
+        trace, calibration, observed = _sources(traffic, speed, compared)
+        plan, source, supported = gathered(trace, calibration, options, observed)
+        found = find(plan, supported, compared.workers)
+        said = verdict(found)
+        write(found, source, said, compared.out)
+        write_page(page_of(found, source, said), compared.page)
+        show(found, source, said)
+        say(f"report: {compared.page}; results: {results}")
+
+
+def _sources(
+    traffic: Traffic, speed: Speed, compared: Compared
+) -> tuple[Trace, Calibration, tuple[str, ...]]:
+    """The requests, the engine's speed, and what the data itself says of waiting."""
+    from lengthwise.advise import observed
+
+    if traffic.workload is not None and "://" in traffic.workload:
+        return _server(traffic.workload, speed, compared)
+    trace = traffic.read()
+    if compared.rate is not None:
+        if trace.timed:
+            raise UserError(
+                f"{trace.workload.name} says when its requests came: --rate is for files without "
+                "times; --loads are factors of its own rate"
+            )
+        from lengthwise.workload import with_arrivals
+
+        arriving = with_arrivals(trace.workload, "poisson", compared.rate, seed=compared.seed)
+        found = (*trace.found, f"arrivals made up: Poisson at {compared.rate:g} requests/s")
+        trace = replace(trace, workload=arriving, timed=True, found=found)
+    log = _log_of(traffic, speed, trace)
+    calibration = replace(speed, engine_log=log).calibration(trace) if log else (
+        speed.calibration(trace)
+    )
+    seen = (*observed.of_requests(trace), *(observed.of_log(log) if log else ()))
+    return trace, calibration, seen
+
+
+def _log_of(traffic: Traffic, speed: Speed, trace: Trace) -> Path | None:
+    """vLLM's own log: named by a flag, or the file of the requests itself."""
+    if speed.engine_log is not None or trace.format != "vllm-log" or traffic.workload is None:
+        return speed.engine_log
+    if speed.profile or speed.metrics or speed.card:
+        return None
+    return Path(traffic.workload)
+
+
+def _server(
+    address: str, speed: Speed, compared: Compared
+) -> tuple[Trace, Calibration, tuple[str, ...]]:
+    """A running server: requests drawn from its histograms, its speed from its own figures."""
+    from lengthwise.advise import observed
+
+    asked = replace(speed, metrics=speed.metrics or address)
+    server = asked.server
+    assert server is not None
+    trace = server.trace(min(compared.most, 20_000), compared.seed)
+    return trace, asked.calibration(trace), observed.of_server(server)
