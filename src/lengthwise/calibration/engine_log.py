@@ -17,6 +17,11 @@ from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.windows import Windows
 from lengthwise.errors import UserError, reading
 
+_LEAP = 2000
+"""A year that has every day, for lines that name none."""
+
+_HALF_A_YEAR = timedelta(days=180)
+
 _EVERY_S = 10.0
 """Seconds between two summaries, where the lines have no times."""
 
@@ -92,7 +97,7 @@ class _Found:
     summaries: dict[str, list[tuple[float, re.Match[str]]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    year: int = 2000
+    years: int = 0
     last: datetime | None = None
 
     def take(self, line: str) -> None:
@@ -119,13 +124,11 @@ class _Found:
         year, *rest = stamp.groups()
         month, day, hour, minute, second = map(int, rest[:5])
         part = timedelta(seconds=float(f"0.{rest[5] or 0}"))
-        # 2000 was a leap year: every day of any year is in it.
-        at = datetime(int(year or self.year), month, day, hour, minute, second) + part
-        if year is None and self.last is not None and at < self.last - timedelta(days=180):
-            self.year += 4
-            at = at.replace(year=self.year)
+        at = datetime(int(year or _LEAP), month, day, hour, minute, second) + part
+        if year is None and self.last is not None and at < self.last - _HALF_A_YEAR:
+            self.years += 1
         self.last = at
-        return (at - datetime(2000, 1, 1)).total_seconds()
+        return (at - datetime(_LEAP, 1, 1) + self.years * timedelta(days=366)).total_seconds()
 
 
 def read_engine_log(path: Path) -> EngineLog:

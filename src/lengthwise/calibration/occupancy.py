@@ -11,8 +11,8 @@ import numpy as np
 from lengthwise.core.arrays import Floats
 from lengthwise.workload.workload import Seconds
 
-_INSTANT = 1e-7
-"""Seconds that what happens at once is spread over, so that sums over time are functions."""
+_INSTANT = 1e-4
+"""Seconds before its end that what happens at once is spread over: sums are functions of time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Course:
     @classmethod
     def of(cls, start: Seconds, end: Seconds, amount: Floats) -> Course:
         """Amounts [n] that are each spread evenly from ``start`` to ``end``, [n] seconds."""
-        end = np.maximum(end, start + _INSTANT)
+        start = np.minimum(start, end - _INSTANT)
         slope = amount / (end - start)
         times = np.concatenate([start, end])
         turns = np.concatenate([slope, -slope])

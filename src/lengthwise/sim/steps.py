@@ -103,8 +103,7 @@ class Linear:
 
     def save(self, path: Path) -> None:
         """As JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"kind": "linear", **asdict(self)}, indent=1) + "\n")
+        _save(path, "linear", self)
 
 
 @dataclass(frozen=True)
@@ -149,6 +148,10 @@ class Roofline:
         busy = computing * compute + rest * start + growth * (rest * (rest - 1) // 2)
         return steps * self.overhead + busy / self.efficiency
 
+    def save(self, path: Path) -> None:
+        """As JSON."""
+        _save(path, "roofline", self)
+
 
 @dataclass(frozen=True)
 class Scaled:
@@ -172,6 +175,11 @@ class Scaled:
     def stretch(self, steps: int, decodes: int, context: int) -> float:
         """So many decode steps in a row."""
         return self.factor * self.time.stretch(steps, decodes, context)
+
+
+def _save(path: Path, kind: str, time: Linear | Roofline) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"kind": kind, **asdict(time)}, indent=1) + "\n")
 
 
 def load_profile(name: str) -> StepTime:
