@@ -22,7 +22,8 @@ from lengthwise.sim.figures import figures, overloaded
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
-from lengthwise.studies.sweep import DEFAULTS, default_predictor, in_parallel
+from lengthwise.studies.sweep import DEFAULTS, default_predictor, in_parallel, origin
+from lengthwise.traces import Trace
 from lengthwise.workload import Workload, resample, with_arrivals
 
 
@@ -36,6 +37,7 @@ class FleetPlan:
         loads: arrival rates as shares of what the instances can serve (:func:`capacity`).
         requests: how many to resample from the workload.
         until: also measure the seconds until this many requests have finished.
+        trace: what is known of the file that the workload comes from, for results.json.
     """
 
     workload: Workload
@@ -50,6 +52,7 @@ class FleetPlan:
     seeds: int = 1
     workers: int = 0
     until: int | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[Run]:
             layouts=[plain(layout) for layout in plan.layouts],
             loads=plan.loads,
             capacity_requests_per_s=one,
+            **origin(plan.trace),
         )
         write_results(out, setup, runs, plan.setup)
     return runs

@@ -41,11 +41,8 @@ def block_of(prompt: Tokens, hashes: Ints) -> Block:
         return Block(0, "no hashes")
     exact = _between(prompt, hashes)
     sizes = [*_USUAL] if exact is None or exact in _USUAL else [*_USUAL, exact]
-    for counted, why in (
-        (lambda size: -(-prompt // size), "⌈input / block⌉ hashes"),
-        (lambda size: prompt // size, "⌊input / block⌋ hashes"),
-    ):
-        fit = [float((counted(size) == hashes).mean()) for size in sizes]
+    for more, why in ((1, "⌈input / block⌉ hashes"), (0, "⌊input / block⌋ hashes")):
+        fit = [float(((prompt + more * (size - 1)) // size == hashes).mean()) for size in sizes]
         best = int(np.argmax(fit))
         if fit[best] >= _ENOUGH:
             rows = "every row" if fit[best] == 1 else f"{fit[best]:.1%} of the rows"
@@ -77,8 +74,8 @@ def seen_before(hashes: pl.Series) -> Ints:
     start = np.cumsum(count) - count
     known = count.copy()
     # The first new block of each row ends its known ones.
-    rows, at = np.unique(row[new], return_index=True)
-    known[rows] = new[at] - start[rows]
+    at = new[np.flatnonzero(np.diff(row[new], prepend=-1))]
+    known[row[at]] = at - start[row[at]]
     return known
 
 
@@ -87,7 +84,7 @@ def _numbered(hashes: pl.Series) -> Ints:
     flat = hashes.explode(empty_as_null=False, keep_nulls=False)
     if flat.dtype.is_integer():
         numbers = flat.to_numpy()
-        if len(numbers) and 0 <= numbers.min() and numbers.max() < 8 * len(numbers) + 1024:
+        if len(numbers) and numbers.min() >= 0 and numbers.max() < 8 * len(numbers) + 1024:
             return numbers
     ranks: Ints = flat.rank("dense").to_numpy().astype(np.int64)
     return ranks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -60,8 +61,20 @@ class Columns:
             UserError: if the user's ``column_map`` names a column that is not there.
         """
         found: dict[str, str] = {}
-        for role in ("arrival", "prompt", "output", "first", "finish", "ttft", "latency",
-                     "cached", "hashes", "tenant", "priority", "id"):
+        for role in (
+            "arrival",
+            "prompt",
+            "output",
+            "first",
+            "finish",
+            "ttft",
+            "latency",
+            "cached",
+            "hashes",
+            "tenant",
+            "priority",
+            "id",
+        ):
             nested = role not in ("tenant", "priority", "id")
             column = table.find(getattr(self, role), nested)
             if column is not None and column not in found.values():
@@ -130,10 +143,17 @@ def read_columns(table: Table, columns: Columns, selection: Selection) -> Rows:
     fields.fault(done & (prompt < 1), None, "a prompt has at least 1 token")
     fields.check()
     prefix = _prefix(given, prompt, clock.arrival)
-    fields.fault(done & ((prefix < 0) | (prefix > prompt)), None, "cached prefix is not within the prompt")
+    fields.fault(
+        done & ((prefix < 0) | (prefix > prompt)), None, "cached prefix is not within the prompt"
+    )
     fields.check()
-    parts = {"row": table.frame[ROW], "prompt": prompt, "output": output, "prefix": prefix}
-    parts |= {"priority": priority} | clock.parts() | _names(given)
+    parts: dict[str, Any] = {
+        "row": table.frame[ROW],
+        "prompt": prompt,
+        "output": output,
+        "prefix": prefix,
+    }
+    parts |= {"prefix": prefix, "priority": priority} | clock.parts() | _names(given)
     frame = pl.DataFrame(parts).filter(pl.Series(done))
     left = (LeftOut(len(table) - len(frame), FAILED), LeftOut(table.blank, "nothing in them"))
     found = (*clock.found, *given.found)
@@ -178,7 +198,9 @@ def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
             if block
             else f"{told.why}: no prompt is taken as cached; --block N says the tokens of a block"
         )
-    order = np.arange(len(prompt)) if arrival is None else np.argsort(arrival, kind="stable")
+    if arrival is None or bool((arrival[1:] >= arrival[:-1]).all()):
+        return np.minimum(block * seen_before(hashes), prompt)
+    order = np.argsort(arrival, kind="stable")
     prefix = np.zeros(len(prompt), np.int64)
     prefix[order] = np.minimum(block * seen_before(hashes[order]), prompt[order])
     return prefix

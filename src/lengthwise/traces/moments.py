@@ -34,9 +34,7 @@ def epoch_of(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     """
     parts = texts.str.strip_chars().str.extract_groups(_DATE).struct.unnest()
     year, month, day, hour, minute, second, fraction, _, zone, zone_minutes = parts.get_columns()
-    written = pl.format(
-        "{}-{}-{} {}:{}:{}", year, month, day, hour, minute, second.fill_null("00")
-    )
+    written = pl.format("{}-{}-{} {}:{}:{}", year, month, day, hour, minute, second.fill_null("00"))
     moment = pl.select(
         written.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="ms")
     ).to_series()
@@ -82,7 +80,7 @@ def unit_of(times: Floats) -> Unit:
     span = float(times.max()) - least
     if span == 0:
         return Unit("s", "all are one moment")
-    grid = float(np.gcd.reduce(np.unique(times - least).astype(np.int64)))
+    grid = float(np.gcd.reduce((times - least).astype(np.int64)))
     if len(times) > 2 and grid >= _GRID:
         return Unit("ms", f"whole numbers on a grid of {grid:g}")
     gap = span / max(len(times) - 1, 1)

@@ -89,5 +89,7 @@ def _seconds(moment: str | float, flag: str, epoch: float | None, what: str) -> 
             f"2026-01-05T10:00:00Z, not {moment!r}"
         )
     if epoch is None:
-        raise UserError(f"{flag} {moment}: {what} has no dates: give seconds since its first request")
+        raise UserError(
+            f"{flag} {moment}: {what} has no dates: give seconds since its first request"
+        )
     return float(seconds[0] - epoch + fraction[0])

@@ -8,15 +8,20 @@ from typing import Any
 from lengthwise.traces.columns import Columns, Rows
 from lengthwise.traces.content import File
 from lengthwise.traces.formats.format import TableFormat
+from lengthwise.traces.json_rows import records_table
 from lengthwise.traces.selection import Selection
-from lengthwise.traces.tables import records_table
 from lengthwise.traces.trace import LeftOut
 
 _REQUESTS = TableFormat(
     "guidellm-result",
     ("benchmarks",),
     Columns(
-        ("prompt_tokens", "input_tokens", "input_metrics.total_tokens", "input_metrics.text_tokens"),
+        (
+            "prompt_tokens",
+            "input_tokens",
+            "input_metrics.total_tokens",
+            "input_metrics.text_tokens",
+        ),
         (
             *("output_tokens", "completion_tokens"),
             *("output_metrics.total_tokens", "output_metrics.text_tokens"),
@@ -57,7 +62,9 @@ class GuidellmResult:
                 ("errored", "the request failed in the benchmark"),
             )
         ]
-        table = records_table(file.what, [{k: v for k, v in r.items() if k not in _TEXTS} for r in done])
+        table = records_table(
+            file.what, [{k: v for k, v in r.items() if k not in _TEXTS} for r in done]
+        )
         return _REQUESTS.rows(table, selection).also(sum(each.rows for each in left), *left)
 
 

@@ -65,7 +65,5 @@ class _Counts(TableFormat):
 MOONCAKE_COUNTS = _Counts(
     "mooncake",
     ("t_ms", "prompt_tokens", "output_tokens", "n_blocks_seen_before"),
-    Columns(
-        ("prompt_tokens",), ("output_tokens",), ("t_ms",), cached=("n_blocks_seen_before",)
-    ),
+    Columns(("prompt_tokens",), ("output_tokens",), ("t_ms",), cached=("n_blocks_seen_before",)),
 )

@@ -118,6 +118,4 @@ class _Plain(TableFormat):
         return all(column is not None for column in found)
 
 
-PLAIN = _Plain(
-    "plain", ("prompt_tokens", "output_tokens"), COLUMNS, ("failed or aborted", failed)
-)
+PLAIN = _Plain("plain", ("prompt_tokens", "output_tokens"), COLUMNS, ("failed or aborted", failed))

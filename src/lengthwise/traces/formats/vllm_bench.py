@@ -10,9 +10,9 @@ from lengthwise.errors import UserError
 from lengthwise.traces.columns import Columns, Rows
 from lengthwise.traces.content import File
 from lengthwise.traces.formats.format import TableFormat
+from lengthwise.traces.json_rows import records_table
 from lengthwise.traces.selection import Selection
 from lengthwise.traces.table import Table
-from lengthwise.traces.tables import records_table
 
 _LISTS = {
     "input_lens": "prompt_tokens",
@@ -78,7 +78,9 @@ def _records(what: str, result: dict[str, Any]) -> list[dict[str, Any]]:
     n = len(lists["input_lens"])
     odd = next((name for name, values in lists.items() if len(values) != n), None)
     if odd is not None or "output_lens" not in lists:
-        raise UserError(f"{what}: {odd or 'output_lens'} has not one entry for each of {n} requests")
+        raise UserError(
+            f"{what}: {odd or 'output_lens'} has not one entry for each of {n} requests"
+        )
     error = lists.setdefault("errors", [""] * n)
     records: list[dict[str, Any]] = []
     for i in range(n):
