@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lengthwise.core.arrays import Ints
 from lengthwise.workload.workload import Tokens
@@ -56,6 +57,27 @@ def _between(prompt: Tokens, hashes: Ints) -> int | None:
     long = hashes > 1
     high = np.inf if not long.any() else float((prompt[long] / (hashes[long] - 1)).min())
     return low if low < high else None
+
+
+def block_hashes(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """A column's lists of hashes, [n], and which rows have none.
+
+    Lists may be written as JSON in a text. Hashes may be texts if all are.
+    """
+    written = column.dtype == pl.String
+    if written:
+        lists = column.str.strip_chars().str.contains(r"^\[[\s\d,-]*\]$").fill_null(False)
+        text = pl.Series(column).zip_with(lists, pl.Series([None], dtype=pl.String))
+        column = text.str.json_decode(pl.List(pl.Int64))
+    if not isinstance(column.dtype, pl.List):
+        return column, np.ones(len(column), dtype=bool)
+    odd = column.is_null()
+    if column.dtype.inner == pl.String:
+        numeric = column.list.eval(pl.element().cast(pl.Int64, strict=False).is_not_null())
+        every = numeric.list.all().fill_null(True)
+        if every.sum() > len(every) / 2:
+            odd |= ~every
+    return column, odd.to_numpy()
 
 
 def seen_before(hashes: pl.Series) -> Ints:

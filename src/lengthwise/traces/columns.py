@@ -10,7 +10,7 @@ import polars as pl
 
 from lengthwise.core.arrays import Floats, Ints
 from lengthwise.errors import UserError
-from lengthwise.traces.blocks import block_of, seen_before
+from lengthwise.traces.blocks import block_hashes, block_of, seen_before
 from lengthwise.traces.clock import Clock
 from lengthwise.traces.fields import Fields
 from lengthwise.traces.names import matching
@@ -184,9 +184,7 @@ def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
         cached = given.roles.get("cached")
         none = np.zeros(len(prompt), np.int64)
         return none if cached is None else fields.whole(cached)
-    hashes = fields.table.frame[column]
-    lists = isinstance(hashes.dtype, pl.List) and not hashes.dtype.inner.is_nested()
-    odd = hashes.is_null().to_numpy() if lists else np.ones(len(hashes), bool)
+    hashes, odd = block_hashes(fields.table.frame[column])
     fields.fault(odd, column, f"{column} is not a list of numbers")
     fields.check()
     block = given.selection.block or given.columns.block

@@ -20,17 +20,23 @@ NONE = object()
 
 _HOLDERS = {
     *("data", "requests", "records", "rows", "items", "results", "logs", "entries"),
-    *("generations", "responses", "traces", "successful"),
+    *("generations", "responses", "traces", "successful", "benchmarks"),
 }
 """Names under which a document holds its records."""
 
 
 def document_of(data: bytes) -> Any:
-    """The one JSON value of a file, or ``NONE`` if it has several, or something else."""
+    """The one JSON value of a file, or ``NONE`` if it has several, or something else.
+
+    An object on one line that holds no records is a file of one line.
+    """
     try:
-        return msgspec.json.decode(data)
+        found = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
+    else:
+        one_line = isinstance(found, dict) and b"\n" not in data.rstrip()
+        return NONE if one_line and rows_of(found) == [found] else found
     if _has_lines(data):
         return NONE
     try:  # Python writes NaN, which is no JSON.
