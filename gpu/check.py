@@ -204,7 +204,7 @@ def differing(stock: Served, other: Served) -> str:
 def chat_requests(model: Path, n: int, most: int) -> list[Ask]:
     """Our own prompts in the model's chat template, one every other step."""
     from lengthwise.models.served import chat_ids, load_tokenizer
-    from lengthwise.workload.prompts import read_prompts
+    from lengthwise.traces.prompts import read_prompts
 
     tokenizer = load_tokenizer(model)
     texts = [prompt.text for prompt in read_prompts("builtin", 4 * n)]

@@ -18,7 +18,7 @@ _HOMES = {
     "Workload": "workload",
     "load_predictor": "api.regressor",
     "make_policy": "policies",
-    "read_workload": "workload",
+    "read_workload": "traces",
     "register_policy": "policies",
     "simulate": "api.simulation",
     "synthetic": "workload",

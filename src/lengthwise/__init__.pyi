@@ -8,8 +8,8 @@ from lengthwise.core.request import Request as Request
 from lengthwise.errors import UserError as UserError
 from lengthwise.policies import make_policy as make_policy
 from lengthwise.policies import register_policy as register_policy
+from lengthwise.traces import read_workload as read_workload
 from lengthwise.workload import Workload as Workload
-from lengthwise.workload import read_workload as read_workload
 from lengthwise.workload import synthetic as synthetic
 
 __all__: list[str]

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from lengthwise.models.smollm2 import prepare_smollm2
+from lengthwise.traces.prompts import read_prompts
 from lengthwise.vllm.engine import preload
-from lengthwise.workload.prompts import read_prompts
 
 BIND = "VLLM_CPU_OMP_THREADS_BIND"
 """Environment variable: the cores of each engine of vLLM's CPU build."""

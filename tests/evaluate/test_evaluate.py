@@ -10,7 +10,7 @@ from lengthwise.errors import UserError
 from lengthwise.predictors import NAMES, PREDICTORS
 from lengthwise.predictors.ngrams import Ngrams
 from lengthwise.sim.predictors import make_predictor
-from lengthwise.workload import read_workload
+from lengthwise.traces import read_workload
 
 PNG = b"\x89PNG\r\n\x1a\n"
 FIGURES = {

@@ -22,7 +22,8 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import Recorded, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.workload import Workload, read_workload
+from lengthwise.traces import read_workload
+from lengthwise.workload import Workload
 
 BINS = Bins.of(np.array([0.0, 20.0, 60.0, 100.0, 400.0]))
 SURE, RISKY = [0.0, 1.0, 0.0, 0.0], [0.9, 0.0, 0.0, 0.1]

@@ -10,7 +10,8 @@ from lengthwise.sim.engine import Simulator
 from lengthwise.sim.predictors import Recorded, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
-from lengthwise.workload import Workload, read_workload, resample
+from lengthwise.traces import read_workload
+from lengthwise.workload import Workload, resample
 
 TRACKS = {
     "a": Track(90.0, [0, 8, 16], [50.0, 30.0, 35.0]),

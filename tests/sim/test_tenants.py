@@ -10,7 +10,8 @@ import pytest
 
 from lengthwise.cli.main import main
 from lengthwise.errors import UserError
-from lengthwise.workload import read_workload, resample
+from lengthwise.traces import read_workload
+from lengthwise.workload import resample
 
 ROWS = [("a", 1), ("", ""), ("b", -3), ("a", 0)]
 

@@ -15,8 +15,9 @@ from lengthwise.predictors.store import has_probe, load_probe
 from lengthwise.predictors.trail_fit import fit_probe, likelihood_loss
 from lengthwise.predictors.trail_options import PAPER, VARIANTS, Options
 from lengthwise.sim.predictors import make_predictor
+from lengthwise.traces import read_workload
 from lengthwise.training.train import TrainingPlan, prompt_text, train
-from lengthwise.workload import read_workload, synthetic
+from lengthwise.workload import synthetic
 from lengthwise.workload.prompts import held_out
 
 CAP = 200

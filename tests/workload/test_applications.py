@@ -3,8 +3,9 @@ from collections import Counter
 import pytest
 
 from lengthwise.predictors.magnus_inputs import parts
+from lengthwise.traces.prompts import read_prompts
 from lengthwise.workload.application_prompts import APPLICATIONS, COUNT, LONGEST, SHORTEST, texts
-from lengthwise.workload.prompts import held_out, read_prompts
+from lengthwise.workload.prompts import held_out
 
 
 @pytest.fixture(scope="module")

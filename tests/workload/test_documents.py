@@ -5,8 +5,9 @@ from collections import Counter
 
 import pytest
 
+from lengthwise.traces.prompts import read_prompts
 from lengthwise.workload.document_prompts import COUNT, LONGEST, SHORTEST, kinds, texts
-from lengthwise.workload.prompts import held_out, read_prompts
+from lengthwise.workload.prompts import held_out
 
 TOKENS_A_WORD = 1.33
 """Of SmolLM2's tokenizer, measured on these documents; tests need not have the model."""

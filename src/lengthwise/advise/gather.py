@@ -41,6 +41,15 @@ class Options:
     most: int = MOST
     seed: int = 0
 
+    def check(self) -> None:
+        """Refuse policies that do not exist, before any file is read.
+
+        Raises:
+            UserError: names the policy.
+        """
+        for text in self.policies:
+            Contender.parse(text)
+
 
 def gathered(
     trace: Trace, calibration: Calibration, options: Options, observed: tuple[str, ...] = ()

@@ -27,7 +27,8 @@ from lengthwise.sim.predictors.base import Predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
 from lengthwise.studies.sweep import default_predictor, served
-from lengthwise.workload import Workload, read_workload
+from lengthwise.traces import read_workload
+from lengthwise.workload import Workload
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -21,8 +21,9 @@ from lengthwise.policies.gate import bound
 from lengthwise.policies.lengthwise import Lengthwise
 from lengthwise.results.files import RequestRow, read_requests
 from lengthwise.results.tables import print_table
+from lengthwise.traces.prompts import read_prompts
 from lengthwise.workload.document_prompts import is_document
-from lengthwise.workload.prompts import DOCUMENTS, Prompt, read_prompts
+from lengthwise.workload.prompts import DOCUMENTS, Prompt
 
 _OTHERS = 0.5
 """What the others send, as a share of what the engine can serve."""

@@ -75,7 +75,7 @@ def _body(request: BenchRequest, cap: int, salt: str) -> dict[str, Any]:
         "prompt": request.prompt_ids,
         "priority": request.priority,
         "vllm_xargs": {} if tenant is None else {TENANT_HINT: tenant},
-        "max_tokens": cap,
+        "max_tokens": request.cap(cap),
         "temperature": 0,
         "stream": True,
         "return_token_ids": True,

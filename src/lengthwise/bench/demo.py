@@ -11,7 +11,8 @@ from lengthwise.models.smollm2 import prepare_smollm2
 from lengthwise.predictors.store import BUILTIN
 from lengthwise.results.record import Run
 from lengthwise.results.terminal import rule, say
-from lengthwise.workload.prompts import DOCUMENTS, read_prompts
+from lengthwise.traces.prompts import read_prompts
+from lengthwise.workload.prompts import DOCUMENTS
 
 SERVED = 64
 CAP = 96

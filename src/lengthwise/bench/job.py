@@ -28,6 +28,7 @@ class BenchRequest:
         arrival: seconds from the start of the run.
         tokens: its output tokens in an earlier run, for the oracle predictor alone.
         tenant, priority: as its client sends them.
+        max_tokens: most tokens of its answer, if its prompt's file says so.
     """
 
     id: str
@@ -36,6 +37,11 @@ class BenchRequest:
     tokens: int | None = None
     tenant: str | None = None
     priority: int = 0
+    max_tokens: int | None = None
+
+    def cap(self, most: int) -> int:
+        """Most tokens of its answer: its own, and no more than ``most``."""
+        return most if self.max_tokens is None else min(self.max_tokens, most)
 
     def row(self, timing: Timing, **more: Any) -> RequestRow:
         """Its line in the run's file of requests."""

@@ -14,6 +14,7 @@ from lengthwise.policies import make_policy
 from lengthwise.predictors.store import check_there
 from lengthwise.results import setups
 from lengthwise.results.record import Labels, Size
+from lengthwise.traces.arrival_times import trace
 from lengthwise.vllm.engine import engine_name
 from lengthwise.vllm.settings import Settings
 from lengthwise.workload import arrival_times as arrivals
@@ -192,7 +193,13 @@ def tokenized(plan: BenchPlan, context: int) -> tuple[BenchPlan, list[BenchReque
         )
     found.tell()
     requests = [
-        BenchRequest(prompt.id, ids, tenant=prompt.tenant, priority=prompt.priority)
+        BenchRequest(
+            prompt.id,
+            ids,
+            tenant=prompt.tenant,
+            priority=prompt.priority,
+            max_tokens=prompt.max_tokens,
+        )
         for prompt, ids in found.requests
     ]
     return replace(plan, prompts=[prompt for prompt, _ in found.requests]), requests
@@ -202,7 +209,7 @@ def arrival_times(plan: BenchPlan, rate: float | None) -> list[float]:
     """When the plan's prompts arrive at a rate, in seconds."""
     n = len(plan.prompts)
     if plan.trace is not None:
-        return arrivals.trace(plan.trace, n, rate)
+        return trace(plan.trace, n, rate)
     return arrivals.burst(n) if rate is None else arrivals.gamma(n, rate, plan.cv, plan.seed)
 
 

@@ -22,11 +22,12 @@ import numpy as np
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.results.terminal import Table, complain
+from lengthwise.traces.prompts import read_prompts
 from lengthwise.vllm.arrivals import ArrivalPredictor, NoPredictor, make_arrival_predictor
 from lengthwise.vllm.driver import Driver
 from lengthwise.vllm.engine import preload_libraries
 from lengthwise.vllm.settings import Settings
-from lengthwise.workload.prompts import BUILTIN, read_prompts
+from lengthwise.workload.prompts import BUILTIN
 
 _PAUSE_S = 0.5
 """Between two turns, for what the one before left to be scored."""

@@ -114,7 +114,8 @@ def _serve(
         while pending and pending[-1].arrival <= now:
             request = pending.pop()
             hints = _hints(request, oracle)
-            params = SamplingParams(temperature=0, max_tokens=job.cap, extra_args=hints or None)
+            cap = request.cap(job.cap)
+            params = SamplingParams(temperature=0, max_tokens=cap, extra_args=hints or None)
             driver.add(request.id, request.prompt_ids, params, request.priority)
         if not driver.busy:
             clock.skip_to(pending[-1].arrival)

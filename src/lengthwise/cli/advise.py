@@ -147,8 +147,8 @@ def _sources(
         found = (*trace.found, f"arrivals made up: Poisson at {compared.rate:g} requests/s")
         trace = replace(trace, workload=arriving, timed=True, found=found)
     log = _log_of(traffic, speed, trace)
-    calibration = replace(speed, engine_log=log).calibration(trace) if log else (
-        speed.calibration(trace)
+    calibration = (
+        replace(speed, engine_log=log).calibration(trace) if log else (speed.calibration(trace))
     )
     seen = (*observed.of_requests(trace), *(observed.of_log(log) if log else ()))
     return trace, calibration, seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -235,10 +236,15 @@ class Prompts:
         Raises:
             UserError: if the file is bad, or fewer than one is wanted.
         """
-        from lengthwise.workload.prompts import held_out, read_prompts
+        from lengthwise.results.terminal import say
+        from lengthwise.traces.prompts import prompt_file
+        from lengthwise.workload.prompts import held_out
 
         at_least(1, requests=self.requests)
-        found = read_prompts(self.prompts)
+        file = prompt_file(self.prompts)
+        for line in (*file.left_out, *file.found):
+            say(f"prompts {self.prompts}: {line}", sys.stderr)
+        found = file.prompts
         if self.held_out:
             found = [prompt for prompt in found if held_out(prompt.id)]
         return found[: self.requests]
@@ -250,7 +256,7 @@ prompts = bundle(
         "--prompts",
         "builtin",
         "FILE",
-        "JSONL (.gz too); shipped: builtin, documents, applications.",
+        "JSON lines, ShareGPT, OpenAI batch and others; shipped: builtin, documents, applications.",
     ),
     requests("Only the first N prompts."),
     click.option("--held-out", is_flag=True, help="Only prompts that are never trained on."),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from lengthwise import __version__
+from lengthwise.cli.advise import advise
 from lengthwise.cli.bench import bench
 from lengthwise.cli.calibrate import calibrate
 from lengthwise.cli.collect import collect
@@ -35,7 +36,7 @@ def lengthwise() -> None:
     """Schedules LLM requests by the work each still needs, inside stock vLLM."""
 
 
-for command in (serve, route, bench, simulate, collect, train, evaluate, calibrate, theory):
+for command in (serve, route, advise, bench, simulate, collect, train, evaluate, calibrate, theory):
     lengthwise.add_command(command)
 for command in (record, report, predictors, demo, model, completion):
     lengthwise.add_command(command)

@@ -14,15 +14,14 @@ from lengthwise.cli.simulated import (
     Arrivals,
     Engine,
     Runs,
-    Traffic,
     arrivals,
     engine,
     profile,
     runs,
     simulated,
     sweep_plan,
-    traffic,
 )
+from lengthwise.cli.traffic import Traffic, traffic
 from lengthwise.core import checks
 from lengthwise.errors import UserError
 from lengthwise.results.terminal import say
@@ -54,7 +53,8 @@ def policies(
 ) -> None:
     """Simulate policies on one engine.
 
-    WORKLOAD is a trace, or lengths: CSV or JSONL, gzipped or not.
+    WORKLOAD is a trace, a log, a benchmark's result or a file of lengths; its content tells
+    the format.
     """
     from lengthwise.studies.sweep import Continuous, sweep
 
@@ -162,9 +162,9 @@ def fleet(
     refuse_padded(policies, "lengthwise simulate padded")
     setup, dying = engine.setup(), _deaths(deaths)
     layouts = [Layout(count, report_interval, stale, dying) for count in instances]
-    workload = traffic.read()
+    trace = traffic.read(own_times=False)
     plan = FleetPlan(
-        workload,
+        trace.workload,
         policies,
         routers,
         engine.profile,
@@ -172,11 +172,12 @@ def fleet(
         layouts,
         checks.numbers("loads", loads),
         cv,
-        traffic.requests or len(workload),
+        traffic.requests or len(trace.workload),
         runs.repeat,
         runs.workers,
         runs.until,
         runs.requests_in,
+        trace,
     )
     with result_on_stdout(runs.as_json, runs.results):
         served = fleet_sweep(plan, runs.out)

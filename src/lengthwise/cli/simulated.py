@@ -9,51 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lengthwise.cli import flags, reporting
+from lengthwise.cli.traffic import Traffic
 from lengthwise.core import checks
-from lengthwise.errors import UserError
 from lengthwise.report.files import check_file
 
 if TYPE_CHECKING:
     from lengthwise.sim.setup import Setup
     from lengthwise.studies.sweep import Serving, SweepPlan
-    from lengthwise.workload import Workload
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Flags that say what is served."""
-
-    workload: str | None
-    synthetic: str | None
-    requests: int | None
-
-    @property
-    def resampled(self) -> int | None:
-        """How many requests to resample; None serves the workload as it is.
-
-        Made-up requests are as many as asked for already.
-        """
-        return self.requests if self.synthetic is None else None
-
-    def read(self) -> Workload:
-        """A file's requests, or made-up ones: so many as asked for, or 10,000.
-
-        Raises:
-            UserError: for no workload, two, or a bad one.
-        """
-        from lengthwise.workload import applications, read_workload, synthetic
-
-        checks.at_least(1, requests=self.requests)
-        if self.synthetic is None and self.workload is not None:
-            return read_workload(self.workload)
-        if self.synthetic is None or self.workload is not None:
-            raise UserError("give a workload file, or --synthetic PROMPT,OUTPUT")
-        if self.synthetic == "applications":
-            return applications(self.requests or 10_000, 0)
-        prompt, comma, output = self.synthetic.partition(",")
-        if not comma:
-            raise UserError("--synthetic takes two laws: constant:50,exp:200; or applications")
-        return synthetic(self.requests or 10_000, prompt, output, 0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +25,11 @@ class Arrivals:
     rates: str | None
     scaled: bool
     cv: float
+
+    @property
+    def own_times(self) -> bool:
+        """Whether requests come when the workload says, and never at a rate."""
+        return self.rates in (None, "trace")
 
 
 @dataclass(frozen=True)
@@ -135,18 +102,6 @@ class Runs:
         return self.out / "results.json"
 
 
-traffic = flags.bundle(
-    Traffic,
-    click.argument("workload", required=False),
-    flags.text(
-        "--synthetic",
-        None,
-        "LAWS",
-        "Instead of a file: laws of lengths, constant:50,exp:200; or applications.",
-    ),
-    flags.requests("Resample so many from the workload (default: serve it as it is)."),
-)
-
 arrivals = flags.bundle(
     Arrivals,
     flags.rates("Requests per second; burst; or trace, the workload's own times (the default)."),
@@ -203,18 +158,20 @@ def sweep_plan(
     """The plan of the modes with one queue."""
     from lengthwise.studies.sweep import BURST, SweepPlan
 
+    trace = traffic.read(arrivals.own_times)
     return SweepPlan(
-        traffic.read(),
+        trace.workload,
         policies,
         profile,
         setup,
         checks.rates(arrivals.rates or "trace", {"trace": None, "burst": BURST}),
         "trace" if arrivals.scaled else "gamma",
         arrivals.cv,
-        traffic.resampled,
+        traffic.resampled(arrivals.own_times),
         runs.repeat,
         runs.workers,
         runs.until,
         serving,
         runs.requests_in,
+        trace,
     )

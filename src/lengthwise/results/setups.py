@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Options = dict[str, Any]
@@ -87,6 +87,9 @@ class Simulated:
     Attributes:
         requests: how many are served in a run.
         resampled: whether they are drawn from the workload, with each run's seed.
+        rows: of the file that the workload comes from; 0 if it comes from none.
+        left_out: rows of the file that are no requests of the workload, by reason.
+        found: what was worked out from the file's content, a sentence each.
     """
 
     workload: str
@@ -97,6 +100,9 @@ class Simulated:
     cv: float
     seeds: int
     until: int | None
+    rows: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    found: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,8 @@ from lengthwise.sim.figures import figures, overloaded, times_of
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
-from lengthwise.studies.sweep import DEFAULTS, default_predictor, in_parallel
+from lengthwise.studies.sweep import DEFAULTS, default_predictor, in_parallel, origin
+from lengthwise.traces import Trace
 from lengthwise.workload import Workload, resample, with_arrivals
 
 
@@ -39,6 +40,7 @@ class FleetPlan:
         until: also measure the seconds until this many requests have finished.
         requests_in: folder where each run of the first seed leaves its requests; None keeps
             none.
+        trace: what is known of the file that the workload comes from, for results.json.
     """
 
     workload: Workload
@@ -54,6 +56,7 @@ class FleetPlan:
     workers: int = 0
     until: int | None = None
     requests_in: Path | None = None
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[Run]:
             layouts=[plain(layout) for layout in plan.layouts],
             loads=plan.loads,
             capacity_requests_per_s=one,
+            **origin(plan.trace),
         )
         write_results(out, setup, runs, plan.setup)
     return runs

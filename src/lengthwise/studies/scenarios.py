@@ -23,7 +23,8 @@ from lengthwise.sim.predictors import make_predictor
 from lengthwise.sim.setup import Outcome, Setup
 from lengthwise.sim.steps import StepTime, load_profile
 from lengthwise.studies.sweep import split
-from lengthwise.workload import Workload, read_workload, resample, with_arrivals
+from lengthwise.traces import read_workload
+from lengthwise.workload import Workload, resample, with_arrivals
 
 _BURST = 2_000
 _POISSON = 10_000

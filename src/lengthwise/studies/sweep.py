@@ -28,6 +28,7 @@ from lengthwise.sim.figures import figures, overloaded, times_of
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
+from lengthwise.traces import Trace
 from lengthwise.workload import Workload, resample, with_arrivals
 
 P = TypeVar("P")
@@ -122,6 +123,7 @@ class SweepPlan:
         serving: which kind of engine; ``setup`` is the continuous one's.
         requests_in: folder where each run of the first seed leaves its requests; None keeps
             none.
+        trace: what is known of the file that the workload comes from, for results.json.
     """
 
     workload: Workload
@@ -137,6 +139,7 @@ class SweepPlan:
     until: int | None = None
     serving: Serving = field(default_factory=Continuous)
     requests_in: Path | None = None
+    trace: Trace | None = None
 
     def check(self) -> None:
         """Refuse what cannot be simulated, before anything is.
@@ -156,6 +159,14 @@ class SweepPlan:
             served(sample, self.process, rate, self.cv, None, 0)
         if self.cv != 1.0 and all(rate in (None, BURST) for rate in self.rates):
             raise UserError("--cv goes with --rates in numbers: a trace and a burst have their own")
+
+
+def origin(trace: Trace | None) -> dict[str, Any]:
+    """What results.json says of the file that a workload comes from."""
+    if trace is None:
+        return {}
+    left_out = {each.reason: each.rows for each in trace.left_out}
+    return {"rows": trace.rows, "left_out": left_out, "found": [*trace.found]}
 
 
 @dataclass(frozen=True)
@@ -251,6 +262,7 @@ def sweep(plan: SweepPlan, out: Path | None) -> list[Run]:
             until=plan.until,
             rates=["burst" if rate == BURST else rate for rate in plan.rates],
             process=plan.process,
+            **origin(plan.trace),
         )
         write_results(out, setup, runs, plan.serving.described(plan))
     return runs

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lengthwise.core.arrays import Ints
 from lengthwise.workload.workload import Tokens
@@ -41,11 +42,8 @@ def block_of(prompt: Tokens, hashes: Ints) -> Block:
         return Block(0, "no hashes")
     exact = _between(prompt, hashes)
     sizes = [*_USUAL] if exact is None or exact in _USUAL else [*_USUAL, exact]
-    for counted, why in (
-        (lambda size: -(-prompt // size), "⌈input / block⌉ hashes"),
-        (lambda size: prompt // size, "⌊input / block⌋ hashes"),
-    ):
-        fit = [float((counted(size) == hashes).mean()) for size in sizes]
+    for more, why in ((1, "⌈input / block⌉ hashes"), (0, "⌊input / block⌋ hashes")):
+        fit = [float(((prompt + more * (size - 1)) // size == hashes).mean()) for size in sizes]
         best = int(np.argmax(fit))
         if fit[best] >= _ENOUGH:
             rows = "every row" if fit[best] == 1 else f"{fit[best]:.1%} of the rows"
@@ -59,6 +57,27 @@ def _between(prompt: Tokens, hashes: Ints) -> int | None:
     long = hashes > 1
     high = np.inf if not long.any() else float((prompt[long] / (hashes[long] - 1)).min())
     return low if low < high else None
+
+
+def block_hashes(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """A column's lists of hashes, [n], and which rows have none.
+
+    Lists may be written as JSON in a text. Hashes may be texts if all are.
+    """
+    written = column.dtype == pl.String
+    if written:
+        lists = column.str.strip_chars().str.contains(r"^\[[\s\d,-]*\]$").fill_null(False)
+        text = pl.Series(column).zip_with(lists, pl.Series([None], dtype=pl.String))
+        column = text.str.json_decode(pl.List(pl.Int64))
+    if not isinstance(column.dtype, pl.List):
+        return column, np.ones(len(column), dtype=bool)
+    odd = column.is_null()
+    if column.dtype.inner == pl.String:
+        numeric = column.list.eval(pl.element().cast(pl.Int64, strict=False).is_not_null())
+        every = numeric.list.all().fill_null(True)
+        if every.sum() > len(every) / 2:
+            odd |= ~every
+    return column, odd.to_numpy()
 
 
 def seen_before(hashes: pl.Series) -> Ints:
@@ -77,8 +96,8 @@ def seen_before(hashes: pl.Series) -> Ints:
     start = np.cumsum(count) - count
     known = count.copy()
     # The first new block of each row ends its known ones.
-    rows, at = np.unique(row[new], return_index=True)
-    known[rows] = new[at] - start[rows]
+    at = new[np.flatnonzero(np.diff(row[new], prepend=-1))]
+    known[row[at]] = at - start[row[at]]
     return known
 
 

@@ -45,12 +45,13 @@ class Clock:
         if "arrival" not in roles or not len(fields.table):
             return cls()
         scale = _Scale(fields, roles["arrival"], unit)
+        known = unit == "s"
         first = scale.since(roles.get("first"))
         finish = scale.since(roles.get("finish"))
         for role in ("ttft", "latency"):
             if role in roles:
                 lasted, said = _duration(fields, roles[role])
-                scale.found.extend(said)
+                scale.found.extend([] if known else said)
                 later = scale.arrival + lasted
                 first = later if role == "ttft" and first is None else first
                 finish = later if role == "latency" and finish is None else finish
@@ -66,7 +67,8 @@ class _Scale:
     """Where a file's clock starts, and what its unit is."""
 
     def __init__(self, fields: Fields, column: str, unit: str | None) -> None:
-        self._fields, self.found, self.epoch = fields, list[str](), None
+        self._fields, self.found = fields, list[str]()
+        self.epoch: float | None = None
         self._start = 0.0
         dates = fields.moments(column)
         self._unit: Unit | None = None
@@ -75,7 +77,7 @@ class _Scale:
             given = seconds[seconds != 0]
             self._start = float(given.min()) if len(given) else 0.0
             self.arrival = (seconds - int(self._start)) + fraction
-            self.epoch: float | None = self._start
+            self.epoch = self._start
             return
         numbers = fields.numbers(column)
         finite = numbers[np.isfinite(numbers)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from lengthwise.core.arrays import Floats, Ints
 from lengthwise.errors import UserError
-from lengthwise.traces.blocks import block_of, seen_before
+from lengthwise.traces.blocks import block_hashes, block_of, seen_before
 from lengthwise.traces.clock import Clock
 from lengthwise.traces.fields import Fields
 from lengthwise.traces.names import matching
@@ -146,8 +147,13 @@ def read_columns(table: Table, columns: Columns, selection: Selection) -> Rows:
         done & ((prefix < 0) | (prefix > prompt)), None, "cached prefix is not within the prompt"
     )
     fields.check()
-    parts = {"row": table.frame[ROW], "prompt": prompt, "output": output, "prefix": prefix}
-    parts |= {"priority": priority} | clock.parts() | _names(given)
+    parts: dict[str, Any] = {
+        "row": table.frame[ROW],
+        "prompt": prompt,
+        "output": output,
+        "prefix": prefix,
+    }
+    parts |= {"prefix": prefix, "priority": priority} | clock.parts() | _names(given)
     frame = pl.DataFrame(parts).filter(pl.Series(done))
     left = (LeftOut(len(table) - len(frame), FAILED), LeftOut(table.blank, "nothing in them"))
     found = (*clock.found, *given.found)
@@ -178,9 +184,7 @@ def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
         cached = given.roles.get("cached")
         none = np.zeros(len(prompt), np.int64)
         return none if cached is None else fields.whole(cached)
-    hashes = fields.table.frame[column]
-    lists = isinstance(hashes.dtype, pl.List) and not hashes.dtype.inner.is_nested()
-    odd = hashes.is_null().to_numpy() if lists else np.ones(len(hashes), bool)
+    hashes, odd = block_hashes(fields.table.frame[column])
     fields.fault(odd, column, f"{column} is not a list of numbers")
     fields.check()
     block = given.selection.block or given.columns.block
@@ -192,7 +196,9 @@ def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
             if block
             else f"{told.why}: no prompt is taken as cached; --block N says the tokens of a block"
         )
-    order = np.arange(len(prompt)) if arrival is None else np.argsort(arrival, kind="stable")
+    if arrival is None or bool((arrival[1:] >= arrival[:-1]).all()):
+        return np.minimum(block * seen_before(hashes), prompt)
+    order = np.argsort(arrival, kind="stable")
     prefix = np.zeros(len(prompt), np.int64)
     prefix[order] = np.minimum(block * seen_before(hashes[order]), prompt[order])
     return prefix

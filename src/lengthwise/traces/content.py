@@ -16,8 +16,10 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from lengthwise.errors import UserError, reading
+from lengthwise.traces.csv_rows import csv_table
+from lengthwise.traces.json_rows import NONE, document_of, json_lines, records_table, rows_of
+from lengthwise.traces.parquet_rows import parquet_table
 from lengthwise.traces.table import Table
-from lengthwise.traces.tables import NONE, document_of, table_of
 
 Kind = Literal["parquet", "json", "text"]
 
@@ -60,6 +62,11 @@ class File:
         return "json" if self.data[:_HEAD].lstrip()[:1] in (b"{", b"[") else "text"
 
     @cached_property
+    def empty(self) -> bool:
+        """Whether it holds nothing but space."""
+        return not self.data[:_HEAD].strip() and not self.data.strip()
+
+    @cached_property
     def head(self) -> str:
         """The first 64 KiB as text; empty for parquet."""
         if self.kind == "parquet":
@@ -78,7 +85,13 @@ class File:
         Raises:
             UserError: if a line cannot be read; names it.
         """
-        return table_of(self.what, self.data, self.kind, self.document)
+        if self.kind == "parquet":
+            return parquet_table(self.what, self.data)
+        if self.kind == "text":
+            return csv_table(self.what, self.data)
+        if self.document is NONE:
+            return json_lines(self.what, self.data)
+        return records_table(self.what, rows_of(self.document))
 
 
 def _zstd(data: bytes) -> bytes:

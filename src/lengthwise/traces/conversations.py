@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 _USER = {"human", "user", "prompter"}
@@ -127,7 +128,7 @@ def _text(content: Any) -> str:
 
 
 def _first_pair(turns: Sequence[tuple[str, str]]) -> Exchange | None:
-    for (asks, question), (answers, answer) in zip(turns, turns[1:], strict=False):
+    for (asks, question), (answers, answer) in pairwise(turns):
         if asks in _USER and answers in _MODEL and question.strip() and answer.strip():
             return Exchange(question, answer)
     return None

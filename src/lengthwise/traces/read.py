@@ -12,7 +12,9 @@ from lengthwise.errors import UserError
 from lengthwise.traces.columns import Rows
 from lengthwise.traces.content import File
 from lengthwise.traces.formats import FORMATS, NAMES
+from lengthwise.traces.formats.azure import AZURE
 from lengthwise.traces.formats.format import Format
+from lengthwise.traces.formats.mooncake import MOONCAKE
 from lengthwise.traces.formats.plain import PLAIN
 from lengthwise.traces.selection import Selection
 from lengthwise.traces.trace import LeftOut, Observed, Trace
@@ -41,7 +43,7 @@ def read_trace(source: str | Path, selection: Selection | None = None) -> Trace:
     if named is not None:
         selection = replace(selection, format=named)
     file = File.open(path, "workload", _ADVICE)
-    if not file.data.strip():
+    if file.empty:
         raise UserError(f"{file.what}: no requests in it (the file is empty)")
     format = _format_of(file, selection)
     return _trace(file, format.name, taken(format.read(file, selection), selection, file.what))
@@ -77,7 +79,8 @@ def _format_of(file: File, selection: Selection) -> Format:
     if not len(file.table):
         raise UserError(f"{file.what}: no requests in it (0 left out)")
     there = ", ".join(file.table.columns[:12])
-    wanted = " or ".join(each.expects for each in known)
+    shown = known if selection.format else [AZURE, MOONCAKE, PLAIN]
+    wanted = " or ".join(each.expects for each in shown)
     raise file.table.bad(
         0,
         f"expected the columns {wanted}; it has {there[:200]}: "

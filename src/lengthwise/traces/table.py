@@ -52,3 +52,17 @@ class Table:
     def bad(self, row: int, fault: str) -> UserError:
         """The error that names a row of the file."""
         return UserError(f"{self.what}, {self.place(row)}: {fault}")
+
+
+def numbered(
+    what: str, frame: pl.DataFrame, place: Callable[[int], str], decimal_comma: bool = False
+) -> Table:
+    """A table of rows as they were read."""
+    return Table(what, frame.with_row_index(ROW), place, decimal_comma)
+
+
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Objects in columns become columns, named by their path."""
+    while nested := [n for n, kind in frame.schema.items() if isinstance(kind, pl.Struct)]:
+        frame = frame.unnest(nested, separator=".")
+    return frame

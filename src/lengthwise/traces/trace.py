@@ -20,7 +20,7 @@ class LeftOut:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.rows} rows left out: {self.reason}"
+        return f"{self.rows} row{'s' * (self.rows != 1)} left out: {self.reason}"
 
 
 @dataclass(frozen=True, eq=False)

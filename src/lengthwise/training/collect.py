@@ -203,9 +203,11 @@ def _run(
 
     recorder = driver.recorder()
     internal = {}
-    for i, (_, ids) in enumerate(todo):
+    for i, (prompt, ids) in enumerate(todo):
         params = SamplingParams(
-            temperature=options.temperature, max_tokens=options.cap, seed=options.seed + i
+            temperature=options.temperature,
+            max_tokens=prompt.cap(options.cap),
+            seed=options.seed + i,
         )
         internal[str(i)] = driver.add(str(i), ids, params)
     while driver.busy:

@@ -3,7 +3,6 @@
 from lengthwise.workload.application_laws import applications
 from lengthwise.workload.arrivals import with_arrivals
 from lengthwise.workload.laws import draw, fitted, resample, synthetic
-from lengthwise.workload.reader import read_workload
 from lengthwise.workload.workload import Workload
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "applications",
     "draw",
     "fitted",
-    "read_workload",
     "resample",
     "synthetic",
     "with_arrivals",

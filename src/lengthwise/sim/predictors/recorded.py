@@ -13,7 +13,8 @@ from lengthwise.core.lengths import Lengths
 from lengthwise.errors import UserError
 from lengthwise.predictors.tracks import Shapes, Track
 from lengthwise.sim.predictors.base import Source
-from lengthwise.workload.records import Record, records
+from lengthwise.traces.content import File
+from lengthwise.traces.records import Record, place, records
 from lengthwise.workload.workload import Workload
 
 _LATEST = 1 << 32
@@ -37,13 +38,16 @@ class Recorded:
             UserError: if the file or a line is bad; names the line.
         """
         tracks: dict[str, Track] = {}
-        for line, record in records(path, "recorded predictions"):
+        file = File.open(path, "recorded predictions")
+        for number, record in records(file):
             try:
                 id = record["id"]
                 tracks[id] = _track(record)
             except (KeyError, TypeError, ValueError) as error:
                 what = f"no {error}" if isinstance(error, KeyError) else error
-                raise UserError(f"recorded predictions {path}, line {line}: {what}") from None
+                raise UserError(
+                    f"recorded predictions {path}, {place(file, number)}: {what}"
+                ) from None
         bins = [track.shapes and track.shapes.bins.edges.tolist() for track in tracks.values()]
         if any(each != bins[0] for each in bins):
             raise UserError(

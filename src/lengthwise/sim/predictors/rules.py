@@ -15,8 +15,7 @@ from lengthwise.core.bins import Bins
 from lengthwise.errors import UserError, reading
 from lengthwise.predictors.errors import arrays
 from lengthwise.sim.predictors.base import Rule, Source, unknown
-from lengthwise.sim.predictors.files import column
-from lengthwise.workload.records import Record, number, tokens
+from lengthwise.traces.records import Record, column, number, tokens
 from lengthwise.workload.workload import Workload
 
 

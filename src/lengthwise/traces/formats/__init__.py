@@ -14,6 +14,7 @@ from lengthwise.traces.formats.llmservingsim import LLMSERVINGSIM
 from lengthwise.traces.formats.mooncake import GUIDELLM_TRACE, MOONCAKE, MOONCAKE_COUNTS
 from lengthwise.traces.formats.openai_batch import OPENAI_BATCH
 from lengthwise.traces.formats.plain import PLAIN
+from lengthwise.traces.formats.recorded import RECORDED
 from lengthwise.traces.formats.texts import Texts
 from lengthwise.traces.formats.vidur import VIDUR
 from lengthwise.traces.formats.vllm_bench import VllmBench
@@ -35,6 +36,7 @@ FORMATS: tuple[Format, ...] = (
     SHAREGPT,
     ALPACA,
     LENGTHWISE,
+    RECORDED,
     OPENAI_BATCH,
     PLAIN,
     Texts(),

@@ -8,8 +8,8 @@ from typing import Any
 from lengthwise.traces.columns import Columns, Rows
 from lengthwise.traces.content import File
 from lengthwise.traces.formats.format import TableFormat
+from lengthwise.traces.json_rows import records_table
 from lengthwise.traces.selection import Selection
-from lengthwise.traces.tables import records_table
 from lengthwise.traces.trace import LeftOut
 
 _REQUESTS = TableFormat(

@@ -10,7 +10,7 @@ from lengthwise.models.served import chat_ids, load_tokenizer
 from lengthwise.traces.columns import Rows
 from lengthwise.traces.content import File
 from lengthwise.traces.conversations import NO_PAIR, TEXTS, exchange_of
-from lengthwise.traces.records import records
+from lengthwise.traces.records import place, records
 from lengthwise.traces.selection import Selection
 from lengthwise.traces.trace import LeftOut
 
@@ -24,7 +24,7 @@ class Texts:
     """ShareGPT's arrays, LMSYS and WildChat, Alpaca, prompts for vLLM's benchmark, batches."""
 
     name = "texts"
-    expects = "or texts of prompts and answers with --tokenizer"
+    expects = "conversations, messages, prompt or instruction"
 
     def fits(self, file: File) -> bool:
         """Whether a column has texts."""
@@ -37,12 +37,12 @@ class Texts:
         tokenizer = load_tokenizer(model_folder(selection.tokenizer))
         counts: list[tuple[int, int, int]] = []
         rows = 0
-        for number, place, record in records(file):
+        for number, record in records(file):
             rows += 1
             try:
                 exchange = exchange_of(record)
             except ValueError as error:
-                raise UserError(f"{file.what}, {place}: {error}") from None
+                raise UserError(f"{file.what}, {place(file, number)}: {error}") from None
             if exchange is not None and exchange.answer is not None:
                 prompt = len(chat_ids(tokenizer, exchange.prompt))
                 answer = len(tokenizer.encode(exchange.answer, add_special_tokens=False))

@@ -10,9 +10,9 @@ from lengthwise.errors import UserError
 from lengthwise.traces.columns import Columns, Rows
 from lengthwise.traces.content import File
 from lengthwise.traces.formats.format import TableFormat
+from lengthwise.traces.json_rows import records_table
 from lengthwise.traces.selection import Selection
 from lengthwise.traces.table import Table
-from lengthwise.traces.tables import records_table
 
 _LISTS = {
     "input_lens": "prompt_tokens",

@@ -6,7 +6,8 @@ from importlib import resources
 import pytest
 
 from lengthwise.errors import UserError
-from lengthwise.workload.prompts import BUILTIN, held_out, read_prompts
+from lengthwise.traces.prompts import read_prompts
+from lengthwise.workload.prompts import BUILTIN, held_out
 
 
 def write(path, *records):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.workload import read_workload
+from lengthwise.traces import read_workload
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -145,8 +145,6 @@ PLAIN = "arrival_s,prompt_tokens,output_tokens\n"
         (PLAIN + "0,1,1\n1,1e300,1\n", "line 3: prompt_tokens is not a number of tokens"),
         (PLAIN + "0,1,1\n\n1,0,1\n", "line 4: a prompt has at least 1 token"),
         (PLAIN + "0,1,1\n1,1,-1\n", "line 3: an output has at least 1 token"),
-        (PLAIN + "5,1,1\n7,1,1\n6,1,1\n", "line 4: arrives before"),
-        (PLAIN + "5,1,1\n4,1,1\n", "line 3: arrives before"),
         (PLAIN, "no requests in it"),
         ("", "no requests in it"),
         ("a,b\n1,2\n", "line 2: expected the columns .* or prompt_tokens, output_tokens"),
@@ -198,7 +196,7 @@ def test_only_failures_is_nothing(tmp_path):
 
 
 def test_an_unknown_format_is_a_missing_file_with_advice(tmp_path):
-    with pytest.raises(UserError, match=r"azur:x\.csv cannot be read .*mooncake, azure"):
+    with pytest.raises(UserError, match=r"azur:x\.csv cannot be read .*mooncake.*azure"):
         read_workload("azur:x.csv")
 
 

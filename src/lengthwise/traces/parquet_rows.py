@@ -1,0 +1,23 @@
+"""Parquet as a table."""
+
+from __future__ import annotations
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from lengthwise.errors import UserError
+from lengthwise.traces.table import Table, flat, numbered
+
+
+def parquet_table(what: str, data: bytes) -> Table:
+    """Its rows.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    try:
+        frame = flat(pl.read_parquet(data))
+    except PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{what} cannot be read as parquet ({reason})") from None
+    return numbered(what, frame, lambda row: f"row {row + 1}")
