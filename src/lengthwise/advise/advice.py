@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from lengthwise.advise.jobs import Answered, Capacity, Find, Serve
 from lengthwise.advise.plan import DATA, PRESENT, AdvicePlan, Contender
 from lengthwise.advise.supported import Supported
@@ -81,6 +79,15 @@ class Advice:
         """A figure against the first contender's at the same load."""
         return self.changes[contender, load, figure.name]
 
+    def change_at(self, speed: float, figure: Figure) -> Change:
+        """The advised policy's change at the present load if steps take ``speed`` times as long."""
+        runs = (*self.unsure, *(each for each in self.runs if each.load == PRESENT))
+        old, new = (
+            next(each for each in runs if each.contender == contender and each.speed == speed)
+            for contender in (self.stock, self.advised)
+        )
+        return change(self.served(old), self.served(new), figure)
+
     def served(self, run: Answered) -> Served:
         """A run's requests, as charts read them."""
         workload = self.plan.at(run.load)
@@ -144,8 +151,3 @@ def find(plan: AdvicePlan, supported: Supported, workers: int = 0) -> Advice:
         [each for each in runs if each.speed != 1.0],
         [each for each in done if isinstance(each, Capacity)],
     )
-
-
-def finished(served: Served) -> bool:
-    """Whether any request was served at all."""
-    return bool(np.isfinite(served.finish).any())

@@ -80,7 +80,11 @@ def gathered(
         plan = replace(plan, target=target_of(plan))
     rows = f"{trace.rows:,} rows read as {trace.format}, {len(whole):,} requests"
     said = (rows, *map(str, trace.left_out), *trace.found, *notes, *assumed, *dropped)
-    return plan, Source(whole.name, whole, calibration, observed, said), known
+    left_out = {each.reason: each.rows for each in trace.left_out}
+    source = Source(
+        whole.name, whole, calibration, trace.rows, left_out, trace.found, observed, said
+    )
+    return plan, source, known
 
 
 def setup_of(calibration: Calibration) -> tuple[Setup, list[str]]:

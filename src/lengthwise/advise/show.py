@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lengthwise.advise import tables
-from lengthwise.advise.advice import Advice
+from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
 from lengthwise.advise.source import Source
 from lengthwise.advise.verdict import FLAG, Verdict
 from lengthwise.report.numbers import plain
@@ -11,7 +11,7 @@ from lengthwise.report.parts import Cell, Table
 from lengthwise.results.tables import print_table
 from lengthwise.results.terminal import say
 
-_WIDTH = 150
+_WIDTH = 120
 
 
 def show(advice: Advice, source: Source, said: Verdict) -> None:
@@ -20,11 +20,12 @@ def show(advice: Advice, source: Source, said: Verdict) -> None:
         say(f"{source.name}: {note}")
     for seen in source.observed:
         say(seen)
-    _print(tables.at_loads(advice))
+    _print(tables.present(advice))
+    _print(tables.by_load(advice, MEAN))
+    _print(tables.by_load(advice, TTFT))
+    _print(tables.by_load(advice, P99))
     if advice.capacities:
         _print(tables.capacities(advice))
-    if advice.unsure:
-        _print(tables.unsure(advice))
     say("")
     say(said.headline)
     for reason in said.reasons:

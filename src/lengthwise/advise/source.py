@@ -17,11 +17,16 @@ class Source:
         whole: every request of it; what is simulated may be a part.
         calibration: the engine's speed and size.
         observed: what the data itself says of waiting and of full seats, a sentence each.
-        notes: rows, what was left out and why, what was worked out or assumed.
+        rows: of the file; ``left_out`` are those that are no requests, by reason.
+        found: what was worked out from the file.
+        notes: all of this in sentences, and what was assumed.
     """
 
     name: str
     whole: Workload
     calibration: Calibration
+    rows: int
+    left_out: dict[str, int]
+    found: tuple[str, ...]
     observed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -7,9 +7,8 @@ import math
 import numpy as np
 
 from lengthwise.advise.advice import MEAN, P99, TTFT, TTFT_P99, Advice
-from lengthwise.advise.jobs import Answered
-from lengthwise.advise.plan import PRESENT, Contender
-from lengthwise.report.change import change
+from lengthwise.advise.plan import PRESENT
+from lengthwise.report.change import Figure
 from lengthwise.report.parts import Cell, Table
 from lengthwise.report.served import Served
 
@@ -61,6 +60,24 @@ def present(advice: Advice) -> Table:
     return Table("present", "At the present load", heads, rows, TOLD)
 
 
+def by_load(advice: Advice, figure: Figure) -> Table:
+    """One figure's change under each contender, a column for each load."""
+    stock, loads = advice.stock, advice.plan.loads
+    rows: list[list[Cell]] = [
+        [str(stock), *(advice.change(stock, load, figure).after for load in loads)]
+    ]
+    for each in advice.plan.contenders:
+        if each != stock:
+            rows.append([str(each), *(str(advice.change(each, load, figure)) for load in loads)])
+    name = figure.name.replace(" ", "-").lower()
+    return Table(
+        f"{name}-changes",
+        f"{figure.name}: seconds under {stock}, and the change under the others, by load",
+        ["policy", *map(load_name, loads)],
+        rows,
+    )
+
+
 def capacities(advice: Advice) -> Table:
     """How much more traffic each contender takes."""
     target = advice.plan.target
@@ -92,14 +109,10 @@ def capacities(advice: Advice) -> Table:
 
 def unsure(advice: Advice) -> Table:
     """The advised policy's changes if the engine is faster or slower than estimated."""
-    rows: list[list[Cell]] = []
-    speeds = sorted({each.speed for each in advice.unsure})
-    for speed in speeds:
-        old, new = (_at_speed(advice, each, speed) for each in (advice.stock, advice.advised))
-        rows.append([speed, *_changes(advice, old, new)])
-    old, new = (advice.run(each, PRESENT) for each in (advice.stock, advice.advised))
-    rows.append([1.0, *_changes(advice, old, new)])
-    rows.sort(key=lambda row: float(row[0] or 0.0))
+    speeds = sorted({1.0, *(each.speed for each in advice.unsure)})
+    rows: list[list[Cell]] = [
+        [speed, *(str(advice.change_at(speed, figure)) for figure in _FIGURES)] for speed in speeds
+    ]
     return Table(
         "unsure",
         f"{advice.advised} against {advice.stock}, if steps take longer or shorter than estimated",
@@ -117,14 +130,3 @@ def _longest(served: Served) -> float | None:
 def load_name(load: float) -> str:
     """``present``, or how much more."""
     return "present" if load == PRESENT else f"{100 * (load - 1):+.0f} %"
-
-
-def _at_speed(advice: Advice, contender: Contender, speed: float) -> Answered:
-    return next(
-        each for each in advice.unsure if each.contender == contender and each.speed == speed
-    )
-
-
-def _changes(advice: Advice, old: Answered, new: Answered) -> list[Cell]:
-    before, after = advice.served(old), advice.served(new)
-    return [str(change(before, after, figure)) for figure in _FIGURES]

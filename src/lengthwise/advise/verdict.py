@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
+from lengthwise.advise.advice import MEAN, P99, TTFT, TTFT_P99, Advice
 from lengthwise.advise.plan import PRESENT
+from lengthwise.core.arrays import Floats
 from lengthwise.report.change import Change
 from lengthwise.report.numbers import seconds
+from lengthwise.report.served import Served
 
 RARELY = 0.01
 """Share of the time below which requests that wait are too few for any order to matter."""
@@ -51,7 +54,8 @@ def verdict(advice: Advice) -> Verdict:
     name = advice.advised.policy
     if now:
         headline = f"Switch to {name}: {_said(advice, PRESENT)}."
-        return Verdict(headline, (_waits(advice), *_price(advice, PRESENT)), True)
+        because = (_waits(advice), *_price(advice, PRESENT), *_unsure(advice))
+        return Verdict(headline, because, True)
     if waited < RARELY:
         headline = (
             f"Nothing to gain at the present load: requests waited in {share(waited)} of the time, "
@@ -90,11 +94,12 @@ def _gains(advice: Advice, load: float) -> bool:
 
 
 def _said(advice: Advice, load: float) -> str:
+    """The three figures; first the mean that changes more."""
     mean, ttft, p99 = (advice.change(advice.advised, load, each) for each in (MEAN, TTFT, P99))
-    return (
-        f"mean latency {_from_to(mean)}, mean time to first token {_from_to(ttft)}, "
-        f"p99 latency {_from_to(p99)}"
-    )
+    means = [(mean.share, f"mean latency {_from_to(mean)}")]
+    means.append((ttft.share, f"mean time to first token {_from_to(ttft)}"))
+    first, second = (text for _, text in sorted(means))
+    return f"{first}, {second}, p99 latency {_from_to(p99)}"
 
 
 def _from_to(change: Change) -> str:
@@ -117,31 +122,50 @@ def _waits(advice: Advice) -> str:
 
 def _price(advice: Advice, load: float) -> Iterator[str]:
     """Who loses."""
-    p99 = advice.change(advice.advised, load, P99)
-    if p99.low > _WORSE:
-        yield f"The price: p99 latency rises: {_from_to(p99)}."
+    for figure in (P99, TTFT_P99):
+        tail = advice.change(advice.advised, load, figure)
+        if tail.low > _WORSE:
+            yield f"The price: {figure.name} rises, {_from_to(tail)}."
     old, new = (advice.served(advice.run(each, load)) for each in (advice.stock, advice.advised))
     late = new.latency - old.latency
     loses = (late > _LATER_S) & (late > _LATER * old.latency)
     wins = (-late > _LATER_S) & (-late > _LATER * old.latency)
     n = int(np.isfinite(late).sum())
-    if not n:
-        return
-    yield (
-        f"{share(wins.sum() / n)} of the requests end more than 10 % earlier, "
-        f"{share(loses.sum() / n)} more than 10 % later"
-        + (
-            f" (those by {seconds(float(np.median(late[loses])))} in the median, they have "
-            f"{np.median(new.prompt[loses]):,.0f} prompt and {np.median(new.output[loses]):,.0f} "
-            f"output tokens; over all the medians are {np.median(new.prompt):,.0f} and "
-            f"{np.median(new.output):,.0f})."
-            if loses.any()
-            else "."
+    if n:
+        yield (
+            f"{share(wins.sum() / n)} of the requests end more than 10 % earlier, "
+            f"{share(loses.sum() / n)} more than 10 % later{_losers(new, late, loses)}."
         )
-    )
     longest = [float(np.nanmax(each.ttft)) for each in (old, new)]
     before, after = map(seconds, longest)
     yield f"The longest wait for a first token goes from {before} to {after}."
+
+
+def _unsure(advice: Advice) -> Iterator[str]:
+    """What the headline would be at the ends of the calibration's interval."""
+    speeds = sorted({each.speed for each in advice.unsure})
+    if speeds:
+        said = []
+        for figure in (MEAN, TTFT):
+            found = [advice.change_at(speed, figure) for speed in speeds]
+            said.append(f"{figure.name} would change by {' or '.join(map(str, found))}")
+        factors = " or ".join(f"{each:.2g}" for each in speeds)
+        yield (
+            f"How fast the engine is is known within limits: if its steps took {factors} times as "
+            f"long, {' and '.join(said)}."
+        )
+
+
+def _losers(new: Served, late: Floats, loses: NDArray[np.bool_]) -> str:
+    """Which requests those are that end later."""
+    if not loses.any():
+        return ""
+    prompt, output = (np.median(each[loses]) for each in (new.prompt, new.output))
+    return (
+        f" (by {seconds(float(np.median(late[loses])))} in the median; their medians are "
+        f"{prompt:,.0f} prompt and {output:,.0f} output tokens, those of all "
+        f"{np.median(new.prompt):,.0f} and {np.median(new.output):,.0f})"
+    )
 
 
 def _more(load: float) -> str:
