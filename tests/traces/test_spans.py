@@ -108,6 +108,7 @@ def test_a_file_of_the_collector_is_a_trace(tmp_path: Path) -> None:
         "no output tokens (failed or aborted)": 1,
     }
     assert trace.rows == 4
+    assert read(file.read_bytes().splitlines()).workload.output.tolist() == [34, 34]
     assert trace.found == ("1 spans are no requests (not named llm_request)",)
 
 

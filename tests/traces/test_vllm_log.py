@@ -167,6 +167,12 @@ def test_an_answer_of_full_length_is_known_without_its_ids() -> None:
     assert [row["output_tokens"] for row in rows] == [7]
 
 
+def test_an_id_that_is_used_again_is_another_request() -> None:
+    reader, rows = fed(begun(ids=3) + begun(ids=4, second=1) + ended())
+    assert [row["prompt_tokens"] for row in rows] == [4]
+    assert reasons(reader) == "1 rows left out: its id was used again before its answer ended"
+
+
 def test_many_open_requests_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm_log, "_OPEN", 2)
     ids = [f"cmpl-{i:016x}-0" for i in range(5)]
@@ -219,6 +225,7 @@ def test_a_file_is_a_trace(tmp_path: Path) -> None:
     assert trace.observed.finish.tolist() == [3, 8]
     assert np.isnan(trace.observed.first).all()
     assert "whole seconds" in " ".join(trace.found)
+    assert len(read(each.encode() for each in lines).workload) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ texts are dropped, line by line.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,7 +122,7 @@ class VllmLog:
     def _take(self, line: Line, time: float, message: Message) -> Iterator[Recorded]:
         match message:
             case Prompted(id, prompt):
-                self._begun(id, time).prompt = prompt
+                self._begun(id, time, again=True).prompt = prompt
             case Received():
                 self._received(time, message)
             case AnswerIds(id, stream, output):
@@ -135,7 +136,11 @@ class VllmLog:
                 if self._open.pop(self._key(id), None):
                     self.found.leave_out(f"{how} before its answer ended")
 
-    def _begun(self, id: str, time: float) -> _Open:
+    def _begun(self, id: str, time: float, again: bool) -> _Open:
+        """The request of this id; a new one if its prompt comes ``again``."""
+        if again and id in self._open and self._open[id].prompt is not None:
+            del self._open[id]
+            self.found.leave_out("its id was used again before its answer ended")
         if id not in self._open:
             if len(self._open) >= _OPEN:
                 self._give_up(next(iter(self._open)))
@@ -143,7 +148,7 @@ class VllmLog:
         return self._open[id]
 
     def _received(self, time: float, message: Received) -> None:
-        request = self._begun(message.id, time)
+        request = self._begun(message.id, time, again=message.prompt is not None)
         request.prompt = message.prompt or request.prompt
         request.generates, request.choices = message.generates, message.choices
         request.max_tokens, request.tenant = message.max_tokens, message.tenant
@@ -238,13 +243,15 @@ def fits(head: bytes) -> bool:
     return _HEAD.search(head) is not None
 
 
-def read(path: Path) -> Trace:
-    """The requests of a log, plain or gzipped.
+def read(source: Path | Iterable[bytes]) -> Trace:
+    """The requests of a log: a file, plain or gzipped, or its lines.
 
     Raises:
         UserError: if it cannot be read or has no request; says which flag makes it tell them.
     """
-    return trace_of(*rows_of([path]), NAME, path)
+    if isinstance(source, Path):
+        return trace_of(*rows_of([source]), NAME, source)
+    return trace_of(*rows_in(source, time.time()), NAME, Path("log"))
 
 
 def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
@@ -254,7 +261,12 @@ def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
         UserError: if a file cannot be read.
     """
     paths = list(paths)
-    reader = VllmLog(newest(paths))
-    rows = [row for path in paths for line in split(opened(path)) for row in reader.feed(line)]
+    return rows_in((line for path in paths for line in split(opened(path))), newest(paths))
+
+
+def rows_in(lines: Iterable[bytes], latest: float) -> tuple[list[Recorded], Found]:
+    """The requests of a log's lines, none later than ``latest`` (seconds since 1970)."""
+    reader = VllmLog(latest)
+    rows = [row for line in lines for row in reader.feed(line)]
     reader.close()
     return rows, reader.found
