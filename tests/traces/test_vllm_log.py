@@ -173,6 +173,27 @@ def test_an_id_that_is_used_again_is_another_request() -> None:
     assert reasons(reader) == "1 rows left out: its id was used again before its answer ended"
 
 
+def test_lines_read_as_they_are_written_have_parts_of_seconds() -> None:
+    """Also where the log's zone is another; a line read late keeps its whole second."""
+    start = datetime(2026, 11, 27, 10, tzinfo=UTC).timestamp()
+    times = iter([start + 0.25 - 5400, start + 0.25, start + 2.25, start + 2.5, start + 400.0])
+    reader = VllmLog(NOW, lambda: next(times))
+    lines = begun()[:2] + ended(second=2)
+    rows = [row for each in lines for row in reader.feed(each.encode())]
+    assert [(row.arrival_s, row.finish_s) for row in rows] == [(start + 0.25, start + 2.5)]
+    assert reader.found.notes == ()
+    list(reader.feed(begun()[0].encode()))
+    assert "whole seconds" in reader.found.notes[0]
+
+
+def test_lines_without_a_time_are_said() -> None:
+    reader, rows = fed(
+        [json.dumps({"message": each.partition("] ")[2]}) for each in begun() + ended()]
+    )
+    assert rows == []
+    assert "%(asctime)s" in reader.found.notes[0]
+
+
 def test_many_open_requests_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vllm_log, "_OPEN", 2)
     ids = [f"cmpl-{i:016x}-0" for i in range(5)]

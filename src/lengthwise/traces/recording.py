@@ -123,7 +123,7 @@ def _stop(output: Output, until: Until) -> Stop:
 
 def _read(pieces: Iterator[bytes], output: Output, until: Until) -> Reader:
     begin = next((piece for piece in pieces if piece.strip()), b"")
-    reader: Reader = Spans() if spans.fits(begin) else VllmLog(time.time())
+    reader: Reader = Spans() if spans.fits(begin) else VllmLog(time.time(), time.time)
     with output:
         for line in split(chain([begin], pieces)):
             rows = list(reader.feed(line))

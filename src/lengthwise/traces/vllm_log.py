@@ -6,13 +6,14 @@ texts are dropped, line by line.
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lengthwise.traces.log_lines import Line, Lines
+from lengthwise.traces.log_lines import Lines
 from lengthwise.traces.recorded import REASONS, Found, Recorded, safe_id, trace_of
 from lengthwise.traces.streams import TOO_LONG, newest, opened, split
 from lengthwise.traces.trace import Trace
@@ -33,6 +34,9 @@ NAME = "vllm-log"
 _OPEN = 100_000
 """Requests that may wait for their end: the oldest are given up, so that memory stays bounded."""
 
+_JUST = 1.5
+"""Seconds from a line's time, cut to whole seconds, within which it is read when it is new."""
+
 _HEAD = re.compile(
     rb"(?:INFO|DEBUG|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[?[\w./]+:\d+\]"
     rb"|Received request .{1,512}?: (?:params|prompt): |vLLM API server version"
@@ -49,6 +53,7 @@ _NO_ANSWER = (
     "--enable-log-outputs, or record its spans (--listen)"
 )
 _WHOLE = "the log's times are whole seconds, taken as UTC; spans have them exactly (--listen)"
+_NO_TIME = "lines without a time are not read: let vLLM's log format begin with %(asctime)s"
 _NO_END = "no end in the log: it still runs, or vLLM runs without --enable-log-outputs"
 _NO_COMPLETIONS = "vLLM logs no answers of /v1/completions: record its spans (--listen)"
 
@@ -81,10 +86,13 @@ class VllmLog:
 
     Args:
         latest: seconds since 1970 that no line is later than; vLLM's times have no year.
+        now: the time, where lines are read as they are written: it has the parts of a second
+            that vLLM's times lack.
     """
 
-    def __init__(self, latest: float) -> None:
+    def __init__(self, latest: float, now: Callable[[], float] | None = None) -> None:
         self.found = Found()
+        self._now = now
         self._seen = False
         self._lines = Lines(latest)
         self._open: dict[str, _Open] = {}
@@ -99,13 +107,9 @@ class VllmLog:
             return
         self._seen = True
         if read.time is None:
-            self.found.note("request lines without a time are not read")
+            self.found.note(_NO_TIME)
             return
-        if read.whole:
-            self.found.note(
-                "the log's times are whole seconds, taken as UTC (spans have them exactly)"
-            )
-        yield from self._take(read, read.time, message)
+        yield from self._take(self._exact(read.time) if read.whole else read.time, message)
 
     def close(self) -> None:
         """Count the requests whose end has not come; say what is missing if there were none."""
@@ -119,7 +123,16 @@ class VllmLog:
         why = _NO_COMPLETIONS if id.startswith("cmpl-") else _NO_END
         self.found.leave_out(why if request.generates else _POOLING)
 
-    def _take(self, line: Line, time: float, message: Message) -> Iterator[Recorded]:
+    def _exact(self, second: float) -> float:
+        """A time in whole seconds with its parts, if the line has only just been written."""
+        # The log's zone is not known, but zones differ by quarters of an hour.
+        past = math.inf if self._now is None else (self._now() - second) % 900
+        if past < _JUST:
+            return second + past
+        self.found.note(_WHOLE)
+        return second
+
+    def _take(self, time: float, message: Message) -> Iterator[Recorded]:
         match message:
             case Prompted(id, prompt):
                 self._begun(id, time, again=True).prompt = prompt
