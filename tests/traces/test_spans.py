@@ -135,6 +135,12 @@ def test_what_spans_are_known_again_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert len(rows) == 6  # the last one was forgotten
 
 
+def test_exports_with_ids_of_traces_are_no_spans() -> None:
+    assert not fits(b'{"traceId": "a1", "prompt_tokens": 5, "completion_tokens": 6}')
+    assert not fits(b'{"trace_id": "a1", "spans": 5}')
+    assert not fits(b'traceId,"resourceSpans": 1')
+
+
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (

@@ -98,7 +98,7 @@ def kind_of(begin: bytes, what: str) -> str:
     """
     if spans.fits(begin):
         return spans.NAME
-    if vllm_log.fits(begin):
+    if vllm_log.fits(begin) or vllm_log.has_access_lines(begin):
         return vllm_log.NAME
     raise UserError(
         f"{what} is neither a log of vLLM's server nor spans as JSON "

@@ -39,10 +39,9 @@ _JUST = 1.5
 
 _HEAD = re.compile(
     rb"(?:INFO|DEBUG|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[?[\w./]+:\d+\]"
-    rb"|Received request .{1,512}?: (?:params|prompt): |vLLM API server version"
-    rb'|"(?:levelname|asctime)"\s*:|"stream"\s*:\s*"std(?:err|out)"'
-    rb"|HTTP/1\.[01]\"? \d{3}"
+    rb'|Received request .{1,512}?: (?:params|prompt): |"name"\s*:\s*"vllm\.'
 )
+_ACCESS = re.compile(rb'"(?:GET|POST) [^"\s]+ HTTP/1\.[01]\\?" \d{3}')
 
 _NO_PROMPT = (
     "the prompt's length is not in the log: vLLM logs it at level DEBUG "
@@ -254,6 +253,11 @@ def _wrong(request: _Open, output: Counted | None) -> str | None:
 def fits(head: bytes) -> bool:
     """Whether a file that begins so is a log of vLLM's server."""
     return _HEAD.search(head) is not None
+
+
+def has_access_lines(head: bytes) -> bool:
+    """Whether a file that begins so is a log of a web server, which may be vLLM's."""
+    return _ACCESS.search(head) is not None
 
 
 def read(source: Path | Iterable[bytes]) -> Trace:
