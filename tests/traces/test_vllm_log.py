@@ -133,6 +133,15 @@ def test_each_of_several_answers_is_a_request() -> None:
     assert [row["output_tokens"] for row in rows] == [4, 6]
 
 
+def test_pieces_of_several_streamed_answers_cannot_be_told_apart() -> None:
+    pieces = ended(ids=2, reason=None, stream=" (streaming delta)") * 3
+    whole = ended(ids=None, reason="streaming_complete", stream=" (streaming complete)") * 2
+    reader, rows = fed(begun(n=2) + pieces + whole)
+    assert rows == []
+    assert [each.rows for each in reader.found.left_out] == [2]
+    assert "the answer's length is not in the log" in reasons(reader)
+
+
 def test_parts_of_a_response_are_found_by_its_id() -> None:
     _, rows = fed(begun("resp_0123456789abcdef_0") + ended("resp_0123456789abcdef"))
     assert len(rows) == 1

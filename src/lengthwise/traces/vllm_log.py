@@ -65,12 +65,16 @@ _NO_LINES = (
 
 @dataclass
 class _Open:
-    """A request on its way. ``tokens`` are those of its pieces, ``told`` those of an answer."""
+    """A request on its way. ``tokens`` are those of its pieces, ``told`` those of an answer.
 
-    arrival: float | None
+    ``choices`` counts the answers to come; pieces do not say which of ``several`` they are of.
+    """
+
+    arrival: float
     prompt: Counted | None = None
     generates: bool = True
     choices: int = 1
+    several: bool = False
     max_tokens: int | None = None
     tenant: str | None = None
     first: float | None = None
@@ -163,6 +167,7 @@ class VllmLog:
         request = self._begun(message.id, time, again=message.prompt is not None)
         request.prompt = message.prompt or request.prompt
         request.generates, request.choices = message.generates, message.choices
+        request.several = message.choices > 1
         request.max_tokens, request.tenant = message.max_tokens, message.tenant
 
     def _key(self, id: str) -> str:
@@ -202,7 +207,7 @@ class VllmLog:
             self.found.leave_out(wrong or _NO_PROMPT)
             return
         yield Recorded(
-            arrival_s=request.arrival or time,
+            arrival_s=request.arrival,
             prompt_tokens=request.prompt.tokens or 1,
             output_tokens=output.tokens or 1,
             first_s=request.first,
@@ -219,7 +224,7 @@ class VllmLog:
         if output is not None and output.tokens is not None:
             cut = looks_cut(output.tokens, message.characters)
             output = Counted(output.tokens, cut)
-        elif request.pieces and request.choices == 1:
+        elif request.pieces and not request.several:
             # vLLM logs no piece without a text, such as the end of the sequence.
             output = Counted(request.tokens + (request.reason == "None"))
             self.found.note(
