@@ -43,7 +43,7 @@ def test_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert main(["record", str(log), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "1 rows left out: no end in the log" in said
+    assert "left out: no end in the log" in said
     assert f"1 requests recorded in {out}" in said
     assert rows(out) == [(3, 2)]
     assert "my" not in out.read_text()

@@ -35,7 +35,6 @@ pytest.importorskip("vllm", reason="the engine tests need vLLM: make test instal
 VERSIONS = {
     *("test_same_as_stock", "test_tap", "test_predictions", "test_slices", "test_asynchronous"),
     *("test_serve", "test_states", "test_runner_v2", "test_sampled"),
-    "test_record",
 }
 """Modules that touch what differs between versions of vLLM; here and, by their own marks, in
 ``tests/vllm``. ``make test-older`` runs them with the older one."""

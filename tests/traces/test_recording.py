@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import signal
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lengthwise.errors import UserError
+from lengthwise.traces.read import read_trace
 from lengthwise.traces.recorded import Output
 from lengthwise.traces.recording import Until, files, follow, kind_of
 
@@ -88,3 +91,27 @@ def test_kinds_are_told_by_content_and_not_mixed(tmp_path: Path) -> None:
     (tmp_path / "spans").write_text('{"resourceSpans": []}')
     with pytest.raises(UserError, match="would count requests twice"):
         files([tmp_path / "log", tmp_path / "spans"])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_log_and_spans_are_traces_as_they_are(tmp_path: Path, packed: bool) -> None:
+    """What ``record`` would write, without recording it first."""
+    said = {"gen_ai.usage.prompt_tokens": 5, "gen_ai.usage.completion_tokens": 7}
+    attributes = [{"key": key, "value": {"intValue": value}} for key, value in said.items()]
+    own = [
+        {"name": "llm_request", "startTimeUnixNano": start, "attributes": attributes}
+        for start in ("1790000003000000000", "1790000001000000000")
+    ]
+    scope = {"name": "vllm.llm_engine"}
+    spans = json.dumps({"resourceSpans": [{"scopeSpans": [{"scope": scope, "spans": own}]}]})
+    for text, format, arrivals in (
+        (lines(0) + lines(1).replace("10:00:00", "10:00:02"), "vllm-log", [0, 2]),
+        (spans, "spans", [0, 2]),
+    ):
+        file = tmp_path / format
+        file.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+        trace = read_trace(file)
+        assert trace.format == format
+        assert trace.workload.arrival.tolist() == arrivals
+        assert (trace.rows, trace.left_out) == (2, ())
+    assert read_trace(tmp_path / "vllm-log").observed is not None

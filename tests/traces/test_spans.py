@@ -108,6 +108,7 @@ def test_a_file_of_the_collector_is_a_trace(tmp_path: Path) -> None:
         "no output tokens (failed or aborted)": 1,
     }
     assert trace.rows == 4
+    assert read(file.read_bytes().splitlines()).workload.output.tolist() == [34, 34]
     assert trace.found == ("1 spans are no requests (not named llm_request)",)
 
 
@@ -132,6 +133,12 @@ def test_what_spans_are_known_again_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     reader = Spans()
     rows = [row for i in (*range(5), 4, 0) for row in reader.take(otlp(otlp_span(id=f"{i:02x}")))]
     assert len(rows) == 6  # the last one was forgotten
+
+
+def test_exports_with_ids_of_traces_are_no_spans() -> None:
+    assert not fits(b'{"traceId": "a1", "prompt_tokens": 5, "completion_tokens": 6}')
+    assert not fits(b'{"trace_id": "a1", "spans": 5}')
+    assert not fits(b'traceId,"resourceSpans": 1')
 
 
 JSONS = st.recursive(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
 from lengthwise.traces import vllm_log
-from lengthwise.traces.vllm_log import VllmLog, fits, read
+from lengthwise.traces.vllm_log import VllmLog, fits, has_access_lines, read
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
 
@@ -133,6 +133,15 @@ def test_each_of_several_answers_is_a_request() -> None:
     assert [row["output_tokens"] for row in rows] == [4, 6]
 
 
+def test_pieces_of_several_streamed_answers_cannot_be_told_apart() -> None:
+    pieces = ended(ids=2, reason=None, stream=" (streaming delta)") * 3
+    whole = ended(ids=None, reason="streaming_complete", stream=" (streaming complete)") * 2
+    reader, rows = fed(begun(n=2) + pieces + whole)
+    assert rows == []
+    assert [each.rows for each in reader.found.left_out] == [2]
+    assert "the answer's length is not in the log" in reasons(reader)
+
+
 def test_parts_of_a_response_are_found_by_its_id() -> None:
     _, rows = fed(begun("resp_0123456789abcdef_0") + ended("resp_0123456789abcdef"))
     assert len(rows) == 1
@@ -165,6 +174,33 @@ def test_what_is_no_request_is_counted_with_its_reason(lines: list[str], says: s
 def test_an_answer_of_full_length_is_known_without_its_ids() -> None:
     _, rows = fed(begun(most=7) + ended(reason="length")[1:])
     assert [row["output_tokens"] for row in rows] == [7]
+
+
+def test_an_id_that_is_used_again_is_another_request() -> None:
+    reader, rows = fed(begun(ids=3) + begun(ids=4, second=1) + ended())
+    assert [row["prompt_tokens"] for row in rows] == [4]
+    assert "its id was used again before its answer ended" in reasons(reader)
+
+
+def test_lines_read_as_they_are_written_have_parts_of_seconds() -> None:
+    """Also where the log's zone is another; a line read late keeps its whole second."""
+    start = datetime(2026, 11, 27, 10, tzinfo=UTC).timestamp()
+    times = iter([start + 0.25 - 5400, start + 0.25, start + 2.25, start + 2.5, start + 400.0])
+    reader = VllmLog(NOW, lambda: next(times))
+    lines = begun()[:2] + ended(second=2)
+    rows = [row for each in lines for row in reader.feed(each.encode())]
+    assert [(row.arrival_s, row.finish_s) for row in rows] == [(start + 0.25, start + 2.5)]
+    assert reader.found.notes == ()
+    list(reader.feed(begun()[0].encode()))
+    assert "whole seconds" in reader.found.notes[0]
+
+
+def test_lines_without_a_time_are_said() -> None:
+    reader, rows = fed(
+        [json.dumps({"message": each.partition("] ")[2]}) for each in begun() + ended()]
+    )
+    assert rows == []
+    assert "%(asctime)s" in reader.found.notes[0]
 
 
 def test_many_open_requests_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +255,7 @@ def test_a_file_is_a_trace(tmp_path: Path) -> None:
     assert trace.observed.finish.tolist() == [3, 8]
     assert np.isnan(trace.observed.first).all()
     assert "whole seconds" in " ".join(trace.found)
+    assert len(read(each.encode() for each in lines).workload) == 2
 
 
 @pytest.mark.parametrize(
@@ -236,6 +273,6 @@ def test_a_log_that_tells_too_little_names_the_flag(
 ) -> None:
     log = tmp_path / "log"
     log.write_text("\n".join(lines))
-    assert fits(log.read_bytes())
+    assert fits(log.read_bytes()) or has_access_lines(log.read_bytes())
     with pytest.raises(UserError, match=says):
         read(log)

@@ -98,7 +98,7 @@ def kind_of(begin: bytes, what: str) -> str:
     """
     if spans.fits(begin):
         return spans.NAME
-    if vllm_log.fits(begin):
+    if vllm_log.fits(begin) or vllm_log.has_access_lines(begin):
         return vllm_log.NAME
     raise UserError(
         f"{what} is neither a log of vLLM's server nor spans as JSON "
@@ -123,7 +123,7 @@ def _stop(output: Output, until: Until) -> Stop:
 
 def _read(pieces: Iterator[bytes], output: Output, until: Until) -> Reader:
     begin = next((piece for piece in pieces if piece.strip()), b"")
-    reader: Reader = Spans() if spans.fits(begin) else VllmLog(time.time())
+    reader: Reader = Spans() if spans.fits(begin) else VllmLog(time.time(), time.time)
     with output:
         for line in split(chain([begin], pieces)):
             rows = list(reader.feed(line))

@@ -6,12 +6,14 @@ texts are dropped, line by line.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lengthwise.traces.log_lines import Line, Lines
+from lengthwise.traces.log_lines import Lines
 from lengthwise.traces.recorded import REASONS, Found, Recorded, safe_id, trace_of
 from lengthwise.traces.streams import TOO_LONG, newest, opened, split
 from lengthwise.traces.trace import Trace
@@ -32,12 +34,14 @@ NAME = "vllm-log"
 _OPEN = 100_000
 """Requests that may wait for their end: the oldest are given up, so that memory stays bounded."""
 
+_JUST = 1.5
+"""Seconds from a line's time, cut to whole seconds, within which it is read when it is new."""
+
 _HEAD = re.compile(
     rb"(?:INFO|DEBUG|WARNING|ERROR) \d\d-\d\d \d\d:\d\d:\d\d \[?[\w./]+:\d+\]"
-    rb"|Received request .{1,512}?: (?:params|prompt): |vLLM API server version"
-    rb'|"(?:levelname|asctime)"\s*:|"stream"\s*:\s*"std(?:err|out)"'
-    rb"|HTTP/1\.[01]\"? \d{3}"
+    rb'|Received request .{1,512}?: (?:params|prompt): |"name"\s*:\s*"vllm\.'
 )
+_ACCESS = re.compile(rb'"(?:GET|POST) [^"\s]+ HTTP/1\.[01]\\?" \d{3}')
 
 _NO_PROMPT = (
     "the prompt's length is not in the log: vLLM logs it at level DEBUG "
@@ -48,6 +52,7 @@ _NO_ANSWER = (
     "--enable-log-outputs, or record its spans (--listen)"
 )
 _WHOLE = "the log's times are whole seconds, taken as UTC; spans have them exactly (--listen)"
+_NO_TIME = "lines without a time are not read: let vLLM's log format begin with %(asctime)s"
 _NO_END = "no end in the log: it still runs, or vLLM runs without --enable-log-outputs"
 _NO_COMPLETIONS = "vLLM logs no answers of /v1/completions: record its spans (--listen)"
 
@@ -60,12 +65,16 @@ _NO_LINES = (
 
 @dataclass
 class _Open:
-    """A request on its way. ``tokens`` are those of its pieces, ``told`` those of an answer."""
+    """A request on its way. ``tokens`` are those of its pieces, ``told`` those of an answer.
 
-    arrival: float | None
+    ``choices`` counts the answers to come; pieces do not say which of ``several`` they are of.
+    """
+
+    arrival: float
     prompt: Counted | None = None
     generates: bool = True
     choices: int = 1
+    several: bool = False
     max_tokens: int | None = None
     tenant: str | None = None
     first: float | None = None
@@ -80,10 +89,13 @@ class VllmLog:
 
     Args:
         latest: seconds since 1970 that no line is later than; vLLM's times have no year.
+        now: the time, where lines are read as they are written: it has the parts of a second
+            that vLLM's times lack.
     """
 
-    def __init__(self, latest: float) -> None:
+    def __init__(self, latest: float, now: Callable[[], float] | None = None) -> None:
         self.found = Found()
+        self._now = now
         self._seen = False
         self._lines = Lines(latest)
         self._open: dict[str, _Open] = {}
@@ -98,13 +110,9 @@ class VllmLog:
             return
         self._seen = True
         if read.time is None:
-            self.found.note("request lines without a time are not read")
+            self.found.note(_NO_TIME)
             return
-        if read.whole:
-            self.found.note(
-                "the log's times are whole seconds, taken as UTC (spans have them exactly)"
-            )
-        yield from self._take(read, read.time, message)
+        yield from self._take(self._exact(read.time) if read.whole else read.time, message)
 
     def close(self) -> None:
         """Count the requests whose end has not come; say what is missing if there were none."""
@@ -118,10 +126,19 @@ class VllmLog:
         why = _NO_COMPLETIONS if id.startswith("cmpl-") else _NO_END
         self.found.leave_out(why if request.generates else _POOLING)
 
-    def _take(self, line: Line, time: float, message: Message) -> Iterator[Recorded]:
+    def _exact(self, second: float) -> float:
+        """A time in whole seconds with its parts, if the line has only just been written."""
+        # The log's zone is not known, but zones differ by quarters of an hour.
+        past = math.inf if self._now is None else (self._now() - second) % 900
+        if past < _JUST:
+            return second + past
+        self.found.note(_WHOLE)
+        return second
+
+    def _take(self, time: float, message: Message) -> Iterator[Recorded]:
         match message:
             case Prompted(id, prompt):
-                self._begun(id, time).prompt = prompt
+                self._begun(id, time, again=True).prompt = prompt
             case Received():
                 self._received(time, message)
             case AnswerIds(id, stream, output):
@@ -135,7 +152,11 @@ class VllmLog:
                 if self._open.pop(self._key(id), None):
                     self.found.leave_out(f"{how} before its answer ended")
 
-    def _begun(self, id: str, time: float) -> _Open:
+    def _begun(self, id: str, time: float, again: bool) -> _Open:
+        """The request of this id; a new one if its prompt comes ``again``."""
+        if again and id in self._open and self._open[id].prompt is not None:
+            del self._open[id]
+            self.found.leave_out("its id was used again before its answer ended")
         if id not in self._open:
             if len(self._open) >= _OPEN:
                 self._give_up(next(iter(self._open)))
@@ -143,9 +164,10 @@ class VllmLog:
         return self._open[id]
 
     def _received(self, time: float, message: Received) -> None:
-        request = self._begun(message.id, time)
+        request = self._begun(message.id, time, again=message.prompt is not None)
         request.prompt = message.prompt or request.prompt
         request.generates, request.choices = message.generates, message.choices
+        request.several = message.choices > 1
         request.max_tokens, request.tenant = message.max_tokens, message.tenant
 
     def _key(self, id: str) -> str:
@@ -185,7 +207,7 @@ class VllmLog:
             self.found.leave_out(wrong or _NO_PROMPT)
             return
         yield Recorded(
-            arrival_s=request.arrival or time,
+            arrival_s=request.arrival,
             prompt_tokens=request.prompt.tokens or 1,
             output_tokens=output.tokens or 1,
             first_s=request.first,
@@ -202,7 +224,7 @@ class VllmLog:
         if output is not None and output.tokens is not None:
             cut = looks_cut(output.tokens, message.characters)
             output = Counted(output.tokens, cut)
-        elif request.pieces and request.choices == 1:
+        elif request.pieces and not request.several:
             # vLLM logs no piece without a text, such as the end of the sequence.
             output = Counted(request.tokens + (request.reason == "None"))
             self.found.note(
@@ -238,13 +260,20 @@ def fits(head: bytes) -> bool:
     return _HEAD.search(head) is not None
 
 
-def read(path: Path) -> Trace:
-    """The requests of a log, plain or gzipped.
+def has_access_lines(head: bytes) -> bool:
+    """Whether a file that begins so is a log of a web server, which may be vLLM's."""
+    return _ACCESS.search(head) is not None
+
+
+def read(source: Path | Iterable[bytes]) -> Trace:
+    """The requests of a log: a file, plain or gzipped, or its lines.
 
     Raises:
         UserError: if it cannot be read or has no request; says which flag makes it tell them.
     """
-    return trace_of(*rows_of([path]), NAME, path)
+    if isinstance(source, Path):
+        return trace_of(*rows_of([source]), NAME, source)
+    return trace_of(*rows_in(source, time.time()), NAME, Path("log"))
 
 
 def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
@@ -254,7 +283,12 @@ def rows_of(paths: Iterable[Path]) -> tuple[list[Recorded], Found]:
         UserError: if a file cannot be read.
     """
     paths = list(paths)
-    reader = VllmLog(newest(paths))
-    rows = [row for path in paths for line in split(opened(path)) for row in reader.feed(line)]
+    return rows_in((line for path in paths for line in split(opened(path))), newest(paths))
+
+
+def rows_in(lines: Iterable[bytes], latest: float) -> tuple[list[Recorded], Found]:
+    """The requests of a log's lines, none later than ``latest`` (seconds since 1970)."""
+    reader = VllmLog(latest)
+    rows = [row for line in lines for row in reader.feed(line)]
     reader.close()
     return rows, reader.found

@@ -15,12 +15,16 @@ from lengthwise.traces.formats.mooncake import GUIDELLM_TRACE, MOONCAKE, MOONCAK
 from lengthwise.traces.formats.openai_batch import OPENAI_BATCH
 from lengthwise.traces.formats.plain import PLAIN
 from lengthwise.traces.formats.recorded import RECORDED
+from lengthwise.traces.formats.spans import Spans
 from lengthwise.traces.formats.texts import Texts
 from lengthwise.traces.formats.vidur import VIDUR
 from lengthwise.traces.formats.vllm_bench import VllmBench
+from lengthwise.traces.formats.vllm_log import VllmLog
 
 FORMATS: tuple[Format, ...] = (
     # Documents and log lines first: those that are no table as they stand.
+    Spans(),
+    VllmLog(),
     GuidellmResult(),
     VllmBench(),
     AIPERF,
