@@ -14,8 +14,8 @@ from lengthwise.traces.names import per_second, unit_in
 _SINCE_1970 = 1e8
 """Seconds: numbers above are times since 1970, not since a start of their own."""
 
-_LONG = 50.0
-"""Whole numbers with a median of at least this are milliseconds, where durations name no unit."""
+_LONG, _VERY_LONG = 50.0, 1000.0
+"""Durations that name no unit are milliseconds from this median on: whole numbers, and any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,7 @@ class Clock:
                 later = scale.arrival + lasted
                 first = later if role == "ttft" and first is None else first
                 finish = later if role == "latency" and finish is None else finish
+        first, finish = (_after(times, scale.arrival, scale.found) for times in (first, finish))
         return cls(scale.arrival, first, finish, tuple(scale.found), scale.epoch)
 
     def parts(self) -> dict[str, Floats]:
@@ -121,9 +122,17 @@ def _duration(fields: Fields, column: str) -> tuple[Floats, list[str]]:
     if named is not None:
         return lasted / named, []
     finite = lasted[np.isfinite(lasted)]
-    whole = len(finite) > 0 and bool((finite == np.floor(finite)).all())
-    if whole and float(np.median(finite)) >= _LONG:
-        return lasted / 1e3, [
-            f"{column} in ms: whole numbers of {np.median(finite):g} in the median"
-        ]
-    return lasted, [f"{column} in s"]
+    whole = bool((finite == np.floor(finite)).all())
+    if len(finite) and float(np.median(finite)) >= (_LONG if whole else _VERY_LONG):
+        return lasted / 1e3, [f"{column} in ms: {np.median(finite):g} in the median"]
+    return lasted, [f"{column} in s"] if len(finite) else []
+
+
+def _after(times: Floats | None, arrival: Floats, found: list[str]) -> Floats | None:
+    """Times of answers, unless most of them lie before the requests came."""
+    if times is None or not np.isfinite(times).any():
+        return None
+    if float(np.nanmedian(times - arrival)) >= 0:
+        return times
+    found.append("times of answers lie before those of the requests: not read")
+    return None
