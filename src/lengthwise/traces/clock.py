@@ -82,6 +82,7 @@ class _Scale:
             return
         numbers = fields.numbers(column)
         finite = numbers[np.isfinite(numbers)]
+        fields.fault(numbers < 0, column, f"{column} is negative")
         self._unit = self._told(column, finite, unit)
         self._start = float(finite.min()) if len(finite) else 0.0
         self.arrival = (numbers - self._start) / self._unit.per_second
