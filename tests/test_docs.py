@@ -33,6 +33,7 @@ FOREIGN = {
     "--enable-scale-out",  # vLLM's
     *("--max-num-active-seqs", "--data-parallel-size", "--api-server-count"),
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
+    "--save-detailed",  # of vLLM's benchmark
     "--no-deps",  # pip's
     "--help",
 }
