@@ -211,6 +211,17 @@ FILES: dict[str, tuple[str, str, list[float] | None, int]] = {
         TIMES,
         0,
     ),
+    "baseten with its block size": (
+        lines(
+            {"timestamp_start_unix_ms": 10, "input_tokens": 12, "output_tokens": 5,
+             "total_hashes": [7, 8], "block_size": 64, "duration_e2e_ms": 900.0},
+            {"timestamp_start_unix_ms": 1510, "input_tokens": 40, "output_tokens": 8,
+             "total_hashes": [7, 9], "block_size": 64, "duration_e2e_ms": 800.0},
+        ),
+        "baseten",
+        TIMES,
+        0,
+    ),
     "vidur": (
         "arrived_at,num_prefill_tokens,num_decode_tokens,pd_ratio\n0,12,5,2.4\n1.5,40,8,5\n",
         "vidur",

@@ -60,6 +60,12 @@ def parquet(table: list[Row]) -> bytes:
     return out.getvalue()
 
 
+def arrow(table: list[Row]) -> bytes:
+    out = io.BytesIO()
+    pl.DataFrame(objects(table), infer_schema_length=None).write_ipc(out)
+    return out.getvalue()
+
+
 def spread(table: list[Row]) -> bytes:
     """With spaces behind the header's commas and floats for whole numbers."""
     header, _, body = csv([(a, float(p), float(o), t, n) for a, p, o, t, n in table]).partition(
@@ -90,6 +96,7 @@ WAYS: dict[str, Callable[[list[Row]], bytes]] = {
     "array over lines": lambda table: json.dumps(objects(table), indent=2).encode(),
     "wrapped array": lambda table: json.dumps({"n": 1, "data": objects(table)}).encode(),
     "parquet": parquet,
+    "arrow": arrow,
     "gzip": lambda table: gzip.compress(csv(table)),
     "two members": members,
 }
@@ -192,6 +199,7 @@ def test_rows_without_any_value_are_counted(tmp_path: Path) -> None:
     [
         (b"PK\x03\x04 and more", "a ZIP archive or an Excel workbook"),
         (b"SQLite format 3\x00", "an SQLite data base"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
         (b"PAR1 cut", "cannot be read as parquet"),
         (b"\x28\xb5\x2f\xfd cut", "cannot be read"),
         (b"prompt_tokens,output_tokens\n1,2\n\xff\xfe,3\n", "cannot be read"),

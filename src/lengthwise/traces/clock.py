@@ -131,9 +131,13 @@ def _duration(fields: Fields, column: str) -> tuple[Floats, list[str]]:
 
 def _after(times: Floats | None, arrival: Floats, found: list[str]) -> Floats | None:
     """Times of answers, unless most of them lie before the requests came."""
-    if times is None or not np.isfinite(times).any():
+    if times is None:
         return None
-    if float(np.nanmedian(times - arrival)) >= 0:
+    lasted = times - arrival
+    lasted = lasted[np.isfinite(lasted)]
+    if not len(lasted):
+        return None
+    if float(np.median(lasted)) >= 0:
         return times
     found.append("times of answers lie before those of the requests: not read")
     return None

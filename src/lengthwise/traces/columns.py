@@ -177,6 +177,16 @@ def _names(given: _Reading) -> dict[str, pl.Series]:
     return found
 
 
+def _stated(given: _Reading) -> int | None:
+    """The block size that every row of the file names, if they do."""
+    column = given.fields.table.find(["block_size"])
+    sizes = [] if column is None else given.fields.table.frame[column].unique().to_list()
+    if len(sizes) != 1 or not str(sizes[0]).isdecimal() or int(sizes[0]) < 1:
+        return None
+    given.found.append(f"blocks of {sizes[0]} tokens: {column} says so")
+    return int(sizes[0])
+
+
 def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
     """Cached prompt tokens: stated, or whole blocks that an earlier prompt began with."""
     fields, column = given.fields, given.roles.get("hashes")
@@ -187,7 +197,7 @@ def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
     hashes, odd = block_hashes(fields.table.frame[column])
     fields.fault(odd, column, f"{column} is not a list of numbers")
     fields.check()
-    block = given.selection.block or given.columns.block
+    block = given.selection.block or given.columns.block or _stated(given)
     if block is None:
         told = block_of(prompt, hashes.list.len().to_numpy().astype(np.int64))
         block = told.tokens

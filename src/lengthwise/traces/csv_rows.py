@@ -36,7 +36,8 @@ def csv_table(what: str, data: bytes) -> Table:
         frame = pl.DataFrame()
     except PolarsError:
         frame = _carefully(what, data, separator)
-    frame = frame.rename({name: name.strip() for name in frame.columns})
+    bare = Counter(name.strip() for name in frame.columns)
+    frame = frame.rename(lambda name: name.strip() if bare[name.strip()] == 1 else name)
     filled, comma = _filled(frame), separator in _DECIMAL_COMMA
     if filled.all():
         return numbered(what, frame, _lines(data, separator), comma)

@@ -80,7 +80,7 @@ def unit_of(times: Floats) -> Unit:
     span = float(times.max()) - least
     if span == 0:
         return Unit("s", "all are one moment")
-    grid = float(np.gcd.reduce((times - least).astype(np.int64)))
+    grid = 1.0 if span >= 2.0**62 else float(np.gcd.reduce((times - least).astype(np.int64)))
     if len(times) > 2 and grid >= _GRID:
         return Unit("ms", f"whole numbers on a grid of {grid:g}")
     gap = span / max(len(times) - 1, 1)
