@@ -183,6 +183,27 @@ FILES: dict[str, tuple[str, str, list[float] | None, int]] = {
         TIMES,
         1,
     ),
+    "small blocks in whole seconds": (
+        lines(
+            {"timestamp": 7, "input_length": 12, "output_length": 5, "hash_ids": [0]},
+            {"timestamp": 37, "input_length": 40, "output_length": 8, "hash_ids": [0, 1, 2]},
+            {"timestamp": 52, "input_length": 40, "output_length": 0, "hash_ids": [0, 1, 2]},
+        ),
+        "mooncake",
+        [0.0, 30.0],
+        1,
+    ),
+    "bailian's whole seconds": (
+        lines(
+            {"chat_id": 5, "parent_chat_id": -1, "timestamp": 0, "input_length": 12,
+             "output_length": 5, "type": "text", "turn": 1, "hash_ids": [0]},
+            {"chat_id": 6, "parent_chat_id": 5, "timestamp": 300, "input_length": 40,
+             "output_length": 8, "type": "text", "turn": 2, "hash_ids": [0, 1, 2]},
+        ),
+        "mooncake",
+        [0.0, 300.0],
+        0,
+    ),
     "mooncake in a csv": (
         "timestamp,input_length,output_length,hash_ids\n"
         '0,12,5,"[1]"\n1500,40,8,"[1]"\n',

@@ -32,6 +32,24 @@ def test_the_unit_of_times(times: list[float], unit: str) -> None:
     assert unit_of(np.array(times, dtype=np.float64)).name == unit
 
 
+@pytest.mark.parametrize(
+    ("times", "usual", "unit"),
+    [
+        ([0, 30, 61], None, "s"),
+        ([0, 30, 61], "ms", "ms"),
+        ([0, 311, 607], None, "ms"),
+        ([0, 311, 607], "s", "s"),
+        ([0, 5, 9], "ms", "s"),
+        ([0, 5000, 9001], "s", "ms"),
+        ([*range(0, 100_000, 41)], None, "ms"),
+    ],
+)
+def test_the_kind_of_file_decides_where_numbers_could_be_either(
+    times: list[float], usual: str | None, unit: str
+) -> None:
+    assert unit_of(np.array(times, dtype=np.float64), usual).name == unit
+
+
 @given(st.sampled_from([16, 32, 64, 128, 256, 512, 48]), st.lists(st.integers(1, 9000), min_size=1))
 def test_the_size_of_a_block_explains_all_hashes(size: int, lengths: list[int]) -> None:
     prompt = np.array([*lengths, 5 * size + 1, 30 * size])

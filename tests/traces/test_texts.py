@@ -42,7 +42,7 @@ def test_a_tokenizer_counts_prompts_and_answers(read: Callable[..., Trace]) -> N
 
 
 def test_prompts_without_answers_are_refused(read: Callable[..., Trace]) -> None:
-    with pytest.raises(UserError, match="prompts without answers.*--prompts"):
+    with pytest.raises(UserError, match=r"prompts without answers.*--prompts"):
         read({"prompt": "name a tree", "output_tokens": 12})
 
 

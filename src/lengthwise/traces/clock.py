@@ -35,16 +35,19 @@ class Clock:
     epoch: float | None = None
 
     @classmethod
-    def of(cls, fields: Fields, roles: dict[str, str], unit: str | None) -> Clock:
+    def of(
+        cls, fields: Fields, roles: dict[str, str], unit: str | None, usual: str | None = None
+    ) -> Clock:
         """The times in a table.
 
         Args:
             roles: the columns by what they are.
             unit: of times in numbers; None finds it out.
+            usual: of files of this kind, where the numbers could be either.
         """
         if "arrival" not in roles or not len(fields.table):
             return cls()
-        scale = _Scale(fields, roles["arrival"], unit)
+        scale = _Scale(fields, roles["arrival"], unit, usual)
         known = unit == "s"
         first = scale.since(roles.get("first"))
         finish = scale.since(roles.get("finish"))
@@ -67,7 +70,7 @@ class Clock:
 class _Scale:
     """Where a file's clock starts, and what its unit is."""
 
-    def __init__(self, fields: Fields, column: str, unit: str | None) -> None:
+    def __init__(self, fields: Fields, column: str, unit: str | None, usual: str | None) -> None:
         self._fields, self.found = fields, list[str]()
         self.epoch: float | None = None
         self._start = 0.0
@@ -83,19 +86,19 @@ class _Scale:
         numbers = fields.numbers(column)
         finite = numbers[np.isfinite(numbers)]
         fields.fault(numbers < 0, column, f"{column} is negative")
-        self._unit = self._told(column, finite, unit)
+        self._unit = self._told(column, finite, unit, usual)
         self._start = float(finite.min()) if len(finite) else 0.0
         self.arrival = (numbers - self._start) / self._unit.per_second
         start = self._start / self._unit.per_second
         self.epoch = start if start >= _SINCE_1970 else None
 
-    def _told(self, column: str, finite: Floats, unit: str | None) -> Unit:
+    def _told(self, column: str, finite: Floats, unit: str | None, usual: str | None) -> Unit:
         if unit is not None:
             return Unit(unit)
         named = unit_in(column)
         if named is not None:
             return next(Unit(name) for name in ("s", "ms", "us", "ns") if per_second(name) == named)
-        told = unit_of(finite)
+        told = unit_of(finite, usual)
         self.found.append(f"{column} in {told.name}: {told.why}")
         return told
 
