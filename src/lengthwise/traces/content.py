@@ -128,4 +128,5 @@ def _text(data: bytes) -> bytes:
     """Without the byte order mark; UTF-16, as spreadsheets write it, becomes UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16").encode()
-    return data.removeprefix(codecs.BOM_UTF8)
+    # Without a mark no copy is made: the file may have gigabytes.
+    return data[len(codecs.BOM_UTF8) :] if data.startswith(codecs.BOM_UTF8) else data
