@@ -154,6 +154,43 @@ def test_the_command_serves_a_trace_and_saves(tmp_path, capsys):
     assert "oracle" in capsys.readouterr().out
 
 
+def simulated(tmp_path, rows, *more):
+    """The results.json of FCFS on a trace."""
+    given = ("simulate", trace(tmp_path / "t.csv", rows), "--profile", PROFILE, "--workers", "1")
+    assert main([*given, "--policies", "fcfs", "--out", str(tmp_path / "out"), *more]) == 0
+    return json.loads((tmp_path / "out" / "results.json").read_text())
+
+
+ROWS = [(i, 20, 5 + i) for i in range(20)]
+
+
+def test_so_many_requests_are_the_traces_first_at_its_own_times(tmp_path):
+    saved = simulated(tmp_path, ROWS, "--requests", "6", "--from", "2", "--to", "15")
+    (run,) = saved["runs"]
+    assert run["output_tokens"] == sum(row[2] for row in ROWS[2:8])
+    assert run["arrivals"] == "trace"
+    assert 5 <= run["makespan_s"] < 6.5
+    assert saved["setup"]["resampled"] is False
+    assert saved["setup"]["requests"] == 6
+
+
+def test_at_a_rate_so_many_are_resampled(tmp_path):
+    saved = simulated(tmp_path, ROWS, "--requests", "40", "--rates", "5")
+    assert saved["setup"]["resampled"] is True
+    assert saved["runs"][0]["requests"] == 40
+
+
+def test_what_was_left_out_is_said_and_saved(tmp_path, capsys):
+    saved = simulated(tmp_path, [(3, 9, 5), (0, 9, 4), (1, 9, 0)])
+    said = "the rows were not in order of arrival: sorted"
+    left = "no output tokens (failed or aborted)"
+    setup = saved["setup"]
+    assert (setup["rows"], setup["left_out"], setup["found"]) == (3, {left: 1}, [said])
+    error = capsys.readouterr().err
+    assert f"t: {said}\n" in error
+    assert f"t: 1 row left out: {left}\n" in error
+
+
 def test_a_burst_is_one_of_the_rates(tmp_path, capsys):
     """As the bench takes it; and the trace's own times."""
     rows = [(round(0.1 * i, 1), 20, 5 + i % 50) for i in range(60)]
@@ -191,8 +228,8 @@ def test_a_burst_in_the_list_is_the_burst_alone():
     ("rows", "said"),
     [
         ([(0, 5, 5), (-1, 5, 5)], "line 3"),
-        ([(3, 5, 5), (1, 5, 5)], "line 3"),
-        ([(0, 5, 0)], "line 2"),
+        ([(0, 5, 5), (1, 0, 5)], "line 3"),
+        ([(0, 5, 0)], "no requests in it (1 left out)"),
     ],
 )
 def test_a_bad_trace_is_one_line_and_status_2(tmp_path, capsys, rows, said):

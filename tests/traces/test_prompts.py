@@ -3,11 +3,12 @@ import json
 from collections import Counter
 from importlib import resources
 
+import polars as pl
 import pytest
 
 from lengthwise.errors import UserError
-from lengthwise.traces.prompts import read_prompts
-from lengthwise.workload.prompts import BUILTIN, held_out
+from lengthwise.traces.prompts import prompt_file, read_prompts
+from lengthwise.workload.prompts import BUILTIN, Prompt, held_out
 
 
 def write(path, *records):
@@ -149,3 +150,64 @@ def test_a_priority_that_is_no_whole_number_names_the_line(tmp_path):
     source = write(tmp_path / "p.jsonl", {"prompt": "one"}, {"prompt": "two", "priority": 1.5})
     with pytest.raises(UserError, match=r"line 2: .*whole number"):
         read_prompts(source)
+
+
+def test_the_first_question_with_an_answer_counts(tmp_path):
+    path = tmp_path / "chats.json"
+    turns = [
+        [
+            ("system", "Be short."),
+            ("human", "Why?"),
+            ("gpt", "So."),
+            ("human", "And?"),
+            ("gpt", "x"),
+        ],
+        [("human", "Nobody answers."), ("human", "Still nobody?"), ("gpt", " ")],
+        [],
+    ]
+    chats = [
+        {"id": f"c{i}", "conversations": [{"from": who, "value": text} for who, text in chat]}
+        for i, chat in enumerate(turns)
+    ]
+    path.write_text(json.dumps(chats, indent=1))
+    found = prompt_file(str(path))
+    assert [(prompt.id, prompt.text) for prompt in found.prompts] == [("chats:1", "Why?")]
+    assert [each.rows for each in found.left_out] == [2]
+
+
+def test_parquet_of_conversations(tmp_path):
+    """As LMSYS-Chat-1M and WildChat are published."""
+    path = tmp_path / "chats.parquet"
+    chat = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]
+    pl.DataFrame({"conversation_id": ["a"], "conversation": [chat]}).write_parquet(path)
+    assert [prompt.text for prompt in read_prompts(str(path))] == ["Hi."]
+
+
+def test_a_csv_of_prompts(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text('prompt,tenant,output_tokens\n"one, two",a,5\nthree,,\n')
+    found = prompt_file(str(path))
+    assert [(p.text, p.tenant, p.max_tokens) for p in found.prompts] == [
+        ("one, two", "a", 5),
+        ("three", None, None),
+    ]
+    assert found.found == ("1 of the prompts bring their own most tokens of an answer",)
+
+
+@pytest.mark.parametrize(("own", "cap"), [(None, 100), (30, 30), (300, 100)])
+def test_the_smaller_cap_counts(own, cap):
+    assert Prompt("p:1", "text", max_tokens=own).cap(100) == cap
+
+
+@pytest.mark.parametrize("cap", [0, -1, 1.5, "many"])
+def test_a_cap_that_is_no_number_of_tokens_names_the_line(tmp_path, cap):
+    source = write(tmp_path / "p.jsonl", {"prompt": "one"}, {"prompt": "two", "output_tokens": cap})
+    with pytest.raises(UserError, match=r"line 2: .*output_tokens is not a number of tokens"):
+        read_prompts(source)
+
+
+def test_what_was_left_out_is_counted(tmp_path):
+    source = write(tmp_path / "p.jsonl", {"prompt": "a", "uniform": False}, {"prompt": "b"})
+    assert [str(each) for each in prompt_file(source).left_out] == [
+        "1 row left out: chosen by a rating (uniform is false)"
+    ]

@@ -92,13 +92,11 @@ def seen_before(hashes: pl.Series) -> Ints:
     first = np.zeros(int(flat.max()) + 1 if len(flat) else 0, dtype=np.int32)
     # Of writes to one place the last stays: backwards, the first row that has the hash.
     first[flat[::-1]] = row[::-1]
-    new = np.flatnonzero(first[flat] >= row)
+    new = np.flatnonzero(first[flat] == row)
+    # A row's known blocks end at its first new one, if it has any.
     start = np.cumsum(count) - count
-    known = count.copy()
-    # The first new block of each row ends its known ones.
-    at = new[np.flatnonzero(np.diff(row[new], prepend=-1))]
-    known[row[at]] = at - start[row[at]]
-    return known
+    after = np.append(new, len(flat))[np.searchsorted(new, start)]
+    return np.minimum(after - start, count)
 
 
 def _numbered(hashes: pl.Series) -> Ints:

@@ -14,8 +14,8 @@ from lengthwise.traces.names import per_second, unit_in
 _SINCE_1970 = 1e8
 """Seconds: numbers above are times since 1970, not since a start of their own."""
 
-_LONG = 50.0
-"""Whole numbers with a median of at least this are milliseconds, where durations name no unit."""
+_LONG, _VERY_LONG = 50.0, 1000.0
+"""Durations that name no unit are milliseconds from this median on: whole numbers, and any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +35,19 @@ class Clock:
     epoch: float | None = None
 
     @classmethod
-    def of(cls, fields: Fields, roles: dict[str, str], unit: str | None) -> Clock:
+    def of(
+        cls, fields: Fields, roles: dict[str, str], unit: str | None, usual: str | None = None
+    ) -> Clock:
         """The times in a table.
 
         Args:
             roles: the columns by what they are.
             unit: of times in numbers; None finds it out.
+            usual: of files of this kind, where the numbers could be either.
         """
         if "arrival" not in roles or not len(fields.table):
             return cls()
-        scale = _Scale(fields, roles["arrival"], unit)
+        scale = _Scale(fields, roles["arrival"], unit, usual)
         known = unit == "s"
         first = scale.since(roles.get("first"))
         finish = scale.since(roles.get("finish"))
@@ -55,6 +58,7 @@ class Clock:
                 later = scale.arrival + lasted
                 first = later if role == "ttft" and first is None else first
                 finish = later if role == "latency" and finish is None else finish
+        first, finish = (_after(times, scale.arrival, scale.found) for times in (first, finish))
         return cls(scale.arrival, first, finish, tuple(scale.found), scale.epoch)
 
     def parts(self) -> dict[str, Floats]:
@@ -66,7 +70,7 @@ class Clock:
 class _Scale:
     """Where a file's clock starts, and what its unit is."""
 
-    def __init__(self, fields: Fields, column: str, unit: str | None) -> None:
+    def __init__(self, fields: Fields, column: str, unit: str | None, usual: str | None) -> None:
         self._fields, self.found = fields, list[str]()
         self.epoch: float | None = None
         self._start = 0.0
@@ -81,19 +85,20 @@ class _Scale:
             return
         numbers = fields.numbers(column)
         finite = numbers[np.isfinite(numbers)]
-        self._unit = self._told(column, finite, unit)
+        fields.fault(numbers < 0, column, f"{column} is negative")
+        self._unit = self._told(column, finite, unit, usual)
         self._start = float(finite.min()) if len(finite) else 0.0
         self.arrival = (numbers - self._start) / self._unit.per_second
         start = self._start / self._unit.per_second
         self.epoch = start if start >= _SINCE_1970 else None
 
-    def _told(self, column: str, finite: Floats, unit: str | None) -> Unit:
+    def _told(self, column: str, finite: Floats, unit: str | None, usual: str | None) -> Unit:
         if unit is not None:
             return Unit(unit)
         named = unit_in(column)
         if named is not None:
             return next(Unit(name) for name in ("s", "ms", "us", "ns") if per_second(name) == named)
-        told = unit_of(finite)
+        told = unit_of(finite, usual)
         self.found.append(f"{column} in {told.name}: {told.why}")
         return told
 
@@ -121,9 +126,21 @@ def _duration(fields: Fields, column: str) -> tuple[Floats, list[str]]:
     if named is not None:
         return lasted / named, []
     finite = lasted[np.isfinite(lasted)]
-    whole = len(finite) > 0 and bool((finite == np.floor(finite)).all())
-    if whole and float(np.median(finite)) >= _LONG:
-        return lasted / 1e3, [
-            f"{column} in ms: whole numbers of {np.median(finite):g} in the median"
-        ]
-    return lasted, [f"{column} in s"]
+    whole = bool((finite == np.floor(finite)).all())
+    if len(finite) and float(np.median(finite)) >= (_LONG if whole else _VERY_LONG):
+        return lasted / 1e3, [f"{column} in ms: {np.median(finite):g} in the median"]
+    return lasted, [f"{column} in s"] if len(finite) else []
+
+
+def _after(times: Floats | None, arrival: Floats, found: list[str]) -> Floats | None:
+    """Times of answers, unless most of them lie before the requests came."""
+    if times is None:
+        return None
+    lasted = times - arrival
+    lasted = lasted[np.isfinite(lasted)]
+    if not len(lasted):
+        return None
+    if float(np.median(lasted)) >= 0:
+        return times
+    found.append("times of answers lie before those of the requests: not read")
+    return None

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from lengthwise.core.arrays import Floats, Ints
 from lengthwise.errors import UserError
-from lengthwise.traces.blocks import block_hashes, block_of, seen_before
 from lengthwise.traces.clock import Clock
 from lengthwise.traces.fields import Fields
 from lengthwise.traces.names import matching
+from lengthwise.traces.prefix import Prefix
 from lengthwise.traces.selection import Selection
 from lengthwise.traces.table import ROW, Table
 from lengthwise.traces.trace import LeftOut
 from lengthwise.workload.clients import LONGEST_NAME
 
 FAILED = "no output tokens (failed or aborted)"
+
+_SMALL = 64
+"""Tokens in the largest of the small blocks."""
 
 Names = tuple[str, ...]
 
@@ -36,6 +37,7 @@ class Columns:
         cached: prompt tokens that a prefix cache held.
         hashes: of the prompt's blocks.
         unit: of times in numbers; None reads it in the column's name, or from the content.
+        whole: unit of whole numbers that by their size could be seconds or milliseconds.
         block: tokens in a block; None finds it out.
     """
 
@@ -52,7 +54,18 @@ class Columns:
     priority: Names = ("priority",)
     id: Names = ("id", "request_id")
     unit: str | None = None
+    whole: str | None = None
     block: int | None = None
+
+    def usual(self, block: int) -> str | None:
+        """The unit of whole numbers that could be either: with such blocks, or in this format.
+
+        Traces with small blocks (Bailian's, vLLM's timed traces) have seconds, those with
+        large ones (Mooncake's) milliseconds.
+        """
+        if self.whole is not None or not block:
+            return self.whole
+        return "s" if block <= _SMALL else "ms"
 
     def of(self, table: Table, selection: Selection) -> dict[str, str]:
         """The column of each role that the table has.
@@ -113,15 +126,6 @@ class Rows:
         return replace(self, rows=self.rows + rows, left_out=some + self.left_out)
 
 
-@dataclass
-class _Reading:
-    fields: Fields
-    roles: dict[str, str]
-    selection: Selection
-    columns: Columns
-    found: list[str] = field(default_factory=list)
-
-
 def read_columns(table: Table, columns: Columns, selection: Selection) -> Rows:
     """The requests of a table.
 
@@ -130,75 +134,37 @@ def read_columns(table: Table, columns: Columns, selection: Selection) -> Rows:
     Raises:
         UserError: for the first row that is no request; or if a column is missing.
     """
-    given = _Reading(Fields(table), columns.of(table, selection), selection, columns)
-    fields, roles = given.fields, given.roles
+    fields, roles = Fields(table), columns.of(table, selection)
     for role in ("prompt", "output"):
         if role not in roles:
             raise table.bad(0, f"no {getattr(columns, role)[0]}")
     prompt, output = fields.tokens(roles["prompt"]), fields.tokens(roles["output"])
-    clock = Clock.of(fields, roles, selection.time_unit or columns.unit)
-    priority = _priority(given, len(table))
+    told = Prefix.of(fields, roles, prompt, selection.block or columns.block)
+    clock = Clock.of(fields, roles, selection.time_unit or columns.unit, columns.usual(told.block))
+    priority = fields.whole(roles["priority"]) if "priority" in roles else np.zeros(len(table))
     done = output != 0
     fields.fault(done & (output < 0), None, "an output has at least 1 token")
     fields.fault(done & (prompt < 1), None, "a prompt has at least 1 token")
     fields.check()
-    prefix = _prefix(given, prompt, clock.arrival)
-    fields.fault(
-        done & ((prefix < 0) | (prefix > prompt)), None, "cached prefix is not within the prompt"
-    )
+    prefix = told.at(clock.arrival)
+    odd = done & ((prefix < 0) | (prefix > prompt))
+    fields.fault(odd, None, "cached prefix is not within the prompt")
     fields.check()
-    parts: dict[str, Any] = {
-        "row": table.frame[ROW],
-        "prompt": prompt,
-        "output": output,
-        "prefix": prefix,
-    }
-    parts |= {"prefix": prefix, "priority": priority} | clock.parts() | _names(given)
+    counts = {"prompt": prompt, "output": output, "prefix": prefix, "priority": priority}
+    whole = {name: pl.Series(each, dtype=pl.Int64) for name, each in counts.items()}
+    parts = {"row": table.frame[ROW], **whole, **clock.parts(), **_names(fields, roles)}
     frame = pl.DataFrame(parts).filter(pl.Series(done))
     left = (LeftOut(len(table) - len(frame), FAILED), LeftOut(table.blank, "nothing in them"))
-    found = (*clock.found, *given.found)
-    rows = Rows(frame, len(table) + table.blank, (), found, clock.epoch)
+    rows = Rows(frame, len(table) + table.blank, (), (*clock.found, *told.found), clock.epoch)
     return rows.also(0, *left)
 
 
-def _priority(given: _Reading, n: int) -> Ints:
-    column = given.roles.get("priority")
-    return np.zeros(n, np.int64) if column is None else given.fields.whole(column)
-
-
-def _names(given: _Reading) -> dict[str, pl.Series]:
+def _names(fields: Fields, roles: dict[str, str]) -> dict[str, pl.Series]:
     """The tenants, and the ids if they are texts: numbers mostly count rows."""
-    frame, found = given.fields.table.frame, {}
-    if "tenant" in given.roles:
-        texts = pl.Series(given.fields.texts(given.roles["tenant"]), dtype=pl.String)
+    frame, found = fields.table.frame, {}
+    if "tenant" in roles:
+        texts = pl.Series(fields.texts(roles["tenant"]), dtype=pl.String)
         found["tenant"] = texts.str.slice(0, LONGEST_NAME)
-    if "id" in given.roles and frame[given.roles["id"]].dtype == pl.String:
-        found["id"] = pl.Series(given.fields.texts(given.roles["id"]), dtype=pl.String)
+    if "id" in roles and frame[roles["id"]].dtype == pl.String:
+        found["id"] = pl.Series(fields.texts(roles["id"]), dtype=pl.String)
     return found
-
-
-def _prefix(given: _Reading, prompt: Ints, arrival: Floats | None) -> Ints:
-    """Cached prompt tokens: stated, or whole blocks that an earlier prompt began with."""
-    fields, column = given.fields, given.roles.get("hashes")
-    if column is None:
-        cached = given.roles.get("cached")
-        none = np.zeros(len(prompt), np.int64)
-        return none if cached is None else fields.whole(cached)
-    hashes, odd = block_hashes(fields.table.frame[column])
-    fields.fault(odd, column, f"{column} is not a list of numbers")
-    fields.check()
-    block = given.selection.block or given.columns.block
-    if block is None:
-        told = block_of(prompt, hashes.list.len().to_numpy().astype(np.int64))
-        block = told.tokens
-        given.found.append(
-            f"blocks of {block} tokens: {told.why}"
-            if block
-            else f"{told.why}: no prompt is taken as cached; --block N says the tokens of a block"
-        )
-    if arrival is None or bool((arrival[1:] >= arrival[:-1]).all()):
-        return np.minimum(block * seen_before(hashes), prompt)
-    order = np.argsort(arrival, kind="stable")
-    prefix = np.zeros(len(prompt), np.int64)
-    prefix[order] = np.minimum(block * seen_before(hashes[order]), prompt[order])
-    return prefix

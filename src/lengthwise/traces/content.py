@@ -18,7 +18,7 @@ from polars.exceptions import PolarsError
 from lengthwise.errors import UserError, reading
 from lengthwise.traces.csv_rows import csv_table
 from lengthwise.traces.json_rows import NONE, document_of, json_lines, records_table, rows_of
-from lengthwise.traces.parquet_rows import parquet_table
+from lengthwise.traces.parquet_rows import MAGIC, parquet_table
 from lengthwise.traces.table import Table
 
 Kind = Literal["parquet", "json", "text"]
@@ -56,8 +56,8 @@ class File:
 
     @cached_property
     def kind(self) -> Kind:
-        """What the first bytes are: the magic of parquet, an opening bracket, or other text."""
-        if self.data.startswith(b"PAR1"):
+        """What the first bytes are: the magic of parquet or Arrow, a bracket, or other text."""
+        if self.data.startswith(MAGIC):
             return "parquet"
         return "json" if self.data[:_HEAD].lstrip()[:1] in (b"{", b"[") else "text"
 
@@ -110,7 +110,7 @@ _PACKED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
 _REFUSED = {
     b"PK\x03\x04": "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV",
     b"SQLite format 3": "an SQLite data base: export the table as CSV",
-    b"ARROW1": "an Arrow file: save it as parquet",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file: git lfs pull fetches it",
 }
 
 
@@ -128,4 +128,5 @@ def _text(data: bytes) -> bytes:
     """Without the byte order mark; UTF-16, as spreadsheets write it, becomes UTF-8."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16").encode()
-    return data.removeprefix(codecs.BOM_UTF8)
+    # Without a mark no copy is made: the file may have gigabytes.
+    return data[len(codecs.BOM_UTF8) :] if data.startswith(codecs.BOM_UTF8) else data

@@ -27,7 +27,7 @@ def csv_table(what: str, data: bytes) -> Table:
     Raises:
         UserError: if a line cannot be read; names it.
     """
-    header = data.lstrip(b"\r\n").partition(b"\n")[0].decode("utf-8", errors="replace")
+    header = _decoded(what, data.lstrip(b"\r\n").partition(b"\n")[0])
     counts = Counter(each for each in header if each in _SEPARATORS)
     separator = counts.most_common(1)[0][0] if counts else ","
     try:
@@ -36,7 +36,8 @@ def csv_table(what: str, data: bytes) -> Table:
         frame = pl.DataFrame()
     except PolarsError:
         frame = _carefully(what, data, separator)
-    frame = frame.rename({name: name.strip() for name in frame.columns})
+    bare = Counter(name.strip() for name in frame.columns)
+    frame = frame.rename(lambda name: name.strip() if bare[name.strip()] == 1 else name)
     filled, comma = _filled(frame), separator in _DECIMAL_COMMA
     if filled.all():
         return numbered(what, frame, _lines(data, separator), comma)
@@ -45,6 +46,16 @@ def csv_table(what: str, data: bytes) -> Table:
     numbers = [line for line, some in lines if some]
     table = numbered(what, frame.filter(filled), lambda row: f"line {numbers[row]}", comma)
     return replace(table, blank=len(lines) - len(numbers))
+
+
+def _decoded(what: str, data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{what} cannot be read (line {line} is not UTF-8): save it as UTF-8"
+        ) from None
 
 
 def _filled(frame: pl.DataFrame) -> pl.Series:
@@ -78,6 +89,7 @@ def _csv_rows(data: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 def _carefully(what: str, data: bytes, separator: str) -> pl.DataFrame:
     """The rows read one by one, as polars does not say which line is wrong."""
+    _decoded(what, data)
     try:
         rows = _csv_rows(data, separator)
         _, header = next(rows)
@@ -87,7 +99,7 @@ def _carefully(what: str, data: bytes, separator: str) -> pl.DataFrame:
                 raise UserError(f"{what}, line {line}: more fields than the header")
             for i, column in enumerate(columns):
                 column.append(row[i] if i < len(row) else "")
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise UserError(f"{what} cannot be read ({error})") from None
     named = zip(header, columns, strict=True)
     frame = pl.DataFrame({name: pl.Series(column, dtype=pl.String) for name, column in named})

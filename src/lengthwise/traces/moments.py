@@ -19,9 +19,13 @@ _DATE = (
 _EPOCH = (("s", 1e8), ("ms", 1e11), ("us", 1e14), ("ns", 1e17))
 """Times since 1970 are at least so much (1973) in each unit."""
 
-_USUAL_GAP = 10.0
-"""A mean gap of at least so many units between whole numbers means that they are milliseconds:
-100 requests a second at most. As seconds it would be one request in 10 s at most."""
+_NEAR, _FAR = 10.0, 1000.0
+"""Whole numbers that are less than this apart in the mean are seconds, as milliseconds would be
+more than 100 requests a second; those further apart are milliseconds, as seconds would be less
+than a request in a quarter of an hour. Between the two, other things decide."""
+
+_MIDDLE, _DAY = 100.0, 86_400.0
+"""Between the two, and with nothing else to go by: milliseconds from this mean gap, or span, on."""
 
 _GRID = 100.0
 """Whole numbers that are all multiples of at least this are milliseconds on a grid."""
@@ -62,11 +66,15 @@ class Unit:
         return per_second(self.name)
 
 
-def unit_of(times: Floats) -> Unit:
+def unit_of(times: Floats, usual: str | None = None) -> Unit:
     """The unit of times without a name for it, [n] and finite, from what they are.
 
     Times since 1970 have a size of their own. Fractions mean seconds. Whole numbers are
     milliseconds if they lie on a coarse grid, or else far apart.
+
+    Args:
+        usual: the unit of files of this kind, which decides between seconds and milliseconds
+            where the numbers could be either.
     """
     if not len(times):
         return Unit("s")
@@ -80,10 +88,13 @@ def unit_of(times: Floats) -> Unit:
     span = float(times.max()) - least
     if span == 0:
         return Unit("s", "all are one moment")
-    grid = float(np.gcd.reduce((times - least).astype(np.int64)))
-    if len(times) > 2 and grid >= _GRID:
+    grid = 1.0 if span >= 2.0**62 else float(np.gcd.reduce((times - least).astype(np.int64)))
+    if usual != "s" and len(times) > 2 and grid >= _GRID:
         return Unit("ms", f"whole numbers on a grid of {grid:g}")
     gap = span / max(len(times) - 1, 1)
-    if gap >= _USUAL_GAP:
-        return Unit("ms", f"whole numbers, {gap:.3g} apart in the mean")
-    return Unit("s", f"whole numbers, {gap:.3g} apart in the mean")
+    why = f"whole numbers, {gap:.3g} apart in the mean"
+    if not _NEAR <= gap < _FAR:
+        return Unit("s" if gap < _NEAR else "ms", why)
+    if usual is not None:
+        return Unit(usual, f"{why}, as files of this kind have")
+    return Unit("ms" if gap >= _MIDDLE or span >= _DAY else "s", why)

@@ -1,4 +1,4 @@
-"""Parquet as a table."""
+"""Parquet, and Arrow files, as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from polars.exceptions import PolarsError
 from lengthwise.errors import UserError
 from lengthwise.traces.table import Table, flat, numbered
 
+MAGIC = b"PAR1", b"ARROW1"
+"""First bytes of parquet, and of Arrow's files (Feather)."""
+
 
 def parquet_table(what: str, data: bytes) -> Table:
     """Its rows.
@@ -16,7 +19,7 @@ def parquet_table(what: str, data: bytes) -> Table:
         UserError: if it is damaged.
     """
     try:
-        frame = flat(pl.read_parquet(data))
+        frame = flat(pl.read_parquet(data) if data.startswith(MAGIC[0]) else pl.read_ipc(data))
     except PolarsError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{what} cannot be read as parquet ({reason})") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
 
 from lengthwise.errors import UserError
 from lengthwise.traces.columns import Rows
@@ -45,8 +46,13 @@ def read_trace(source: str | Path, selection: Selection | None = None) -> Trace:
     file = File.open(path, "workload", _ADVICE)
     if file.empty:
         raise UserError(f"{file.what}: no requests in it (the file is empty)")
-    format = _format_of(file, selection)
-    return _trace(file, format.name, taken(format.read(file, selection), selection, file.what))
+    try:
+        format = _format_of(file, selection)
+        rows = format.read(file, selection)
+    except PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file.what} cannot be read ({reason})") from None
+    return _trace(file, format.name, taken(rows, selection, file.what))
 
 
 def read_workload(source: str | Path, everything: bool = False) -> Workload:

@@ -11,7 +11,12 @@ from lengthwise.traces.formats.guidellm_result import GuidellmResult
 from lengthwise.traces.formats.lengths import ALPACA, SHAREGPT
 from lengthwise.traces.formats.lengthwise_requests import LENGTHWISE
 from lengthwise.traces.formats.llmservingsim import LLMSERVINGSIM
-from lengthwise.traces.formats.mooncake import GUIDELLM_TRACE, MOONCAKE, MOONCAKE_COUNTS
+from lengthwise.traces.formats.mooncake import (
+    BAILIAN,
+    GUIDELLM_TRACE,
+    MOONCAKE,
+    MOONCAKE_COUNTS,
+)
 from lengthwise.traces.formats.openai_batch import OPENAI_BATCH
 from lengthwise.traces.formats.plain import PLAIN
 from lengthwise.traces.formats.recorded import RECORDED
@@ -29,6 +34,7 @@ FORMATS: tuple[Format, ...] = (
     VllmBench(),
     AIPERF,
     MOONCAKE_COUNTS,
+    BAILIAN,
     MOONCAKE,
     GUIDELLM_TRACE,
     AZURE,

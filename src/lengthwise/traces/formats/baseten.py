@@ -12,7 +12,9 @@ BASETEN = TableFormat(
         ("input_tokens",),
         ("output_tokens",),
         ("timestamp_start_unix_ms",),
-        hashes=("total_hashes", "input_hashes", "hash_ids"),
+        ttft=("duration_ttft_ms",),
+        latency=("duration_e2e_ms",),
+        hashes=("total_hashes", "hash_ids"),
         unit="ms",
     ),
 )

@@ -38,6 +38,13 @@ MOONCAKE = TableFormat(
     (_TURN, _later_turn),
 )
 
+BAILIAN = TableFormat(
+    "mooncake",
+    (*_NEEDS, "hash_ids", "chat_id"),
+    Columns(*_LENGTHS, hashes=("hash_ids",), whole="s"),
+)
+"""Bailian's traces: a request names the chat that it goes on with."""
+
 GUIDELLM_TRACE = TableFormat("guidellm", _NEEDS, Columns(*_LENGTHS), (_TURN, _later_turn))
 """guidellm's traces to replay: no hashes."""
 

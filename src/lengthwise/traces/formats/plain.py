@@ -42,7 +42,7 @@ _ARRIVAL = (
 )
 _FINISH = (
     *("finish_s", "finish_ms", "finish", "finished_at", "end_time", "request_end_time"),
-    *("completed_at", "end_timestamp", "ended_at", "finish_time", "completion_time"),
+    *("completed_at", "end_timestamp", "ended_at", "finish_time"),
     *("response_created_at", "end_s", "end_ms", "last_token_time"),
 )
 _FIRST = (
@@ -68,7 +68,7 @@ COLUMNS = Columns(
     finish=_FINISH,
     ttft=_TTFT,
     latency=_LATENCY,
-    cached=("cached_tokens", "cached_prompt_tokens", "cache_read_input_tokens", "prefix_tokens"),
+    cached=("cached_tokens", "cached_prompt_tokens", "prefix_tokens"),
     hashes=("hash_ids", "block_hashes"),
     id=("id", "request_id", "call_id", "trace_id", "generation_id", "custom_id"),
 )
