@@ -22,7 +22,7 @@ def draw_lengths(histogram: Histogram, n: int, rng: Rng) -> Tokens:
     from scipy.optimize import brentq
 
     ends = histogram.edges.copy()
-    starts = np.concatenate([[1.0], ends[:-1]])
+    starts = np.concatenate([[0.0], ends[:-1]])
     ends[-1] = max(2.0 * starts[-1], starts[-1] + 1.0) if math.isinf(ends[-1]) else ends[-1]
     bucket = rng.choice(len(ends), n, p=histogram.counts / histogram.count)
     low, high = np.maximum(starts[bucket], 1.0), np.maximum(ends[bucket], 1.0)
@@ -42,5 +42,6 @@ def draw_lengths(histogram: Histogram, n: int, rng: Rng) -> Tokens:
     else:
         bend = -steepest if most <= 0 else steepest
     # A bucket holds what is above the end of the one before.
-    whole: Tokens = np.maximum(np.ceil(lengths(bend) - 1e-9), 1.0).astype(np.int64)
+    least_whole = np.floor(starts[bucket]) + 1.0
+    whole: Tokens = np.maximum(np.ceil(lengths(bend) - 1e-9), least_whole).astype(np.int64)
     return whole
