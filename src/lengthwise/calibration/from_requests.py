@@ -8,14 +8,14 @@ import numpy as np
 
 from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.check import Checked, check, fcfs
-from lengthwise.calibration.fitting import FEWEST, Sums, fit_most, interval
+from lengthwise.calibration.fitting import FEWEST, interval
+from lengthwise.calibration.forms import Fitted
 from lengthwise.calibration.seats import Limits, possible
 from lengthwise.calibration.timeline import Timeline
 from lengthwise.core.arrays import Ints
 from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.sim.setup import Setup
-from lengthwise.sim.steps import Linear
 from lengthwise.traces.trace import Observed, Trace
 
 MOST = 5_000
@@ -25,8 +25,10 @@ _SIMPLER = 0.9
 """A limit is believed if it makes the distance of the simulated log from the real one
 this much smaller."""
 
+_WELL = 0.03
+"""So small a distance is explained by seats; nothing needs memory to be short."""
+
 _ROUNDS = 3
-_MOST = 1.25
 
 BUDGET = 2048
 """Tokens of a step where nobody says: vLLM's default on most cards."""
@@ -59,18 +61,22 @@ def from_requests(
     used = chosen(trace)
     source = f"the times of {len(used.workload)} requests of {trace.workload.name}"
     given = _timeline(used)
-    best: Fitted | None = None
+    best: Engine | None = None
     for told in possible(given.levels, seats, kv_tokens):
         timeline = replace(given, seats=told.seats)
         setup = _setup(timeline, told, budget, block_size)
-        fitted = _fitted(used, timeline, told, setup, source)
-        if best is None or fitted.checked.distance < _SIMPLER * best.checked.distance:
-            best = fitted
+        fitted = Fitted.of(timeline, setup.budget, source)
+        # Amounts of memory are told apart by little, seats from none by much.
+        checked = check(used, fitted.steps, setup, closely=told.kv_tokens != kv_tokens)
+        if best is None or checked.distance < _SIMPLER * best.checked.distance:
+            best = Engine(timeline, told, setup, fitted, checked)
+        if best.limits.seats is not None and best.checked.distance < _WELL:
+            break
     assert best is not None
     best = _corrected(used, best)
-    fastest, slowest = interval(best.sums, best.time)
+    fastest, slowest = interval(best.fitted.sums, best.fitted.time)
     return Calibration(
-        best.time.scaled(best.checked.factor),
+        best.fitted.scaled(best.checked.factor).steps,
         source,
         best.checked.error,
         "a request's latency",
@@ -85,59 +91,36 @@ def from_requests(
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """Step times if the engine had these limits, and how well they explain the log."""
+class Engine:
+    """An engine with these limits, its steps, and how well they explain the log."""
 
     timeline: Timeline
     limits: Limits
     setup: Setup
-    sums: Sums
-    time: Linear
+    fitted: Fitted
     checked: Checked
 
 
-def _fitted(used: Trace, timeline: Timeline, told: Limits, setup: Setup, source: str) -> Fitted:
-    sums = timeline.sums()
-    time = fit_most(sums, "requests", source)
-    return Fitted(timeline, told, setup, sums, time, check(used, time, setup))
-
-
-def _corrected(used: Trace, fitted: Fitted) -> Fitted:
-    """Without what the fit gets wrong in a known way.
+def _corrected(used: Trace, engine: Engine) -> Engine:
+    """Without what the fit gets wrong in a known way; if that explains the log no worse.
 
     A log does not show prompts that were computed again after an eviction, nor where in its
     seat's time a prompt was computed. So the same fit is made of a simulated log, whose step
     times are known: each part is corrected by as much as it comes out wrong there.
     """
-    time = fitted.time.scaled(fitted.checked.factor)
+    fitted = engine.fitted.scaled(engine.checked.factor)
+    as_it_is = replace(engine, checked=check(used, engine.fitted.steps, engine.setup))
     for _ in range(_ROUNDS):
-        served = fcfs(used, time, fitted.setup)
-        again = replace(fitted.timeline, first=served.first, finish=served.finish)
+        served = fcfs(used, fitted.steps, engine.setup)
         if not np.isfinite(served.finish).all():
-            return fitted
-        found = fit_most(again.sums(), "simulated", "a simulated log", fitted.time.error)
-        time = _moved(time, fitted.time, found)
-    checked = check(used, time, fitted.setup)
-    if checked.distance > fitted.checked.distance:
-        return fitted
-    return replace(fitted, time=time, checked=checked)
-
-
-def _moved(time: Linear, wanted: Linear, found: Linear) -> Linear:
-    """``time`` with each part times wanted / found, at most a quarter more or less."""
-
-    def part(now: float, want: float, got: float) -> float:
-        if not (want > 0 and got > 0):
-            return now
-        return now * min(max(want / got, 1 / _MOST), _MOST)
-
-    return replace(
-        time,
-        base=part(time.base, wanted.base, found.base),
-        prefill=part(time.prefill, wanted.prefill, found.prefill),
-        decode=part(time.decode, wanted.decode, found.decode),
-        context=part(time.context, wanted.context, found.context),
-    )
+            return as_it_is
+        simulated = replace(engine.timeline, first=served.first, finish=served.finish)
+        fitted = fitted.corrected(engine.fitted, simulated)
+    checked = check(used, fitted.steps, engine.setup)
+    if checked.distance > as_it_is.checked.distance:
+        return as_it_is
+    # What the interval is made of stays the fit to the real log.
+    return replace(engine, fitted=fitted, checked=checked)
 
 
 def chosen(trace: Trace) -> Trace:
@@ -213,8 +196,8 @@ def _setup(timeline: Timeline, told: Limits, budget: int | None, block_size: int
     return Setup(seats, max(budget or BUDGET, seats), blocks, block_size)
 
 
-def _notes(trace: Trace, best: Fitted, found: bool, budget: int | None) -> tuple[str, ...]:
-    n, everything, checked = len(best.sums), len(trace.workload), best.checked
+def _notes(trace: Trace, best: Engine, found: bool, budget: int | None) -> tuple[str, ...]:
+    n, everything, checked = len(best.fitted.sums), len(trace.workload), best.checked
     notes = [f"the decode steps of {n} of the {everything} requests were used"]
     if found:
         notes.append(str(best.limits))

@@ -38,17 +38,18 @@ class Timeline:
         """[n] when each got its seat; at the latest with its first token."""
         return np.minimum(seated_at(self.arrival, self.finish, self.seats), self.first)
 
-    @cached_property
-    def prefill(self) -> Course:
-        """Prompt tokens computed until a time.
+    def prefill(self, free: int = 0, budget: int = 2048) -> Course:
+        """Prompt tokens computed until a time, of each step those beyond the first ``free``.
 
-        Prompts are computed in order: each after the one before it had its first token.
+        Prompts are computed in order: each after the one before it had its first token. Those
+        with the same first token were in the same step, or in several of ``budget`` tokens.
         """
-        ends = np.unique(self.first)
+        ends, place = np.unique(self.first, return_inverse=True)
         before = np.searchsorted(ends, self.first) - 1
         earlier = np.where(before >= 0, ends[np.maximum(before, 0)], -np.inf)
         start = np.minimum(np.maximum(self.seated, earlier), self.first)
-        return Course.of(start, self.first, self.prompt)
+        together = np.minimum(np.bincount(place, self.prompt)[place], budget)
+        return Course.of(start, self.first, self.prompt * np.maximum(1.0 - free / together, 0.0))
 
     @cached_property
     def decoded(self) -> Course:
@@ -68,12 +69,16 @@ class Timeline:
         """How many decoded and waited, over time."""
         return Levels.of(self.arrival, self.first, self.finish, self.context)
 
-    def sums(self) -> Sums:
-        """What the decode steps of each request with two tokens or more held: a window each."""
+    def sums(self, free: int = 0, budget: int = 2048) -> Sums:
+        """What the decode steps of each request with two tokens or more held: a window each.
+
+        Args:
+            free, budget: as in :meth:`prefill`.
+        """
         steps = self.output - 1.0
         rows = (steps > 0) & (self.finish > self.first)
         start, end, steps = self.first[rows], self.finish[rows], steps[rows]
         seconds = end - start
         context = self.context.integral().within(start, end) / seconds * steps
-        prefill, decoded = self.prefill.within(start, end), self.decoded.within(start, end)
-        return Sums(seconds, steps, prefill, decoded, context)
+        prefill = self.prefill(free, budget).within(start, end)
+        return Sums(seconds, steps, prefill, self.decoded.within(start, end), context)
