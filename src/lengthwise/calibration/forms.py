@@ -46,13 +46,19 @@ class Fitted:
         Raises:
             UserError: if there are too few windows.
         """
-        best = cls._with(timeline, 0, budget, source)
-        limit = _BETTER * best.time.error
-        for free in _FREE:
-            bent = cls._with(timeline, free, budget, source)
-            if bent.time.error < min(limit, best.time.error) and bent.bent is not None:
-                best = bent
-        return best
+        line, *bent = cls.all(timeline, budget, source)
+        best = min(bent, key=lambda form: form.time.error, default=line)
+        return best if best.time.error < _BETTER * line.time.error else line
+
+    @classmethod
+    def all(cls, timeline: Timeline, budget: int, source: str) -> list[Fitted]:
+        """A line, then the bent forms that make sense.
+
+        Raises:
+            UserError: if there are too few windows.
+        """
+        forms = [cls._with(timeline, free, budget, source) for free in (0, *_FREE)]
+        return [form for form in forms if form.free == 0 or form.bent is not None]
 
     @classmethod
     def _with(

@@ -73,7 +73,10 @@ def from_requests(
         if best.limits.seats is not None and best.checked.distance < _WELL:
             break
     assert best is not None
-    best = _corrected(used, best)
+    best = min(
+        (_corrected(used, each) for each in _tried(best, source)),
+        key=lambda engine: engine.checked.distance,
+    )
     fastest, slowest = interval(best.fitted.sums, best.fitted.time)
     return Calibration(
         best.fitted.scaled(best.checked.factor).steps,
@@ -99,6 +102,17 @@ class Engine:
     setup: Setup
     fitted: Fitted
     checked: Checked
+
+
+def _tried(engine: Engine, source: str) -> list[Engine]:
+    """The engine; where memory was short, with each form of its steps.
+
+    Prompts that were computed again after evictions hide there which form fits best.
+    """
+    if engine.limits.kv_tokens is None:
+        return [engine]
+    forms = Fitted.all(engine.timeline, engine.setup.budget, source)
+    return [replace(engine, fitted=form) for form in forms]
 
 
 def _corrected(used: Trace, engine: Engine) -> Engine:
