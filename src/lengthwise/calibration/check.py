@@ -28,7 +28,8 @@ class Checked:
         before: error of the mean latency without it, as a share of the observed one.
         error: mean absolute error of a request's latency with it, as a share of the mean.
         distance: the same with that of its TTFT added, which tells limits apart.
-        mean, ttft: errors of mean latency and mean TTFT with it.
+        mean, ttft: errors of mean latency and mean TTFT with it; NaN where the log has no
+            first tokens.
     """
 
     factor: float
@@ -76,13 +77,12 @@ def _checked(trace: Trace, served: Outcome, factor: float, before: float) -> Che
     latency, ttft = trace.observed.finish - arrival, trace.observed.first - arrival
     simulated, began = served.finish - arrival, served.first - arrival
     error = _apart(simulated, latency) / float(latency.mean())
+    mean = float(_mean(simulated, latency) / latency.mean() - 1.0)
+    if np.isnan(ttft).any():
+        return Checked(factor, before, error, error, mean, math.nan)
+    distance = error + _apart(began, ttft) / float(latency.mean())
     return Checked(
-        factor,
-        before,
-        error,
-        error + _apart(began, ttft) / float(latency.mean()),
-        float(_mean(simulated, latency) / latency.mean() - 1.0),
-        float(_mean(began, ttft) / ttft.mean() - 1.0),
+        factor, before, error, distance, mean, float(_mean(began, ttft) / ttft.mean() - 1.0)
     )
 
 

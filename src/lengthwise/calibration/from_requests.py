@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.check import Checked, check, fcfs
-from lengthwise.calibration.fitting import FEWEST, interval
+from lengthwise.calibration.chosen import chosen
+from lengthwise.calibration.fitting import interval
 from lengthwise.calibration.forms import Fitted
-from lengthwise.calibration.seats import Limits, possible
+from lengthwise.calibration.seats import Limits, guesses, possible
 from lengthwise.calibration.timeline import Timeline
-from lengthwise.core.arrays import Ints
 from lengthwise.core.checks import at_least
-from lengthwise.errors import UserError
 from lengthwise.sim.setup import Setup
-from lengthwise.traces.trace import Observed, Trace
-
-MOST = 5_000
-"""Requests that are fitted and simulated at most."""
+from lengthwise.traces.trace import Trace
 
 _SIMPLER = 0.9
 """A limit is believed if it makes the distance of the simulated log from the real one
@@ -61,18 +58,26 @@ def from_requests(
     used = chosen(trace)
     source = f"the times of {len(used.workload)} requests of {trace.workload.name}"
     given = _timeline(used)
+    streamed = bool(np.isfinite(given.first).all())
+    limits = (
+        possible(given.levels, seats, kv_tokens) if streamed else guesses(given, seats, kv_tokens)
+    )
     best: Engine | None = None
-    for told in possible(given.levels, seats, kv_tokens):
+    for told in limits:
         timeline = replace(given, seats=told.seats)
+        if not streamed:
+            timeline = timeline.guessed()
         setup = _setup(timeline, told, budget, block_size)
         fitted = Fitted.of(timeline, setup.budget, source)
         # Amounts of memory are told apart by little, seats from none by much.
         checked = check(used, fitted.steps, setup, closely=told.kv_tokens != kv_tokens)
         if best is None or checked.distance < _SIMPLER * best.checked.distance:
             best = Engine(timeline, told, setup, fitted, checked)
-        if best.limits.seats is not None and best.checked.distance < _WELL:
+        if streamed and best.limits.seats is not None and best.checked.distance < _WELL:
             break
     assert best is not None
+    if not streamed:
+        best = _imputed(used, best, source)
     best = min(
         (_corrected(used, each) for each in _tried(best, source)),
         key=lambda engine: engine.checked.distance,
@@ -102,6 +107,21 @@ class Engine:
     setup: Setup
     fitted: Fitted
     checked: Checked
+
+
+def _imputed(used: Trace, engine: Engine, source: str) -> Engine:
+    """With first tokens as late after the seats as simulated; if that explains the log no worse."""
+    for _ in range(_ROUNDS):
+        served = fcfs(used, engine.fitted.scaled(engine.checked.factor).steps, engine.setup)
+        if not np.isfinite(served.finish).all():
+            return engine
+        timeline = engine.timeline.imputed(served.first, served.finish)
+        fitted = Fitted.of(timeline, engine.setup.budget, source)
+        checked = check(used, fitted.steps, engine.setup, closely=False)
+        if checked.distance > engine.checked.distance:
+            return engine
+        engine = replace(engine, timeline=timeline, fitted=fitted, checked=checked)
+    return engine
 
 
 def _tried(engine: Engine, source: str) -> list[Engine]:
@@ -137,53 +157,6 @@ def _corrected(used: Trace, engine: Engine) -> Engine:
     return replace(engine, fitted=fitted, checked=checked)
 
 
-def chosen(trace: Trace) -> Trace:
-    """The requests with both times; of more than 5,000, a stretch that was busy.
-
-    Raises:
-        UserError: if there are none, or too few.
-    """
-    if trace.observed is None or not trace.timed:
-        raise UserError(
-            f"{trace.workload.name}: it does not say when requests came, began and ended: give "
-            "--card and --model, --engine-log, --metrics or --profile"
-        )
-    first, finish = trace.observed.first, trace.observed.finish
-    arrival = trace.workload.arrival
-    # FCFS served requests that came at the same time in some order: that of their first tokens.
-    order = np.lexsort((first, arrival))
-    whole = np.isfinite(first) & np.isfinite(finish) & (first >= arrival) & (finish >= first)
-    index = order[whole[order]]
-    if len(index) < FEWEST:
-        raise UserError(
-            f"{trace.workload.name}: {len(index)} requests have times of arrival, first and last "
-            f"token in this order: at least {FEWEST} are needed"
-        )
-    return _rows(trace, _busiest(trace, index) if len(index) > MOST else index)
-
-
-def _busiest(trace: Trace, index: Ints) -> Ints:
-    """Of the requests ``index``, 5,000 in a row that begin with an idle engine."""
-    assert trace.observed is not None
-    arrival, finish = trace.workload.arrival[index], trace.observed.finish[index]
-    idle = np.concatenate([[True], np.maximum.accumulate(finish)[:-1] <= arrival[1:]])
-    spent = np.concatenate([[0.0], np.cumsum(finish - arrival)])
-    starts = np.flatnonzero(idle)
-    starts = starts[starts + MOST <= len(index)]
-    if not len(starts):
-        starts = np.zeros(1, np.int64)
-    start = starts[np.argmax(spent[starts + MOST] - spent[starts])]
-    return index[start : start + MOST]
-
-
-def _rows(trace: Trace, index: Ints) -> Trace:
-    assert trace.observed is not None
-    start = trace.workload.arrival[index[0]]
-    workload = trace.workload.rows(index, trace.workload.arrival[index] - start)
-    first, finish = trace.observed.first[index], trace.observed.finish[index]
-    return replace(trace, workload=workload, observed=Observed(first - start, finish - start))
-
-
 def _timeline(used: Trace) -> Timeline:
     assert used.observed is not None
     served = used.workload
@@ -213,14 +186,20 @@ def _setup(timeline: Timeline, told: Limits, budget: int | None, block_size: int
 def _notes(trace: Trace, best: Engine, found: bool, budget: int | None) -> tuple[str, ...]:
     n, everything, checked = len(best.fitted.sums), len(trace.workload), best.checked
     notes = [f"the decode steps of {n} of the {everything} requests were used"]
+    streamed = not math.isnan(checked.ttft)
+    if not streamed:
+        notes.append(
+            "the log has no times of first tokens: they were worked out, which makes seats and "
+            "the split of a step guesses"
+        )
     if found:
-        notes.append(str(best.limits))
+        notes.append(str(best.limits) if streamed else best.limits.guess)
     if budget is None:
         notes.append(f"steps of at most {BUDGET} tokens were assumed")
+    ttft = f" and {100 * checked.ttft:+.1f} % in the mean TTFT" if streamed else ""
     notes.append(
         f"FCFS simulated on the same arrivals: mean latency {100 * checked.before:+.1f} % from "
         f"the observed one; all steps were then multiplied by {checked.factor:.3f}, which leaves "
-        f"{100 * checked.mean:+.1f} % in the mean latency and {100 * checked.ttft:+.1f} % in the "
-        f"mean TTFT"
+        f"{100 * checked.mean:+.1f} % in the mean latency{ttft}"
     )
     return tuple(notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,13 +12,16 @@ from lengthwise.calibration.occupancy import Course, Levels, seated_at, total
 from lengthwise.core.arrays import Floats
 from lengthwise.workload.workload import Seconds
 
+_BESIDE = 100.0
+"""Prompt tokens that take about as long as a step, for a first guess."""
+
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """n requests in order of arrival, all of them finished.
 
     Attributes:
-        arrival, first, finish: [n] seconds: came, first token, last token.
+        arrival, first, finish: [n] seconds: came, first token (NaN: not known), last token.
         prompt: [n] prompt tokens that were computed.
         cached: [n] prompt tokens that a prefix cache held.
         output: [n] output tokens.
@@ -37,6 +40,20 @@ class Timeline:
     def seated(self) -> Seconds:
         """[n] when each got its seat; at the latest with its first token."""
         return np.minimum(seated_at(self.arrival, self.finish, self.seats), self.first)
+
+    def guessed(self) -> Timeline:
+        """With first tokens where none are known: a share of the time in the seat."""
+        seated = np.minimum(seated_at(self.arrival, self.finish, self.seats), self.finish)
+        own = 1.0 + self.prompt / _BESIDE
+        share = own / (own + self.output - 1.0)
+        return replace(self, first=seated + share * (self.finish - seated))
+
+    def imputed(self, first: Seconds, finish: Seconds) -> Timeline:
+        """With first tokens as late after the seats as in a simulated log, [n] seconds each."""
+        seated = np.minimum(seated_at(self.arrival, self.finish, self.seats), self.finish)
+        later = first - seated_at(self.arrival, finish, self.seats)
+        one = (self.output == 1) | (seated + later > self.finish)
+        return replace(self, first=np.where(one, self.finish, seated + np.maximum(later, 0.0)))
 
     def prefill(self, free: int = 0, budget: int = 2048) -> Course:
         """Prompt tokens computed until a time, of each step those beyond the first ``free``.
