@@ -12,7 +12,7 @@ from lengthwise.errors import UserError
 from lengthwise.traces.trace import Observed, Trace
 from lengthwise.workload.workload import Seconds
 
-MOST = 5_000
+MOST = 3_000
 """Requests that are fitted and simulated at most."""
 
 _MOSTLY = 0.9
@@ -20,7 +20,7 @@ _QUICK = 0.05
 
 
 def chosen(trace: Trace) -> Trace:
-    """The requests with all their times; of more than 5,000, a stretch that was busy.
+    """The requests with all their times; of more than 3,000, a stretch that was busy.
 
     Where fewer than nine in ten have a time of their first token, none has.
 
@@ -63,7 +63,7 @@ def _began(trace: Trace, finish: Seconds) -> Seconds:
 
 
 def _busiest(trace: Trace, index: Ints) -> Ints:
-    """Of the requests ``index``, 5,000 in a row that begin with an idle engine."""
+    """Of the requests ``index``, 3,000 in a row that begin with an idle engine."""
     assert trace.observed is not None
     arrival, finish = trace.workload.arrival[index], trace.observed.finish[index]
     idle = np.concatenate([[True], np.maximum.accumulate(finish)[:-1] <= arrival[1:]])

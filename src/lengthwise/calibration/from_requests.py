@@ -25,6 +25,7 @@ this much smaller."""
 _WELL = 0.03
 """So small a distance is explained by seats; nothing needs memory to be short."""
 
+_UNSURE = 0.5
 _ROUNDS = 3
 
 BUDGET = 2048
@@ -46,7 +47,7 @@ def from_requests(
     factor on all steps makes its mean latency the observed one.
 
     Args:
-        trace: with ``observed`` times; at most 5,000 of its requests are used, those from
+        trace: with ``observed`` times; at most 3,000 of its requests are used, those from
             a moment with no request in the system on in which requests spent most time.
         seats, budget, kv_tokens: the engine's, where they are known. Seats and KV memory
             that were ever short are found otherwise.
@@ -82,14 +83,17 @@ def from_requests(
         (_corrected(used, each) for each in _tried(best, source)),
         key=lambda engine: engine.checked.distance,
     )
+    best = replace(best, checked=check(used, best.fitted.steps, best.setup))
     fastest, slowest = interval(best.fitted.sums, best.fitted.time)
+    # What the log's own requests are off by is not known to be noise.
+    unsure = _UNSURE * best.checked.error
     return Calibration(
         best.fitted.scaled(best.checked.factor).steps,
         source,
         best.checked.error,
         "a request's latency",
-        fastest,
-        slowest,
+        min(fastest, 1.0 - unsure),
+        max(slowest, 1.0 + unsure),
         best.limits.seats,
         budget,
         best.limits.kv_tokens,
@@ -143,14 +147,15 @@ def _corrected(used: Trace, engine: Engine) -> Engine:
     times are known: each part is corrected by as much as it comes out wrong there.
     """
     fitted = engine.fitted.scaled(engine.checked.factor)
-    as_it_is = replace(engine, checked=check(used, engine.fitted.steps, engine.setup))
+    before = check(used, engine.fitted.steps, engine.setup, closely=False)
+    as_it_is = replace(engine, checked=before)
     for _ in range(_ROUNDS):
         served = fcfs(used, fitted.steps, engine.setup)
         if not np.isfinite(served.finish).all():
             return as_it_is
         simulated = replace(engine.timeline, first=served.first, finish=served.finish)
         fitted = fitted.corrected(engine.fitted, simulated)
-    checked = check(used, fitted.steps, engine.setup)
+    checked = check(used, fitted.steps, engine.setup, closely=False)
     if checked.distance > as_it_is.checked.distance:
         return as_it_is
     # What the interval is made of stays the fit to the real log.
