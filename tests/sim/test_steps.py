@@ -6,11 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
-from lengthwise.sim.steps import Linear, Roofline, load_profile, profile_names, steps_within
+from lengthwise.sim.steps import (
+    Linear,
+    Roofline,
+    Scaled,
+    load_profile,
+    profile_names,
+    steps_within,
+)
 
 LINEAR = Linear("l", "test", base=0.02, prefill=1e-4, decode=2e-3, context=3e-6)
 CARD = Roofline("r", "test", 1e9, 1e5, 2e9, bandwidth=1e12, peak=1e13, overhead=1e-3)
-TIMES = pytest.mark.parametrize("time", [LINEAR, CARD], ids=["linear", "roofline"])
+TIMES = pytest.mark.parametrize(
+    "time", [LINEAR, CARD, Scaled(CARD, 1.5)], ids=["linear", "roofline", "scaled"]
+)
 
 
 def slowly(time, steps, decodes, context):
@@ -54,15 +63,26 @@ def test_no_part_of_a_step_takes_negative_time():
     assert min(found.base, found.prefill, found.decode, found.context) >= 0
 
 
+@TIMES
+def test_scaled_steps_take_so_many_times_as_long(time):
+    slow = Scaled(time, 2.5)
+    assert slow.seconds(100, 8, 4000) == pytest.approx(2.5 * time.seconds(100, 8, 4000))
+    assert slow.stretch(50, 8, 4000) == pytest.approx(2.5 * time.stretch(50, 8, 4000))
+    assert LINEAR.scaled(2.5).seconds(9, 8, 400) == pytest.approx(2.5 * LINEAR.seconds(9, 8, 400))
+    with pytest.raises(UserError, match="0 times as long"):
+        Scaled(time, 0)
+
+
 def test_too_few_steps_are_no_profile():
     with pytest.raises(UserError, match="too few"):
         Linear.fit("f", "test", np.ones((5, 4)))
 
 
-def test_a_saved_profile_comes_back(tmp_path):
-    LINEAR.save(tmp_path / "deep" / "own.json")
+@pytest.mark.parametrize("time", [LINEAR, CARD], ids=["linear", "roofline"])
+def test_a_saved_profile_comes_back(tmp_path, time):
+    time.save(tmp_path / "deep" / "own.json")
     found = load_profile(str(tmp_path / "deep" / "own.json"))
-    assert found.seconds(10, 2, 300) == LINEAR.seconds(10, 2, 300)
+    assert found.seconds(10, 2, 300) == time.seconds(10, 2, 300)
 
 
 def test_every_shipped_profile_states_its_source():

@@ -28,7 +28,8 @@ class Checked:
         before: error of the mean latency without it, as a share of the observed one.
         error: mean absolute error of a request's latency with it, as a share of the mean.
         distance: the same with that of its TTFT added, which tells limits apart.
-        mean, ttft: errors of mean latency and mean TTFT with it.
+        mean, ttft: errors of mean latency and mean TTFT with it; NaN where the log has no
+            first tokens.
     """
 
     factor: float
@@ -39,39 +40,49 @@ class Checked:
     ttft: float
 
 
-def check(trace: Trace, time: StepTime, setup: Setup) -> Checked:
+def check(trace: Trace, time: StepTime, setup: Setup, closely: bool = True) -> Checked:
     """Simulate FCFS with these steps, and find the factor on them by which it is right.
 
     Args:
         trace: with ``observed`` times of every request.
+        closely: to a fifth of a percent; otherwise after three simulations.
     """
     from scipy.optimize import brentq
 
     assert trace.observed is not None
     arrival = trace.workload.arrival
-    latency, ttft = trace.observed.finish - arrival, trace.observed.first - arrival
+    latency = trace.observed.finish - arrival
+    served: dict[float, Outcome] = {}
 
     def excess(log: float) -> float:
-        served = fcfs(trace, Scaled(time, math.exp(log)), setup)
-        return math.log(_mean(served.finish - arrival, latency) / float(latency.mean()))
+        if log not in served:
+            served[log] = fcfs(trace, Scaled(time, math.exp(log)), setup)
+        return math.log(_mean(served[log].finish - arrival, latency) / float(latency.mean()))
 
-    before = excess(0.0)
-    log = 0.0
+    log, before = 0.0, excess(0.0)
     if abs(before) > _CLOSE:
         # The mean latency grows at least as fast as the steps do.
-        end = float(np.clip(-1.5 * before, -_WIDEST, _WIDEST))
-        far = excess(end)
-        log = end if before * far > 0 else brentq(excess, 0.0, end, xtol=_CLOSE, maxiter=12)
-    served = fcfs(trace, Scaled(time, math.exp(log)), setup)
+        log = float(np.clip(-1.5 * before, -_WIDEST, _WIDEST))
+        far = excess(log)
+        if before * far < 0:
+            between = log * before / (before - far)
+            log = between if not closely else brentq(excess, 0.0, log, xtol=_CLOSE, maxiter=12)
+    excess(log)
+    return _checked(trace, served[log], math.exp(log), math.expm1(before))
+
+
+def _checked(trace: Trace, served: Outcome, factor: float, before: float) -> Checked:
+    assert trace.observed is not None
+    arrival = trace.workload.arrival
+    latency, ttft = trace.observed.finish - arrival, trace.observed.first - arrival
     simulated, began = served.finish - arrival, served.first - arrival
     error = _apart(simulated, latency) / float(latency.mean())
+    mean = float(_mean(simulated, latency) / latency.mean() - 1.0)
+    if np.isnan(ttft).any():
+        return Checked(factor, before, error, error, mean, math.nan)
+    distance = error + _apart(began, ttft) / float(latency.mean())
     return Checked(
-        math.exp(log),
-        math.expm1(before),
-        error,
-        error + _apart(began, ttft) / float(latency.mean()),
-        float(_mean(simulated, latency) / latency.mean() - 1.0),
-        float(_mean(began, ttft) / ttft.mean() - 1.0),
+        factor, before, error, distance, mean, float(_mean(began, ttft) / ttft.mean() - 1.0)
     )
 
 

@@ -22,11 +22,11 @@ def draw_lengths(histogram: Histogram, n: int, rng: Rng) -> Tokens:
     from scipy.optimize import brentq
 
     ends = histogram.edges.copy()
-    starts = np.concatenate([[1.0], ends[:-1]])
+    starts = np.concatenate([[0.0], ends[:-1]])
     ends[-1] = max(2.0 * starts[-1], starts[-1] + 1.0) if math.isinf(ends[-1]) else ends[-1]
     bucket = rng.choice(len(ends), n, p=histogram.counts / histogram.count)
     low, high = np.maximum(starts[bucket], 1.0), np.maximum(ends[bucket], 1.0)
-    place = rng.random(n)
+    place = 1.0 - rng.random(n)
 
     def lengths(bend: float) -> Floats:
         drawn: Floats = low * (high / low) ** (place ** math.exp(bend))
@@ -35,9 +35,13 @@ def draw_lengths(histogram: Histogram, n: int, rng: Rng) -> Tokens:
     def excess(bend: float) -> float:
         return float(lengths(bend).mean()) - histogram.mean
 
-    most, least = excess(-math.log(_STEEPEST)), excess(math.log(_STEEPEST))
-    bend = 0.0
+    steepest = math.log(_STEEPEST)
+    most, least = excess(-steepest), excess(steepest)
     if most > 0 > least:
-        bend = brentq(excess, -math.log(_STEEPEST), math.log(_STEEPEST), xtol=1e-3)
-    whole: Tokens = np.maximum(np.rint(lengths(bend)), 1.0).astype(np.int64)
+        bend = brentq(excess, -steepest, steepest, xtol=1e-3)
+    else:
+        bend = -steepest if most <= 0 else steepest
+    # A bucket holds what is above the end of the one before.
+    least_whole = np.floor(starts[bucket]) + 1.0
+    whole: Tokens = np.maximum(np.ceil(lengths(bend) - 1e-9), least_whole).astype(np.int64)
     return whole

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.check import Checked, check, fcfs
-from lengthwise.calibration.fitting import FEWEST, Sums, fit_most, interval
-from lengthwise.calibration.seats import Limits, possible
+from lengthwise.calibration.chosen import chosen
+from lengthwise.calibration.fitting import interval
+from lengthwise.calibration.forms import Fitted
+from lengthwise.calibration.seats import Limits, guesses, possible
 from lengthwise.calibration.timeline import Timeline
-from lengthwise.core.arrays import Ints
 from lengthwise.core.checks import at_least
-from lengthwise.errors import UserError
 from lengthwise.sim.setup import Setup
-from lengthwise.sim.steps import Linear
-from lengthwise.traces.trace import Observed, Trace
-
-MOST = 5_000
-"""Requests that are fitted and simulated at most."""
+from lengthwise.traces.trace import Trace
 
 _SIMPLER = 0.9
 """A limit is believed if it makes the distance of the simulated log from the real one
 this much smaller."""
 
+_WELL = 0.03
+"""So small a distance is explained by seats; nothing needs memory to be short."""
+
+_UNSURE = 0.5
 _ROUNDS = 3
-_MOST = 1.25
 
 BUDGET = 2048
 """Tokens of a step where nobody says: vLLM's default on most cards."""
@@ -47,7 +47,7 @@ def from_requests(
     factor on all steps makes its mean latency the observed one.
 
     Args:
-        trace: with ``observed`` times; at most 5,000 of its requests are used, those from
+        trace: with ``observed`` times; at most 3,000 of its requests are used, those from
             a moment with no request in the system on in which requests spent most time.
         seats, budget, kv_tokens: the engine's, where they are known. Seats and KV memory
             that were ever short are found otherwise.
@@ -59,23 +59,41 @@ def from_requests(
     used = chosen(trace)
     source = f"the times of {len(used.workload)} requests of {trace.workload.name}"
     given = _timeline(used)
-    best: Fitted | None = None
-    for told in possible(given.levels, seats, kv_tokens):
+    streamed = bool(np.isfinite(given.first).all())
+    limits = (
+        possible(given.levels, seats, kv_tokens) if streamed else guesses(given, seats, kv_tokens)
+    )
+    best: Engine | None = None
+    for told in limits:
         timeline = replace(given, seats=told.seats)
+        if not streamed:
+            timeline = timeline.guessed()
         setup = _setup(timeline, told, budget, block_size)
-        fitted = _fitted(used, timeline, told, setup, source)
-        if best is None or fitted.checked.distance < _SIMPLER * best.checked.distance:
-            best = fitted
+        fitted = Fitted.of(timeline, setup.budget, source)
+        # Amounts of memory are told apart by little, seats from none by much.
+        checked = check(used, fitted.steps, setup, closely=told.kv_tokens != kv_tokens)
+        if best is None or checked.distance < _SIMPLER * best.checked.distance:
+            best = Engine(timeline, told, setup, fitted, checked)
+        if streamed and best.limits.seats is not None and best.checked.distance < _WELL:
+            break
     assert best is not None
-    best = _corrected(used, best)
-    fastest, slowest = interval(best.sums, best.time)
+    if not streamed:
+        best = _imputed(used, best, source)
+    best = min(
+        (_corrected(used, each) for each in _tried(best, source)),
+        key=lambda engine: engine.checked.distance,
+    )
+    best = replace(best, checked=check(used, best.fitted.steps, best.setup))
+    fastest, slowest = interval(best.fitted.sums, best.fitted.time)
+    # What the log's own requests are off by is not known to be noise.
+    unsure = _UNSURE * best.checked.error
     return Calibration(
-        best.time.scaled(best.checked.factor),
+        best.fitted.scaled(best.checked.factor).steps,
         source,
         best.checked.error,
         "a request's latency",
-        fastest,
-        slowest,
+        min(fastest, 1.0 - unsure),
+        max(slowest, 1.0 + unsure),
         best.limits.seats,
         budget,
         best.limits.kv_tokens,
@@ -85,106 +103,63 @@ def from_requests(
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """Step times if the engine had these limits, and how well they explain the log."""
+class Engine:
+    """An engine with these limits, its steps, and how well they explain the log."""
 
     timeline: Timeline
     limits: Limits
     setup: Setup
-    sums: Sums
-    time: Linear
+    fitted: Fitted
     checked: Checked
 
 
-def _fitted(used: Trace, timeline: Timeline, told: Limits, setup: Setup, source: str) -> Fitted:
-    sums = timeline.sums()
-    time = fit_most(sums, "requests", source)
-    return Fitted(timeline, told, setup, sums, time, check(used, time, setup))
+def _imputed(used: Trace, engine: Engine, source: str) -> Engine:
+    """With first tokens as late after the seats as simulated; if that explains the log no worse."""
+    for _ in range(_ROUNDS):
+        served = fcfs(used, engine.fitted.scaled(engine.checked.factor).steps, engine.setup)
+        if not np.isfinite(served.finish).all():
+            return engine
+        timeline = engine.timeline.imputed(served.first, served.finish)
+        fitted = Fitted.of(timeline, engine.setup.budget, source)
+        checked = check(used, fitted.steps, engine.setup, closely=False)
+        if checked.distance > engine.checked.distance:
+            return engine
+        engine = replace(engine, timeline=timeline, fitted=fitted, checked=checked)
+    return engine
 
 
-def _corrected(used: Trace, fitted: Fitted) -> Fitted:
-    """Without what the fit gets wrong in a known way.
+def _tried(engine: Engine, source: str) -> list[Engine]:
+    """The engine; where memory was short, with each form of its steps.
+
+    Prompts that were computed again after evictions hide there which form fits best.
+    """
+    if engine.limits.kv_tokens is None:
+        return [engine]
+    forms = Fitted.all(engine.timeline, engine.setup.budget, source)
+    return [replace(engine, fitted=form) for form in forms]
+
+
+def _corrected(used: Trace, engine: Engine) -> Engine:
+    """Without what the fit gets wrong in a known way; if that explains the log no worse.
 
     A log does not show prompts that were computed again after an eviction, nor where in its
     seat's time a prompt was computed. So the same fit is made of a simulated log, whose step
     times are known: each part is corrected by as much as it comes out wrong there.
     """
-    time = fitted.time.scaled(fitted.checked.factor)
+    fitted = engine.fitted.scaled(engine.checked.factor)
+    before = check(used, engine.fitted.steps, engine.setup, closely=False)
+    as_it_is = replace(engine, checked=before)
     for _ in range(_ROUNDS):
-        served = fcfs(used, time, fitted.setup)
-        again = replace(fitted.timeline, first=served.first, finish=served.finish)
+        served = fcfs(used, fitted.steps, engine.setup)
         if not np.isfinite(served.finish).all():
-            return fitted
-        found = fit_most(again.sums(), "simulated", "a simulated log", fitted.time.error)
-        time = _moved(time, fitted.time, found)
-    checked = check(used, time, fitted.setup)
-    if checked.distance > fitted.checked.distance:
-        return fitted
-    return replace(fitted, time=time, checked=checked)
-
-
-def _moved(time: Linear, wanted: Linear, found: Linear) -> Linear:
-    """``time`` with each part times wanted / found, at most a quarter more or less."""
-
-    def part(now: float, want: float, got: float) -> float:
-        if not (want > 0 and got > 0):
-            return now
-        return now * min(max(want / got, 1 / _MOST), _MOST)
-
-    return replace(
-        time,
-        base=part(time.base, wanted.base, found.base),
-        prefill=part(time.prefill, wanted.prefill, found.prefill),
-        decode=part(time.decode, wanted.decode, found.decode),
-        context=part(time.context, wanted.context, found.context),
-    )
-
-
-def chosen(trace: Trace) -> Trace:
-    """The requests with both times; of more than 5,000, a stretch that was busy.
-
-    Raises:
-        UserError: if there are none, or too few.
-    """
-    if trace.observed is None or not trace.timed:
-        raise UserError(
-            f"{trace.workload.name}: it does not say when requests came, began and ended: give "
-            "--card and --model, --engine-log, --metrics or --profile"
-        )
-    first, finish = trace.observed.first, trace.observed.finish
-    arrival = trace.workload.arrival
-    # FCFS served requests that came at the same time in some order: that of their first tokens.
-    order = np.lexsort((first, arrival))
-    whole = np.isfinite(first) & np.isfinite(finish) & (first >= arrival) & (finish >= first)
-    index = order[whole[order]]
-    if len(index) < FEWEST:
-        raise UserError(
-            f"{trace.workload.name}: {len(index)} requests have times of arrival, first and last "
-            f"token in this order: at least {FEWEST} are needed"
-        )
-    return _rows(trace, _busiest(trace, index) if len(index) > MOST else index)
-
-
-def _busiest(trace: Trace, index: Ints) -> Ints:
-    """Of the requests ``index``, 5,000 in a row that begin with an idle engine."""
-    assert trace.observed is not None
-    arrival, finish = trace.workload.arrival[index], trace.observed.finish[index]
-    idle = np.concatenate([[True], np.maximum.accumulate(finish)[:-1] <= arrival[1:]])
-    spent = np.concatenate([[0.0], np.cumsum(finish - arrival)])
-    starts = np.flatnonzero(idle)
-    starts = starts[starts + MOST <= len(index)]
-    if not len(starts):
-        starts = np.zeros(1, np.int64)
-    start = starts[np.argmax(spent[starts + MOST] - spent[starts])]
-    return index[start : start + MOST]
-
-
-def _rows(trace: Trace, index: Ints) -> Trace:
-    assert trace.observed is not None
-    start = trace.workload.arrival[index[0]]
-    workload = trace.workload.rows(index, trace.workload.arrival[index] - start)
-    first, finish = trace.observed.first[index], trace.observed.finish[index]
-    return replace(trace, workload=workload, observed=Observed(first - start, finish - start))
+            return as_it_is
+        simulated = replace(engine.timeline, first=served.first, finish=served.finish)
+        fitted = fitted.corrected(engine.fitted, simulated)
+    checked = check(used, fitted.steps, engine.setup, closely=False)
+    if checked.distance > as_it_is.checked.distance:
+        return as_it_is
+    # What the interval is made of stays the fit to the real log.
+    return replace(engine, fitted=fitted, checked=checked)
 
 
 def _timeline(used: Trace) -> Timeline:
@@ -213,17 +188,23 @@ def _setup(timeline: Timeline, told: Limits, budget: int | None, block_size: int
     return Setup(seats, max(budget or BUDGET, seats), blocks, block_size)
 
 
-def _notes(trace: Trace, best: Fitted, found: bool, budget: int | None) -> tuple[str, ...]:
-    n, everything, checked = len(best.sums), len(trace.workload), best.checked
+def _notes(trace: Trace, best: Engine, found: bool, budget: int | None) -> tuple[str, ...]:
+    n, everything, checked = len(best.fitted.sums), len(trace.workload), best.checked
     notes = [f"the decode steps of {n} of the {everything} requests were used"]
+    streamed = not math.isnan(checked.ttft)
+    if not streamed:
+        notes.append(
+            "the log has no times of first tokens: they were worked out, which makes seats and "
+            "the split of a step guesses"
+        )
     if found:
-        notes.append(str(best.limits))
+        notes.append(str(best.limits) if streamed else best.limits.guess)
     if budget is None:
         notes.append(f"steps of at most {BUDGET} tokens were assumed")
+    ttft = f" and {100 * checked.ttft:+.1f} % in the mean TTFT" if streamed else ""
     notes.append(
         f"FCFS simulated on the same arrivals: mean latency {100 * checked.before:+.1f} % from "
         f"the observed one; all steps were then multiplied by {checked.factor:.3f}, which leaves "
-        f"{100 * checked.mean:+.1f} % in the mean latency and {100 * checked.ttft:+.1f} % in the "
-        f"mean TTFT"
+        f"{100 * checked.mean:+.1f} % in the mean latency{ttft}"
     )
     return tuple(notes)

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lengthwise.calibration.occupancy import Levels
+from lengthwise.calibration.occupancy import Levels, seated_at
+from lengthwise.calibration.timeline import Timeline
 from lengthwise.core.arrays import Floats
 
 RARELY = 0.01
 """Where requests wait in a smaller share of the time than this, nothing tells of a limit."""
+
+_USUAL = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+
+_NEARLY_ALL = 0.98
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,13 @@ class Limits:
             return never
         return f"requests waited for KV memory, some {self.kv_tokens} tokens; {never}"
 
+    @property
+    def guess(self) -> str:
+        """The same where first tokens are not known, so that other limits explain as much."""
+        if self.seats is None:
+            return f"seats seem never to have been short (at most {self.most} requests at once)"
+        return f"a guess: {self.seats} seats explain the latencies best; give --seats if you know"
+
 
 def possible(levels: Levels, seats: int | None, kv_tokens: int | None) -> list[Limits]:
     """Limits that would explain a log, the simplest first; those that are given are certain.
@@ -54,6 +66,23 @@ def possible(levels: Levels, seats: int | None, kv_tokens: int | None) -> list[L
         held = _quantiles(tokens, seconds, np.array([0.75, 0.9, 0.97, 1.0]))
         found += [Limits(seats, int(each), most) for each in held]
     return found
+
+
+def guesses(timeline: Timeline, seats: int | None, kv_tokens: int | None) -> list[Limits]:
+    """Limits that would explain a log without first tokens: none, or the usual numbers of seats."""
+    came, left = np.sort(timeline.arrival), np.sort(timeline.finish)
+    most = int((np.arange(1, len(came) + 1) - np.searchsorted(left, came, "right")).max())
+    found = [Limits(seats, kv_tokens, most)]
+    if seats is None:
+        fitting = [each for each in _USUAL if each < most and _fits(timeline, each)]
+        found += [Limits(each, kv_tokens, most) for each in fitting]
+    return found
+
+
+def _fits(timeline: Timeline, seats: int) -> bool:
+    """Whether nearly all requests have a seat before they end."""
+    seated = seated_at(timeline.arrival, timeline.finish, seats)
+    return float((seated < timeline.finish).mean()) > _NEARLY_ALL
 
 
 def _quantiles(values: Floats, seconds: Floats, shares: Floats) -> Floats:
