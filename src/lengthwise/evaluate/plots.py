@@ -77,7 +77,12 @@ def _horizontal(axes: Axes, rows: dict[str, Any], label: str) -> None:
     """A bar with its interval for each row; none where the figure is not defined."""
     values = [it["value"] or 0.0 for it in rows.values()]
     around = _around(list(rows.values()))
-    style = {"height": 0.7, "capsize": 2, "color": SERIES[0].light, "ecolor": FAINT.light}
+    style: dict[str, Any] = {
+        "height": 0.7,
+        "capsize": 2,
+        "color": SERIES[0].light,
+        "ecolor": FAINT.light,
+    }
     axes.barh(range(len(rows)), values, xerr=around, **style)
     axes.set_yticks(range(len(rows)), [literal(short(row)) for row in rows])
     axes.set_xlabel(label)
@@ -120,8 +125,8 @@ def _by_age(content: Any, predictors: Any) -> Chart:
         lines.append(axes.errorbar(at, values, yerr=_around(found), capsize=2, **line(number)))
     axes.set_xticks(range(len(names)), names)
     name_lines(figure, lines, list(rows))
-    found = "The error of the remaining tokens, by how many were generated before the prediction."
-    return Chart("mae-by-generated", figure, "Error by generated tokens", found)
+    seen = "The error of the remaining tokens, by how many were generated before the prediction."
+    return Chart("mae-by-generated", figure, "Error by generated tokens", seen)
 
 
 def _by_layer(predictors: Any) -> Chart:
@@ -152,9 +157,7 @@ def _predicted_true(board: Board, names: list[str]) -> Chart:
         axes.set(title=literal(short(name, 22)), xlim=(1, top), ylim=(1, top))
     figure.supxlabel("predicted tokens at arrival")
     figure.supylabel("tokens")
-    found = (
-        f"A point for each of {len(board.tokens):,} held-out prompts, a plot for each predictor."
-    )
+    found = f"A point for each of {len(board.tokens):,} held-out prompts, in a plot a predictor."
     return Chart("predicted-true", figure, "True against predicted tokens (line: perfect)", found)
 
 
