@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lengthwise.evaluate.leaderboard import Board
 from lengthwise.evaluate.metrics import DECILES, buckets
 from lengthwise.evaluate.table import ranked
-from lengthwise.report.look import FAINT, SERIES, line
+from lengthwise.report.look import FAINT, INK, SERIES, line
 from lengthwise.report.numbers import plain
 from lengthwise.report.parts import Chart
 from lengthwise.report.plots import look, name_lines, plot, short
@@ -81,7 +81,7 @@ def _horizontal(axes: Axes, rows: dict[str, Any], label: str) -> None:
         "height": 0.7,
         "capsize": 2,
         "color": SERIES[0].light,
-        "ecolor": FAINT.light,
+        "ecolor": INK.light,
     }
     axes.barh(range(len(rows)), values, xerr=around, **style)
     axes.set_yticks(range(len(rows)), [literal(short(row)) for row in rows])
