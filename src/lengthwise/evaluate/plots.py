@@ -154,7 +154,7 @@ def _predicted_true(board: Board, names: list[str]) -> Chart:
         axes.loglog([1, top], [1, top], color=FAINT.light, linewidth=1)
         first = np.maximum(board.first[name], 1.0)
         axes.scatter(first, board.tokens, s=4, alpha=0.4, color=SERIES[0].light)
-        axes.set(title=literal(short(name, 22)), xlim=(1, top), ylim=(1, top))
+        axes.set(title=literal(short(name, 26)), xlim=(1, top), ylim=(1, top))
     figure.supxlabel("predicted tokens at arrival")
     figure.supylabel("tokens")
     found = f"A point for each of {len(board.tokens):,} held-out prompts, in a plot a predictor."
