@@ -61,6 +61,9 @@ $(READY): pyproject.toml requirements/cpu.txt requirements/cpu-no-deps.txt
 	@ls /usr/lib/*/libtcmalloc_minimal.so.4 >/dev/null 2>&1 \
 	  || (apt-get update -qq && apt-get install -y -qq libtcmalloc-minimal4) \
 	  || echo "note: without Debian's libtcmalloc-minimal4 the CPU engine is slower"
+	@command -v chromium >/dev/null 2>&1 \
+	  || (apt-get update -qq && apt-get install -y -qq chromium) \
+	  || echo "note: without chromium the tests of reports in a browser are skipped"
 	touch $@
 
 $(OLDER)/.ready: requirements/vllm-0.31.txt $(READY)

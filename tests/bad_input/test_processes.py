@@ -42,6 +42,7 @@ def nothing_starts() -> None:
         "serve {model} --policy nope",
         "route {model} --policy nope",
         "demo --out {file}",
+        "report {nowhere}",
     ],
 )
 def test_a_refusal_loads_nothing_heavy(world: dict[str, str], command: str) -> None:

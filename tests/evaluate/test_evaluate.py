@@ -41,7 +41,8 @@ def out(folder, collected, tmp_path_factory):
         patch.setattr("lengthwise.predictors.NAMES", (*NAMES, "refuses"))
         specs = ["--predictors", f"refuses,{SPECS}", "--shift", str(others)]
         specs += ["--samples", ",".join(samples)]
-        code = main(["evaluate", str(folder), *specs, "--out", str(root / "out"), *QUICK])
+        page = ["--report", str(root / "page.html")]
+        code = main(["evaluate", str(folder), *specs, *page, "--out", str(root / "out"), *QUICK])
     assert code == 2
     return root / "out"
 
@@ -219,3 +220,13 @@ def test_bad_folders_are_named(evaluate, folder, collected, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--out"):
         evaluate(folder, "--predictors=ngrams", "--out", tmp_path / "file")
+
+
+def test_the_page_has_every_predictor_and_what_could_not_be_judged(out):
+    page = (out.parent / "page.html").read_text()
+    assert page.count("<figure>") == len(FIGURES)
+    for name in (*SPECS.split(","), "refuses could not be judged: this machine is too small"):
+        assert name in page
+    beside = {path.name for path in (out.parent / "page").iterdir()}
+    assert {"errors.csv", "errors-shifted.csv", "worth.csv", "costs.csv"} <= beside
+    assert {f"{name.replace('_', '-')}.png" for name in FIGURES} <= beside

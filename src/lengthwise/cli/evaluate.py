@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from lengthwise.cli import flags, values
+from lengthwise.cli import flags, reporting, values
 from lengthwise.cli.groups import examples, result_on_stdout
 from lengthwise.cli.train import arrival, backbone, data, served_model
 from lengthwise.core.checks import at_least, folder_for
 from lengthwise.errors import UserError
+from lengthwise.report.files import check_file
 from lengthwise.results.terminal import say
 
 
@@ -47,6 +48,7 @@ from lengthwise.results.terminal import say
 @backbone
 @flags.seed
 @flags.out("results/leaderboard", "What was fitted there to the same data is not fitted again.")
+@reporting.report
 @flags.as_json
 def evaluate(
     data: tuple[Path, ...],
@@ -63,6 +65,7 @@ def evaluate(
     backbone: str | None,
     seed: int,
     out: Path,
+    report: Path | None,
     as_json: bool,
 ) -> None:
     """Judge predictors on the held-out prompts of the folders DATA (of lengthwise collect)."""
@@ -74,6 +77,7 @@ def evaluate(
         check_name(name)
     at_least(0, seed=seed)
     folder_for(out)
+    check_file(report)
     for folder in [*data, *shift, *samples]:
         read_meta(folder)
     from lengthwise.evaluate.latency import Trial
@@ -101,6 +105,12 @@ def evaluate(
         show(board.content)
         for path in [out / "leaderboard.json", *draw(board, out)]:
             say(path)
+        if report is not None:
+            from lengthwise.evaluate.page import page_of
+            from lengthwise.report.write import write_page
+
+            write_page(page_of(board), report)
+            say(f"report: {report}")
     failed = board.content["failed"]
     if failed:
         of = f"{len(failed)} of {len(plan.predictors)} predictors"

@@ -36,14 +36,17 @@ def report(first: Path, second: Path | None, out: Path) -> None:
     need the requests, which simulate leaves behind with --report.
     """
     check_file(out, "out")
+    from lengthwise.report.results import study_of
+
+    one = study_of(first)
+    two = None if second is None else study_of(second)
+    # Drawing takes a second to load, which bad input need not wait for.
     from lengthwise.report.compare import compare
     from lengthwise.report.origin import origin_of
-    from lengthwise.report.results import study_of
     from lengthwise.report.runs import page_of
     from lengthwise.report.write import write_page
 
-    one = study_of(first)
-    page = page_of(one, origin_of(one)) if second is None else compare(one, study_of(second))
+    page = page_of(one, origin_of(one)) if two is None else compare(one, two)
     saved = write_page(page, out)
     for part in page.summary:
         if getattr(part, "strong", False):

@@ -20,7 +20,7 @@ TALL = (6.4, 6.8)
 """Of a chart with three plots one above the other, in inches."""
 
 FONT = 10.5
-"""Points; on a chart of the least width that page.css allows, letters of 9 pixels."""
+"""Points; on a chart of the least width in a page, letters of 9 pixels."""
 
 
 @dataclass(frozen=True)

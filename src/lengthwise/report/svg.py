@@ -17,6 +17,9 @@ from lengthwise.core.text import visible
 from lengthwise.report.look import STYLE, VARIABLES
 
 _DPI = 144
+_LEAST, _MOST = 0.9, 1.5
+"""Pixels to a point: smaller, letters could not be read; larger, they would be shouting."""
+
 _COLOURS = {colour.light: f"var(--{name})" for name, colour in VARIABLES.items()}
 _HEX = re.compile("#[0-9a-f]{6}")
 _FONT = re.compile(r"'DejaVu Sans'[^;]*")
@@ -30,7 +33,7 @@ def inline(figure: Figure, name: str, title: str, description: str) -> str:
         name: makes the ids of its parts, so that no two charts of a page share one.
     """
     file = StringIO()
-    with _writing(), mpl.rc_context({"svg.hashsalt": name}):
+    with _writing(figure), mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(file, format="svg", metadata=_HIDDEN)
     root = ElementTree.fromstring(file.getvalue())
     for parent in list(root.iter()):
@@ -41,10 +44,12 @@ def inline(figure: Figure, name: str, title: str, description: str) -> str:
     for each in root.iter():
         _settle(each, name)
     box = root.attrib["viewBox"]
+    width = float(box.split()[2])
     root.attrib.clear()
     root.attrib.update(
         {
             "viewBox": box,
+            "style": f"min-width: {_LEAST * width:.0f}px; max-width: {_MOST * width:.0f}px",
             "role": "img",
             "aria-labelledby": f"{name}-title {name}-description",
             "stroke-linejoin": "round",
@@ -60,15 +65,22 @@ def inline(figure: Figure, name: str, title: str, description: str) -> str:
 
 def save_png(figure: Figure, path: Path) -> None:
     """The figure as PNG in the light colours."""
-    with _writing():
+    with _writing(figure):
         figure.savefig(path, dpi=_DPI, metadata={"Software": None})
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
-    """Names may be in letters that matplotlib's font lacks: the browser has them."""
+def _writing(figure: Figure) -> Iterator[None]:
+    """The page's look; names may be in letters that matplotlib's font lacks: browsers have them.
+
+    The plots are laid out once: laid out again they would move by a hair, and the same chart
+    would not give the same file.
+    """
     with warnings.catch_warnings(), mpl.rc_context(dict(STYLE)):
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         yield
 
 

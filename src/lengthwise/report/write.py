@@ -55,7 +55,7 @@ def write_page(page: Page, file: Path) -> list[Path]:
 
 def html(page: Page, folder: str = "") -> str:
     """The page as HTML; ``folder`` names the folder of its files, if it has any."""
-    made = _environment()
+    page, made = _named(page), _environment()
     draw = _Drawing(made)
     return made.get_template("page.html.j2").render(
         title=visible(page.title),

@@ -71,7 +71,7 @@ def _classes(served: Sequence[Served]) -> Iterator[tuple[str, float, float]]:
     lengths = np.concatenate([np.zeros(0, np.int64), *(each.output for each in served)])
     if not len(lengths):
         return
-    cuts = np.unique(np.quantile(lengths, _QUARTERS).round().astype(int)).tolist()
+    cuts = np.unique(np.floor(np.quantile(lengths, _QUARTERS)).astype(int)).tolist()
     ends = [-1, *(cut for cut in cuts if cut < lengths.max()), int(lengths.max())]
     for low, high in pairwise(ends):
         name = f"up to {high:,}" if low < 0 else f"{low + 1:,} to {high:,}"
