@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cycler import cycler
+from matplotlib.rcsetup import cycler
 
 SIZE = (6.4, 3.7)
 """Of a chart with one plot, in inches."""

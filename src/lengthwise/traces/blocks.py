@@ -96,7 +96,8 @@ def seen_before(hashes: pl.Series) -> Ints:
     # A row's known blocks end at its first new one, if it has any.
     start = np.cumsum(count) - count
     after = np.append(new, len(flat))[np.searchsorted(new, start)]
-    return np.minimum(after - start, count)
+    known: Ints = np.minimum(after - start, count)
+    return known
 
 
 def _numbered(hashes: pl.Series) -> Ints:
