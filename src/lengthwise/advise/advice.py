@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lengthwise.advise.jobs import Answered, Capacity, Find, Serve
+from lengthwise.advise.jobs import Answered, Capacity, Find, Serve, run_job
 from lengthwise.advise.plan import DATA, PRESENT, AdvicePlan, Contender
 from lengthwise.advise.supported import Supported
 from lengthwise.advise.watch import Watched
@@ -14,7 +14,7 @@ from lengthwise.report.change import FIGURES, Change, Figure, change
 from lengthwise.report.served import Served
 from lengthwise.results.record import Labels, Notes, Run, Size
 from lengthwise.sim.figures import figures, overloaded
-from lengthwise.studies.parallel import Job, in_parallel
+from lengthwise.studies.parallel import in_parallel
 
 MEAN, P99, TTFT, TTFT_P99 = (
     next(each for each in FIGURES if each.name == name)
@@ -138,8 +138,8 @@ def find(plan: AdvicePlan, supported: Supported, workers: int = 0) -> Advice:
     ]
     speeds = [each for each in plan.speeds if each != 1.0]
     unsure = [Serve(each, PRESENT, speed) for speed in speeds for each in (stock, advised)]
-    jobs: list[Job[AdvicePlan, Capacity | Answered]] = [*finds, *serves, *unsure]
-    done = in_parallel(plan, jobs, workers, "advise")
+    jobs: list[Find | Serve] = [*finds, *serves, *unsure]
+    done = in_parallel(run_job, plan, jobs, workers, "advise")
     runs = [each for each in done if isinstance(each, Answered)]
     return Advice(
         plan,

@@ -124,3 +124,8 @@ class _Late:
             self._left -= sum(self._arrival[i] < due for i in simulator.begun)
             simulator.begun.clear()
         return self.too_many
+
+
+def run_job(plan: AdvicePlan, job: Find | Serve) -> Capacity | Answered:
+    """What a job finds."""
+    return job.run(plan)

@@ -23,7 +23,8 @@ from lengthwise.sim.figures import figures, overloaded, times_of
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import StepTime, load_profile
-from lengthwise.studies.sweep import DEFAULTS, default_predictor, in_parallel, origin
+from lengthwise.studies.parallel import in_parallel
+from lengthwise.studies.sweep import DEFAULTS, default_predictor, origin
 from lengthwise.traces import Trace
 from lengthwise.workload import Workload, resample, with_arrivals
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-from tqdm import tqdm
+from typing import Any, Protocol
 
 from lengthwise.core.checks import at_least, positive
 from lengthwise.core.policy import Policy
@@ -28,11 +23,9 @@ from lengthwise.sim.figures import figures, overloaded, times_of
 from lengthwise.sim.predictors import check_predictor, make_predictor
 from lengthwise.sim.setup import Setup
 from lengthwise.sim.steps import load_profile
+from lengthwise.studies.parallel import in_parallel
 from lengthwise.traces import Trace
 from lengthwise.workload import Workload, resample, with_arrivals
-
-P = TypeVar("P")
-C = TypeVar("C")
 
 DEFAULTS = {"none": "constant", "prompt": "lognormal:0.7", "probe": "refined", "oracle": "oracle"}
 """Predictor of a policy that needs one and is given none, by the kind of prediction it uses."""
@@ -266,36 +259,3 @@ def sweep(plan: SweepPlan, out: Path | None) -> list[Run]:
         )
         write_results(out, setup, runs, plan.serving.described(plan))
     return runs
-
-
-def in_parallel(run: Callable[[P, C], Run], plan: P, cases: list[C], workers: int) -> list[Run]:
-    """Run every case, on so many cores (0: all); the results are in the cases' order."""
-    workers = min(workers or os.cpu_count() or 1, len(cases))
-    with tqdm(total=len(cases), desc="simulate", unit="run") as bar:
-        if workers == 1:
-            runs = []
-            for case in cases:
-                runs.append(run(plan, case))
-                bar.update()
-            return runs
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _share, (run, plan)) as pool:
-            futures = {pool.submit(_shared_case, case): i for i, case in enumerate(cases)}
-            by_number: dict[int, Run] = {}
-            for future in as_completed(futures):
-                by_number[futures[future]] = future.result()
-                bar.update()
-    return [by_number[i] for i in range(len(cases))]
-
-
-_SHARED: list[Any] = []
-
-
-def _share(run: Any, plan: Any) -> None:
-    _SHARED[:] = [run, plan]
-
-
-def _shared_case(case: Any) -> Run:
-    run, plan = _SHARED
-    found: Run = run(plan, case)
-    return found
