@@ -61,8 +61,12 @@ def short(name: object, most: int = 34) -> str:
 
 def logarithmic(axes: Axes, which: str) -> None:
     """A logarithmic axis, ``x`` or ``y``, with plain numbers at its ticks."""
-    axes.set(**{f"{which}scale": "log"})
     axis: Any = getattr(axes, f"{which}axis")
+    low, high = axis.get_data_interval()
+    if 0.0 < low <= high < 1.05 * low:
+        # Around a single value matplotlib finds no limits.
+        axes.set(**{f"{which}lim": (low / 2.0, 2.0 * high)})
+    axes.set(**{f"{which}scale": "log"})
     low, high = axis.get_view_interval()
     subs = next(subs for most, subs in _TICKS if high / low <= most)
     axis.set_major_locator(LogLocator(10, subs=subs, numticks=12))
