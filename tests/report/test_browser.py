@@ -83,6 +83,9 @@ def test_printed_it_is_light_and_tables_are_open(browser: Any, file: Path) -> No
     assert (
         tab.evaluate("document.querySelector('details table').getBoundingClientRect().height") > 0
     )
+    # A4 less its margins.
+    tab.set_viewport_size({"width": 680, "height": 1000})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 680
     assert tab.pdf(format="A4").startswith(b"%PDF")
     tab.close()
 

@@ -43,6 +43,15 @@ def test_any_requests_make_a_part(make: Callable[..., Any], runs: list[Served]) 
         assert part.description
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e-3, 1.0, 1e5, 123456.0])
+def test_a_single_request_of_any_length_has_its_charts(seconds: float) -> None:
+    """Powers of ten are where limits of a logarithmic axis may meet."""
+    zero, one = np.zeros(1), np.ones(1, int)
+    run = Served("it", zero, zero + seconds, zero + seconds, one, one, predicted=np.ones(1))
+    for make in (latency, ttft, by_output, by_prompt, over_time, calibration):
+        html(Page("p", [make([run])], [], Origin("c", [], "0", "m")))
+
+
 def test_no_chart_needs_more_than_a_second_for_a_hundred_thousand_requests() -> None:
     import time
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,22 +37,22 @@ def test_the_page_has_every_section_and_the_figures_first(page: Page) -> None:
     assert [row["finished"] for row in found] == [120] * 4
     assert table.rows[0][3] is None
     assert str(table.rows[1][3]).startswith("-")
-    assert "±" in str(table.rows[1][3])
+    assert re.fullmatch(r"-\d+ % \(-\d+ to [+-][\d.]+\)", str(table.rows[1][3]))
 
 
 def test_the_verdict_names_the_best_and_what_it_costs(page: Page) -> None:
     texts = [part.text for part in page.summary if isinstance(part, Text)]
     assert len(texts) == 2
-    assert texts[0].startswith("2 requests/s: sjf has the lowest mean latency, ")
-    assert "Against fcfs: mean latency -" in texts[0]
-    assert ", p99 " in texts[0]
+    assert re.match(
+        r"2 requests/s: sjf has the lowest mean latency, [\d.]+ (m?s)\. Against fcfs: mean latency "
+        r"-.* %.*, p99 latency .* %.*, mean TTFT -.* %.*\.",
+        texts[0],
+    )
 
 
 def test_nobody_wins_by_true_lengths_or_by_a_hair(tmp_path: Path) -> None:
     study = study_of(write_study(tmp_path / "a", ["fcfs", "oracle"], [2.0], [0]))
-    assert [*verdicts(study)] == [
-        "2 requests/s: no mean latency is more than 1 % below that of fcfs."
-    ]
+    assert [*verdicts(study)] == ["2 requests/s: no mean latency is below that of fcfs."]
     alone = study_of(write_study(tmp_path / "b", ["fcfs"], [2.0], [0]))
     assert [*verdicts(alone)] == []
 

@@ -175,12 +175,13 @@ def test_quantisation_is_its_stated_factors():
 def test_iteration_level_scheduling_on_several_instances_is_each_ones_own():
     given = synthetic(40, "constant:30", "exp:60", 0)
     steps = load_profile(PROFILE)
-    parts = capped(given, steps, 2, 4)
+    parts, times = capped(given, steps, 2, 4)
+    assert (times.tokens == given.output).all()
     whole = {name: value for part in parts for name, value in plain(part).items()}
     ends = []
     for i in (0, 1):
         part = Workload(given.arrival[i::2], given.prompt[i::2], given.output[i::2])
-        ends.append(capped(part, steps, 1, 4)[0].makespan_s)
+        ends.append(capped(part, steps, 1, 4)[0][0].makespan_s)
     assert whole["makespan_s"] == pytest.approx(max(ends))
     assert whole["load_imbalance_s"] == pytest.approx(np.std(ends))
 

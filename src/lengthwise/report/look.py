@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.rcsetup import cycler
-
 SIZE = (6.4, 3.7)
 """Of a chart with one plot, in inches."""
 
@@ -86,7 +84,7 @@ STYLE: Mapping[Any, Any] = {
     "legend.edgecolor": RULE.light,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": cycler(color=[each.light for each in SERIES]),
+    "axes.prop_cycle": f"cycler('color', {[each.light for each in SERIES]})",
     "svg.fonttype": "none",
 }
 """matplotlib's settings while a chart is drawn and while it is written."""

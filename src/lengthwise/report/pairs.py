@@ -100,6 +100,16 @@ def pairs_of(left: Study, right: Study) -> list[Pair]:
     ]
 
 
+def study_pair(study: Study, base: Sequence[Run], group: Sequence[Run]) -> Pair:
+    """Two kinds of run of one study at one traffic: the changes from the first to the second."""
+    before, after = (
+        _served(study, [i for i, run in enumerate(study.runs) if any(run is it for it in runs)])
+        for runs in (base, group)
+    )
+    name, traffic = study.name_of(group[0]), study.traffic_of(group[0])
+    return Pair(name, traffic, base, group, before, after, study.by)
+
+
 def _either(one: str, two: str) -> str:
     return one if one == two else f"{one} → {two}"
 

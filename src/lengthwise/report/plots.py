@@ -17,6 +17,13 @@ from lengthwise.results.plotting import literal
 _WIDTH, _HANDLE = 76, 7
 """Letters that a legend's line has room for, and those that a name's line is as wide as."""
 
+_TICKS = (
+    (10.0, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)),
+    (300.0, (1.0, 2.0, 5.0)),
+    (float("inf"), (1.0,)),
+)
+"""Ticks of a decade on a logarithmic axis, by the largest ratio of its ends."""
+
 
 @contextmanager
 def look() -> Iterator[None]:
@@ -54,11 +61,15 @@ def short(name: object, most: int = 34) -> str:
 
 def logarithmic(axes: Axes, which: str) -> None:
     """A logarithmic axis, ``x`` or ``y``, with plain numbers at its ticks."""
-    axes.set(**{f"{which}scale": "log"})
     axis: Any = getattr(axes, f"{which}axis")
+    low, high = axis.get_data_interval()
+    if 0.0 < low <= high < 1.05 * low:
+        # Around a single value matplotlib finds no limits.
+        axes.set(**{f"{which}lim": (low / 2.0, 2.0 * high)})
+    axes.set(**{f"{which}scale": "log"})
     low, high = axis.get_view_interval()
-    few = high / low > 300.0
-    axis.set_major_locator(LogLocator(10, subs=(1.0,) if few else (1.0, 2.0, 5.0), numticks=12))
+    subs = next(subs for most, subs in _TICKS if high / low <= most)
+    axis.set_major_locator(LogLocator(10, subs=subs, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 

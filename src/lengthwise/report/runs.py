@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from lengthwise.report.change import FIGURES
 from lengthwise.report.charts.by_length import by_output, by_prompt
 from lengthwise.report.charts.calibration import calibration
 from lengthwise.report.charts.distribution import latency, ttft
 from lengthwise.report.charts.load import Curve, against_load
 from lengthwise.report.charts.over_time import over_time
-from lengthwise.report.numbers import percent, seconds
+from lengthwise.report.numbers import seconds
+from lengthwise.report.pairs import study_pair
 from lengthwise.report.parts import Origin, Page, Part, Section, Text
 from lengthwise.report.results import Study, kv_tokens_of, seats_of
 from lengthwise.report.served import Served
 from lengthwise.report.tables.fairness import by_length, by_tenant
-from lengthwise.report.tables.numbers import change_of, of_runs
+from lengthwise.report.tables.numbers import of_runs
 from lengthwise.report.tables.passed import passed
 from lengthwise.report.tables.preemptions import preemptions
 from lengthwise.results.record import Run
@@ -27,6 +30,7 @@ MOST = 8
 """Runs in a chart: as many as there are colours."""
 
 _MUCH = 0.01
+_TOLD = ("mean latency", "p99 latency", "mean TTFT")
 
 TITLES = {
     "bench": "Policies on vLLM",
@@ -52,7 +56,7 @@ def page_of(study: Study, origin: Origin) -> Page:
     setup = study.results.setup
     what = setup.get("workload") or setup.get("model", "")
     title = f"{TITLES.get(study.results.study, study.results.study)}: {what}"
-    numbers = of_runs(study.runs, study.name_of, study.traffic_of, study.by)
+    numbers = of_runs(study.runs, study.name_of, study.traffic_of, partial(_changed, study))
     summary: list[Part] = [*(Text(each, True) for each in verdicts(study)), numbers]
     sections = [*_requests(study), *_loads(study), *_work(study)]
     return Page(title, summary, sections, origin)
@@ -71,22 +75,32 @@ def verdicts(study: Study) -> Iterator[str]:
         base = groups[0]
         known = [group for group in groups if "oracle" not in (group[0].policy, _told(group[0]))]
         best = min(known or groups, key=lambda group: mean(group, "mean_latency_s"))
-        first, name = study.name_of(base[0]), study.name_of(best[0])
-        if not change_of(best, base, "mean_latency_s", study.by)[0] < -_MUCH:
-            yield f"{traffic}: no mean latency is more than 1 % below that of {first}."
-            continue
-        found = [
-            f"{what} {percent(change_of(best, base, field, study.by)[0])}"
-            for what, field in (
-                ("mean latency", "mean_latency_s"),
-                ("p99", "p99_latency_s"),
-                ("mean TTFT", "mean_ttft_s"),
-            )
-        ]
-        yield (
-            f"{traffic}: {name} has the lowest mean latency, "
-            f"{seconds(mean(best, 'mean_latency_s'))}. Against {first}: {', '.join(found)}."
-        )
+        yield f"{traffic}: {_verdict(study, best, base)}"
+
+
+def _verdict(study: Study, best: Sequence[Run], base: Sequence[Run]) -> str:
+    name, first = study.name_of(best[0]), study.name_of(base[0])
+    if best is base:
+        return f"no mean latency is below that of {first}."
+    pair = study_pair(study, base, best)
+    found = pair.change(FIGURES[0])
+    assert found is not None
+    unclear = not (found.sure or math.isnan(found.low))
+    if unclear or found.share > -_MUCH:
+        lowest = f"The lowest is that of {name}: {found}."
+        return f"no mean latency is clearly below that of {first}. {lowest}"
+    changes = [(each.name, pair.change(each)) for each in FIGURES if each.name in _TOLD]
+    told = ", ".join(f"{what} {each}" for what, each in changes)
+    return (
+        f"{name} has the lowest mean latency, {seconds(mean(best, 'mean_latency_s'))}. "
+        f"Against {first}: {told}."
+    )
+
+
+def _changed(study: Study, group: Sequence[Run], base: Sequence[Run], field: str) -> str | None:
+    figure = next(each for each in FIGURES if each.field == field)
+    found = study_pair(study, base, group).change(figure)
+    return None if found is None or math.isnan(found.share) else str(found)
 
 
 def request_sections(

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from lengthwise.core.arrays import Floats
 from lengthwise.report.look import INK, TALL, line
@@ -18,6 +19,8 @@ from lengthwise.report.served import Served
 
 PIXELS = 500
 """Spans of time that the run is cut into; the most of each span is drawn."""
+
+_ROWS = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +145,7 @@ def _finish(axes: Axes, most: int | None, any_drawn: bool) -> None:
         nothing(axes, "no request has a first token")
         return
     axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: plain(float(value)))
     if most is not None:
         axes.axhline(most, color=INK.light, linewidth=1.0, linestyle=(0, (2, 2)))
@@ -173,8 +177,8 @@ def _table(served: Sequence[Served], found: Sequence[Levels]) -> Table:
     rows: list[list[Cell]] = [
         [one.name, *(float(each[span]) for each in (it.time, it.waiting, it.running, it.kv))]
         for one, it in zip(served, found, strict=True)
-        for span in range(0, len(it.time), max(len(it.time) // 50, 1))
+        for span in range(0, len(it.time), max(len(it.time) // _ROWS, 1))
     ]
     heads = ["run", "from (s)", "waiting", "running", "KV tokens"]
-    note = "The most within a five-hundredth of the run, every tenth of them."
+    note = "The most within a five-hundredth of the run, every twentieth of them."
     return Table("over-time-levels", "Over time", heads, rows, note, folded=True)

@@ -53,7 +53,7 @@ def by_length(served: Sequence[Served]) -> Table:
         for one in served:
             own = (one.output > low) & (one.output <= high)
             rows.append([name, one.name, *_figures(one, own)])
-    note = "Each class has a quarter of the requests, shortest answers first."
+    note = "Each class has a quarter of the requests, as far as their lengths differ."
     heads = ["output tokens", "run", *_HEADS]
     return Table("by-length", "By length of the answer", heads, rows, note)
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lengthwise.report.change import FIGURES, change
-from lengthwise.report.numbers import percent
 from lengthwise.report.parts import Cell, Table
 from lengthwise.report.served import Served
 from lengthwise.results.record import Run
-from lengthwise.results.runs import interval, mean
+from lengthwise.results.runs import mean
 
 _FIELDS = (
     ("mean (s)", "mean_latency_s", True),
@@ -81,16 +79,14 @@ def of_runs(
     runs: Sequence[Run],
     name_of: Callable[[Run], str],
     traffic_of: Callable[[Run], str],
-    by: str = "seed",
+    changed: Callable[[Sequence[Run], Sequence[Run], str], str | None],
 ) -> Table:
     """A row for each kind of run at each traffic, means over repetitions.
 
-    Changes are against the first run of the same traffic: the mean of the changes within each
-    repetition, and its 95 % interval if there are several.
-
     Args:
         name_of, traffic_of: what a run and its traffic are called; alike means repetitions.
-        by: the field that repetitions differ in.
+        changed: in words, the change of a field of results.json from the second runs to the
+            first ones; it is shown against the first runs of the same traffic.
     """
     keys = [(traffic_of(run), name_of(run)) for run in runs]
     groups = [
@@ -105,7 +101,7 @@ def of_runs(
         for _, field, compared in _FIELDS:
             row.append(mean(group, field))
             if compared:
-                row.append(None if group is base else _changed(group, base, field, by))
+                row.append(None if group is base else changed(group, base, field))
         finished = sum(run.finished for run in group)
         lost = sum(run.requests for run in group) - finished
         rows.append([*row, finished, lost, len(group)])
@@ -116,28 +112,7 @@ def of_runs(
     note = (
         "Latency is from arrival to the last token, TTFT to the first; figures are of requests "
         "that finished. The longest wait is the longest time without a token. Changes are "
-        "against the first run of the same traffic, repetition by repetition; ± is half of the "
-        "95 % interval over the repetitions."
+        "against the first run of the same traffic. In brackets are their 95 % intervals: over "
+        "the repetitions, or over resampled requests where there is one repetition."
     )
     return Table("numbers", "Figures", heads, rows, note)
-
-
-def _changed(group: Sequence[Run], base: Sequence[Run], field: str, by: str) -> str | None:
-    middle, half = change_of(group, base, field, by)
-    if math.isnan(middle):
-        return None
-    return percent(middle) + ("" if math.isnan(half) else f" ±{100 * half:.1f}")
-
-
-def change_of(
-    group: Sequence[Run], base: Sequence[Run], field: str, by: str
-) -> tuple[float, float]:
-    """Mean change of a figure as a share, and half of its interval; NaN where there is none."""
-    theirs = {run.get(by): run.get(field, math.nan) for run in base}
-    changes = [
-        run.get(field, math.nan) / theirs[run.get(by)] - 1.0
-        for run in group
-        if theirs.get(run.get(by), 0.0)
-    ]
-    known = [each for each in changes if not math.isnan(each)]
-    return interval(known) if known else (math.nan, math.nan)
