@@ -392,6 +392,11 @@ def test_every_format_says_what_it_expects() -> None:
         assert each.expects
 
 
+def test_every_format_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "traces.md").read_text()
+    assert [name for name in NAMES if f"`{name}`" not in page] == []
+
+
 def test_rows_that_failed_are_told_by_their_own_columns_only(tmp_path: Path) -> None:
     rows = [
         {"prompt_tokens": 1, "output_tokens": 2, "error": None, "fit": {"error": 0.5}},
