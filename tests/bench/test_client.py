@@ -37,6 +37,12 @@ def test_answers_end_at_the_cap(server):
     assert len(life.answer) == 3
 
 
+def test_a_prompt_may_bring_a_smaller_cap_of_its_own(server):
+    own = [replace(requests((0.0, 9))[0], max_tokens=cap) for cap in (2, 99)]
+    lives = send_all(server.address, own, 3, "salt")
+    assert [len(life.answer) for life in lives] == [2, 3]
+
+
 def test_the_loop_is_open_nobody_waits_for_those_before(server):
     server.script[3], server.before = "waits", 2
     lives = send_all(server.address, requests((0.0, 3), (0.1, 1), (0.2, 1)), 8, "salt")

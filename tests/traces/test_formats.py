@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lengthwise.errors import UserError
 from lengthwise.traces import Selection, Trace, read_trace
@@ -388,3 +390,57 @@ def test_every_format_says_what_it_expects() -> None:
     for each in FORMATS:
         assert each.name in NAMES
         assert each.expects
+
+
+def test_every_format_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "traces.md").read_text()
+    assert [name for name in NAMES if f"`{name}`" not in page] == []
+
+
+def test_rows_that_failed_are_told_by_their_own_columns_only(tmp_path: Path) -> None:
+    rows = [
+        {"prompt_tokens": 1, "output_tokens": 2, "error": None, "fit": {"error": 0.5}},
+        {"prompt_tokens": 3, "output_tokens": 4, "error": "out of memory", "fit": {"error": 0.1}},
+        {"prompt_tokens": 5, "output_tokens": 6, "error": "", "fit": {"error": 0.2}},
+    ]
+    assert read(tmp_path, lines(*rows)).workload.prompt.tolist() == [1, 5]
+
+
+DAMAGE = [
+    b'"',
+    b"\n",
+    b",",
+    b";",
+    b"null",
+    b"[]",
+    b"{}",
+    b"true",
+    b"1e400",
+    b"-1",
+    b"\xff",
+    b"9" * 25,
+]
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.sampled_from([text for text, *_ in FILES.values()]),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.sampled_from(DAMAGE)), max_size=3),
+)
+def test_no_damage_is_more_than_one_line(
+    tmp_path_factory: pytest.TempPathFactory, text: str, damage: list[tuple[float, int, bytes]]
+) -> None:
+    data = text.encode()
+    for where, cut, put in damage:
+        at = int(where * len(data))
+        data = data[:at] + put + data[at + cut :]
+    path = tmp_path_factory.mktemp("damaged") / "file"
+    path.write_bytes(data)
+    said = ""
+    try:
+        found = read_trace(path)
+        left_out = sum(each.rows for each in found.left_out)
+        assert found.rows == len(found.workload) + left_out
+    except UserError as refused:
+        said = str(refused)
+    assert "\n" not in said

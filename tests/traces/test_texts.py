@@ -49,3 +49,15 @@ def test_prompts_without_answers_are_refused(read: Callable[..., Trace]) -> None
 def test_a_bad_record_is_named(read: Callable[..., Trace]) -> None:
     with pytest.raises(UserError, match="line 2: empty prompt"):
         read({"prompt": "name", "completion": "oak"}, {"prompt": "", "completion": "oak"})
+
+
+def test_conversations_with_times(read: Callable[..., Trace]) -> None:
+    """As WildChat has them."""
+    chat = [{"role": "user", "content": "name a tree"}, {"role": "assistant", "content": "oak"}]
+    trace = read(
+        {"conversation": chat, "timestamp": "2026-01-05T09:00:02+00:00"},
+        {"conversation": chat, "timestamp": "2026-01-05T09:00:00.5+00:00"},
+    )
+    assert trace.timed
+    assert trace.workload.arrival.tolist() == [0, 1.5]
+    assert any("sorted" in said for said in trace.found)

@@ -66,8 +66,8 @@ class _Bench:
     ) -> None:
         self._plan, self._limits, self._engine = plan, limits, engine
         self._prompts = {each.id: each.prompt_ids for each in requests}
-        cap = plan.base.cap
-        self._asked = {id: Query(id, ids, "", cap) for id, ids in self._prompts.items()}
+        self._caps = {each.id: each.cap(plan.base.cap) for each in requests}
+        self._asked = {id: Query(id, ids, "", self._caps[id]) for id, ids in self._prompts.items()}
         self._measured: Measured | None = None
         self._answers: dict[str, list[int]] = {}
 
@@ -112,7 +112,7 @@ class _Bench:
                 zip(self._prompts.items(), arrivals, strict=True)
             )
         ]
-        self._engine.begin(self._prompts, self._plan.base.cap)
+        self._engine.begin(self._prompts, self._caps)
         bar = tqdm(total=len(requests), desc=f"{visible(system.name):>12}", unit="request")
         log = serve(requests, system, self._engine, self._limits.instances, lengths, bar.update)
         bar.close()

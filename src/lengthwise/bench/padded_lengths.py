@@ -72,7 +72,8 @@ class Learning(Scored):
     def finished(self, request: Request, now: float) -> None:
         """Remember it; grow the forest again if it is time."""
         tokens = request.generated
-        asked, cut = self._asked[request.id], tokens >= self._cap
+        asked = self._asked[request.id]
+        cut = tokens >= min(self._cap, asked.max_tokens)
         self._outcomes.append(Finished(asked, tokens, cut, request.initial))
         if now - self._last >= LEARN_S:
             self._last = now

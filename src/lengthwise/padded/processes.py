@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -43,7 +43,7 @@ class Processes:
         ]
         self._prompts: dict[str, list[int]] = {}
         self._answers: dict[str, list[int]] = {}
-        self._cap = 0
+        self._caps: Mapping[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -57,9 +57,9 @@ class Processes:
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def begin(self, prompts: dict[str, list[int]], cap: int) -> None:
-        """A new run: token ids of the prompts by request id, most tokens of an answer."""
-        self._prompts, self._cap = prompts, cap
+    def begin(self, prompts: dict[str, list[int]], caps: Mapping[str, int]) -> None:
+        """A new run: by request id, token ids of the prompts and most tokens of the answers."""
+        self._prompts, self._caps = prompts, caps
         self._answers = {id: [] for id in prompts}
 
     def answer(self, request: Request) -> list[int]:
@@ -70,7 +70,7 @@ class Processes:
         """Send a batch to its process."""
         ids = [request.id for request in batch.requests]
         contexts = [self._prompts[id] + self._answers[id] for id in ids]
-        left = [self._cap - len(self._answers[id]) for id in ids]
+        left = [self._caps[id] - len(self._answers[id]) for id in ids]
         future = self._pools[instance].submit(run_here, contexts, left, batch.slice)
 
         def result() -> Ran:

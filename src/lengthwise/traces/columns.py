@@ -125,6 +125,10 @@ class Rows:
         some = tuple(each for each in left_out if each.rows)
         return replace(self, rows=self.rows + rows, left_out=some + self.left_out)
 
+    def saying(self, *found: str) -> Rows:
+        """With more that was worked out."""
+        return replace(self, found=(*self.found, *found))
+
 
 def read_columns(table: Table, columns: Columns, selection: Selection) -> Rows:
     """The requests of a table.

@@ -81,12 +81,21 @@ def failed(table: Table) -> pl.Series:
     wrong = pl.Series([False]).new_from_index(0, len(table))
     for names, test in (
         (("status", "state", "outcome", "request_status"), _status),
-        (("status_code", "http_status", "response_status_code", "response_status"), _status),
+        (
+            (
+                "status_code",
+                "http_status",
+                "response_status_code",
+                "response_status",
+                "response.status_code",
+            ),
+            _status,
+        ),
         (("success", "succeeded", "successful"), _false),
         (("error", "error_message", "error_code", "error_type"), _something),
         (("was_cancelled", "cancelled", "aborted", "is_error"), _true),
     ):
-        column = table.find(names)
+        column = table.find(names, nested=False)
         if column is not None and not table.frame[column].dtype.is_nested():
             texts = table.frame[column].cast(pl.String).str.strip_chars().str.to_lowercase()
             wrong |= test(texts).fill_null(False)
@@ -107,7 +116,7 @@ def _false(texts: pl.Series) -> pl.Series:
 
 
 def _something(texts: pl.Series) -> pl.Series:
-    return ~texts.is_in(["", "none", "null", "nan", "false", "0", "{}", "[]"])
+    return ~texts.str.contains(r"^(none|null|nan|false|0(\.0*)?|\{\}|\[\])?$")
 
 
 @dataclass(frozen=True)

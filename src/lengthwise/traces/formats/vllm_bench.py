@@ -69,7 +69,7 @@ class VllmBench:
         if len(results) == 1:
             return rows
         said = f"{len(results)} results in the file: the last was read"
-        return Rows(rows.frame, rows.rows, rows.left_out, (*rows.found, said), rows.epoch)
+        return rows.saying(said)
 
 
 def _records(what: str, result: dict[str, Any]) -> list[dict[str, Any]]:
