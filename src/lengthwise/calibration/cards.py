@@ -121,14 +121,20 @@ def from_card(
         OVERHEAD_S + reduced,
     )
     notes = (
-        f"assumed, not measured: {100 * BANDWIDTH_REACHED:.0f} % of {sheet.bandwidth / 1e12:.3g} "
-        f"TB/s and {100 * PEAK_REACHED:.0f} % of {peak / 1e12:.4g} TFLOP/s are reached, and "
-        f"{1000 * steps.overhead:.2g} ms a step are spent beside ({sheet.source})",
+        _assumed(sheet, peak, steps.overhead),
         f"{tokens} tokens of KV memory are calculated: the server's own log says how many it has",
         *shape.notes,
     )
     return Calibration(
         steps, source, None, fastest=FASTEST, slowest=SLOWEST, kv_tokens=tokens, notes=notes
+    )
+
+
+def _assumed(sheet: Card, peak: float, overhead: float) -> str:
+    return (
+        f"assumed, not measured: {100 * BANDWIDTH_REACHED:.0f} % of {sheet.bandwidth / 1e12:.3g} "
+        f"TB/s and {100 * PEAK_REACHED:.0f} % of {peak / 1e12:.4g} TFLOP/s are reached, and "
+        f"{1000 * overhead:.2g} ms a step are spent beside ({sheet.source})"
     )
 
 
