@@ -268,6 +268,15 @@ FILES: dict[str, tuple[str, str, list[float] | None, int]] = {
     "litellm": (LITELLM, "plain", TIMES, 1),
     "openrouter": (OPENROUTER, "plain", TIMES, 1),
     "helicone": (HELICONE, "plain", TIMES, 1),
+    "langfuse": (
+        lines(
+            {"timestamp": "2026-01-05T09:00:00Z", "usage": {"input": 12, "output": 5}},
+            {"timestamp": "2026-01-05T09:00:01.5Z", "usage": {"input": 40, "output": 8}},
+        ),
+        "plain",
+        TIMES,
+        0,
+    ),
     "nested usage": (NESTED, "plain", TIMES, 0),
     "epoch milliseconds": (
         "timestamp,input_tokens,output_tokens\n1700000000000,12,5\n1700000001500,40,8\n",

@@ -86,6 +86,8 @@ WAYS: dict[str, Callable[[list[Row]], bytes]] = {
     "semicolons": lambda table: csv(table, ";"),
     "decimal commas": lambda table: csv(table, ";", comma=True),
     "tabs": lambda table: csv(table, "\t"),
+    "a comment above": lambda table: b"# exported, today\n\n" + csv(table),
+    "a separator above": lambda table: b"sep=;\r\n" + csv(table, ";", comma=True),
     "bom": lambda table: b"\xef\xbb\xbf" + csv(table),
     "utf-16": lambda table: csv(table, "\t").decode().encode("utf-16"),
     "crlf": lambda table: csv(table, end="\r\n"),
@@ -226,3 +228,16 @@ def test_types_that_differ_from_line_to_line(tmp_path: Path) -> None:
     workload = read_trace(path).workload
     assert workload.arrival == pytest.approx([0, 1.5, 2])
     assert np.array_equal(workload.prompt, [1, 3, 5])
+
+
+def test_lines_above_the_header_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("# by me\nsep=;\nprompt_tokens;output_tokens\n1;2\n3;x\n")
+    with pytest.raises(ValueError, match="line 5: output_tokens is not a number"):
+        read_trace(path)
+
+
+def test_a_header_may_begin_with_a_hash_sign(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("#prompt_tokens,output_tokens\n1,2\n")
+    assert read_trace(path).workload.prompt.tolist() == [1]

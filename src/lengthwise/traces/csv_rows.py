@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 
 import polars as pl
 from polars.exceptions import NoDataError, PolarsError
@@ -16,6 +18,11 @@ from lengthwise.errors import UserError
 from lengthwise.traces.table import Table, numbered
 
 _SEPARATORS = ",;\t|"
+
+_TOLD = re.compile(rb"sep=(.)", re.IGNORECASE)
+
+_HEAD = 1 << 20
+"""Bytes among which the header is looked for."""
 
 _DECIMAL_COMMA = ";\t"
 """Separators beside which a comma can stand before a fraction."""
@@ -27,9 +34,7 @@ def csv_table(what: str, data: bytes) -> Table:
     Raises:
         UserError: if a line cannot be read; names it.
     """
-    header = _decoded(what, data.lstrip(b"\r\n").partition(b"\n")[0])
-    counts = Counter(each for each in header if each in _SEPARATORS)
-    separator = counts.most_common(1)[0][0] if counts else ","
+    data, separator = _headed(what, data)
     try:
         frame = pl.read_csv(data, separator=separator, infer_schema=False)
     except NoDataError:
@@ -46,6 +51,36 @@ def csv_table(what: str, data: bytes) -> Table:
     numbers = [line for line, some in lines if some]
     table = numbered(what, frame.filter(filled), lambda row: f"line {numbers[row]}", comma)
     return replace(table, blank=len(lines) - len(numbers))
+
+
+def _headed(what: str, data: bytes) -> tuple[bytes, str]:
+    """The text with the lines above its header emptied, and its separator.
+
+    Such are comments (``#``), and the ``sep=;`` that spreadsheets write.
+    """
+    head = data[:_HEAD].splitlines(keepends=True)
+    at, separator = 0, None
+    for number, line in enumerate(head, 1):
+        told = _TOLD.fullmatch(line.strip())
+        separator = told[1].decode() if told else separator
+        if line.strip() and told is None and not _comment(line, head[number:]):
+            break
+        at = number
+    header = _decoded(what, head[at]) if at < len(head) else ""
+    if any(line.strip() for line in head[:at]):
+        data = b"\n" * at + data[sum(map(len, head[:at])) :]
+    return data, separator or _most(header.encode())[1]
+
+
+def _comment(line: bytes, below: list[bytes]) -> bool:
+    """Whether a line with a hash sign is no header: the next has more fields."""
+    after = next((each for each in below if each.strip()), b"")
+    return line.startswith(b"#") and _most(line)[0] < _most(after)[0]
+
+
+def _most(line: bytes) -> tuple[int, str]:
+    """How often a line has the separator that it has most of, and which that is."""
+    return max(((line.count(each.encode()), each) for each in _SEPARATORS), key=itemgetter(0))
 
 
 def _decoded(what: str, data: bytes) -> str:
@@ -75,16 +110,14 @@ def _lines(data: bytes, separator: str) -> Callable[[int], str]:
 def _csv_rows(data: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Each line that is not empty, and the number of its first line in the file."""
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
-    limit = csv.field_size_limit(len(data) + 1)
-    try:
-        rows = csv.reader(text, delimiter=separator)
-        last = 0
-        for row in rows:
-            if row:
-                yield last + 1, row
-            last = rows.line_num
-    finally:
-        csv.field_size_limit(limit)
+    # The limit is one for the whole process: it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), len(data) + 1))
+    rows = csv.reader(text, delimiter=separator)
+    last = 0
+    for row in rows:
+        if row:
+            yield last + 1, row
+        last = rows.line_num
 
 
 def _carefully(what: str, data: bytes, separator: str) -> pl.DataFrame:

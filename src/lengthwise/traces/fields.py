@@ -101,7 +101,7 @@ class Fields:
         if series.dtype != pl.String:
             return False
         first = series.drop_nulls().str.strip_chars()
-        return len(first) > 0 and bool(first.head(1).str.contains(r"^\d{4}[-/]\d").item())
+        return len(first) > 0 and bool(first.head(1).str.contains(r"^\d{4}-|\d[/:]").item())
 
     def _given(self, column: str) -> Bools:
         given: Bools = self._text(column).is_not_null().to_numpy()

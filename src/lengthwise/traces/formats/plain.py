@@ -17,7 +17,14 @@ _PROMPT = (
     *("context_tokens", "request_tokens", "tokens_prompt", "native_tokens_prompt", "tokens_in"),
     *("n_prompt_tokens", "n_input_tokens", "input_toks", "prompt_toks", "input_token_count"),
     *("prompt_token_count", "input_sequence_length", "isl", "input_tokens_count", "n_prompt"),
-    *("tokens_input", "total_input_tokens", "req_units", "prompt_eval_count"),
+    *(
+        "tokens_input",
+        "total_input_tokens",
+        "req_units",
+        "prompt_eval_count",
+        "usage.input",
+        "usage_details.input",
+    ),
 )
 _OUTPUT = (
     *("output_tokens", "completion_tokens", "generated_tokens", "num_output_tokens"),
@@ -27,7 +34,14 @@ _OUTPUT = (
     *("n_completion_tokens", "n_generated_tokens", "output_toks", "output_token_count"),
     *("completion_token_count", "candidates_token_count", "output_sequence_length", "osl"),
     *("generation_tokens", "num_generation_tokens", "output_tokens_count", "tokens_output"),
-    *("total_output_tokens", "res_units", "eval_count", "n_output"),
+    *(
+        "total_output_tokens",
+        "res_units",
+        "eval_count",
+        "n_output",
+        "usage.output",
+        "usage_details.output",
+    ),
 )
 _ARRIVAL = (
     *("arrival_s", "t_s", "t_ms", "arrival_ms", "arrival_us", "arrival_ns", "arrival_time_s"),
