@@ -47,6 +47,15 @@ def test_the_interval_widens_with_what_the_fit_leaves():
     assert wide[0] < narrow[0] <= 1.0 <= narrow[1] < wide[1]
 
 
+def test_what_rounding_leaves_of_nothing_is_not_fitted():
+    made = sums(100, 0.02)
+    rest = np.random.default_rng(0).uniform(-1e-9, 1e-9, 100)
+    bare = Sums(made.seconds, made.steps, rest, made.decodes, made.context)
+    found = fit_most(bare, "f", "test")
+    assert found.prefill == 0.0
+    assert found.seconds(1000, 8, 4000) < 1.0
+
+
 def test_few_windows_are_no_fit():
     with pytest.raises(UserError, match="19 windows are too few"):
         fit(sums(19, 0.1), "f", "a log")

@@ -1,9 +1,12 @@
 """Logs whose truth is known: what the simulator served in order of arrival."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lengthwise.calibration.chosen import MOST, chosen
 from lengthwise.calibration.from_requests import from_requests
@@ -145,6 +148,26 @@ def test_requests_without_times_are_left_out():
     finish[::10] = np.nan
     log = Trace(workload, "log", 60, observed=Observed(served.first, finish))
     assert len(chosen(log).workload) == 54
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 10_000), st.booleans(), st.sampled_from([None, 3, 40]))
+def test_logs_that_no_engine_wrote_give_steps_or_one_line(seed, streamed, seats):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(20, 50))
+    arrival = np.sort(np.round(rng.uniform(0, rng.choice([0, 5, 100]), n), rng.integers(0, 3)))
+    arrival -= arrival[0]
+    workload = Workload(
+        arrival, rng.integers(1, rng.choice([2, 500, 9000]), n), rng.integers(1, 300, n)
+    )
+    first = arrival + rng.choice([0, 0.1, 3], n) * rng.random(n)
+    finish = first + rng.choice([0, 0.5, 10]) * rng.random(n)
+    if not streamed:
+        first = np.full(n, np.nan)
+    with suppress(UserError):
+        found = from_requests(Trace(workload, "x", n, observed=Observed(first, finish)), seats)
+        assert 0 <= found.fastest <= 1 <= found.slowest
+        assert np.isfinite(found.steps.seconds(100, 8, 1000))
 
 
 def test_what_tells_no_times_is_one_line():

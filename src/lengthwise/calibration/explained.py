@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lengthwise.calibration.check import Checked, check, fcfs
+from lengthwise.calibration.fitting import FEWEST
 from lengthwise.calibration.forms import Fitted
 from lengthwise.calibration.seats import Limits, guesses, possible
 from lengthwise.calibration.timeline import Timeline
@@ -135,9 +136,9 @@ def _corrected(used: Trace, engine: Engine) -> Engine:
     as_it_is = replace(engine, checked=before)
     for _ in range(_ROUNDS):
         served = fcfs(used, fitted.steps, engine.setup)
-        if not np.isfinite(served.finish).all():
-            return as_it_is
         simulated = replace(engine.timeline, first=served.first, finish=served.finish)
+        if not np.isfinite(served.finish).all() or len(simulated.sums()) < FEWEST:
+            return as_it_is
         fitted = fitted.corrected(engine.fitted, simulated)
     checked = check(used, fitted.steps, engine.setup, closely=False)
     if checked.distance > as_it_is.checked.distance:

@@ -20,6 +20,9 @@ _PULL = 0.005
 _BLOCKS = 20
 _RESAMPLES = 1_000
 
+_NOTHING = 1e-3
+"""Tokens of an average step that are none."""
+
 _LEAST_S = 1e-9
 _ROUNDS = 3
 _FAR = 5.0
@@ -85,7 +88,9 @@ def fit(sums: Sums, name: str, source: str, pull: float = _PULL) -> Linear:
     from scipy.optimize import nnls
 
     weight = np.sqrt(sums.steps) / sums.seconds
-    weighted = sums.columns * weight[:, None]
+    # Sums are differences of large ones: what is left of nothing is not fitted to.
+    columns = np.where(sums.columns > _NOTHING * sums.steps[:, None], sums.columns, 0.0)
+    weighted = columns * weight[:, None]
     # Columns of one length keep the least squares well conditioned.
     scale = np.sqrt((weighted**2).sum(axis=0))
     scale[scale == 0] = 1.0

@@ -14,6 +14,9 @@ _FREE = (64, 128, 256, 512)
 _BETTER = 0.8
 """A bent form is believed if it makes the error of a window this much smaller."""
 
+_ENOUGH = 0.5
+"""Share of the prompt tokens that must lie beyond the free ones, to tell what those cost."""
+
 _MOST = 1.25
 
 
@@ -58,7 +61,10 @@ class Fitted:
             UserError: if there are too few windows.
         """
         forms = [cls._with(timeline, free, budget, source) for free in (0, *_FREE)]
-        return [form for form in forms if form.free == 0 or form.bent is not None]
+        tokens = _ENOUGH * float(forms[0].sums.prefill.sum())
+        return forms[:1] + [
+            form for form in forms[1:] if form.bent and float(form.sums.prefill.sum()) >= tokens
+        ]
 
     @classmethod
     def _with(
@@ -70,13 +76,12 @@ class Fitted:
         pull: float | None = None,
     ) -> Fitted:
         sums = timeline.sums(free, budget)
+        # Where memory takes the time, decodes cost by their context only.
+        fitted = replace(sums, decodes=np.zeros(len(sums))) if free else sums
+        time = fit_most(fitted, "requests", source, pull)
         steps = sums.steps.sum()
         decodes, context = float(sums.decodes.sum() / steps), float(sums.context.sum() / steps)
-        if free:
-            # Where memory takes the time, decodes cost by their context only.
-            sums = replace(sums, decodes=np.zeros(len(sums)))
-        time = fit_most(sums, "requests", source, pull)
-        return cls(time, free, budget, decodes, context, sums)
+        return cls(time, free, budget, decodes, context, fitted)
 
     @property
     def bent(self) -> Roofline | None:

@@ -47,7 +47,7 @@ def from_requests(
     best = explained(used, given, Known(seats, budget, kv_tokens, block_size), source)
     fastest, slowest = interval(best.fitted.sums, best.fitted.time)
     # What the log's own requests are off by is not known to be noise.
-    unsure = _UNSURE * best.checked.error
+    unsure = min(_UNSURE * best.checked.error, _UNSURE)
     return Calibration(
         best.fitted.scaled(best.checked.factor).steps,
         source,

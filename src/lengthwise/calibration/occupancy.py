@@ -31,7 +31,8 @@ class Course:
     def of(cls, start: Seconds, end: Seconds, amount: Floats) -> Course:
         """Amounts [n] that are each spread evenly from ``start`` to ``end``, [n] seconds."""
         start = np.minimum(start, end - _INSTANT)
-        slope = amount / (end - start)
+        # Far from 0 an instant is less than what a float can tell apart.
+        slope = amount / np.maximum(end - start, _INSTANT / 2)
         times = np.concatenate([start, end])
         turns = np.concatenate([slope, -slope])
         order = np.argsort(times, kind="stable")
@@ -118,5 +119,6 @@ class Levels:
         return cls(seconds[real], decoding[real], waiting[real], context(middle[real]))
 
     def share(self, flags: np.ndarray) -> float:
-        """Share of the time."""
-        return float(self.seconds[flags].sum() / self.seconds.sum())
+        """Share of the time; 0 of none."""
+        total = float(self.seconds.sum())
+        return float(self.seconds[flags].sum()) / total if total else 0.0
