@@ -72,7 +72,7 @@ def test_the_load_that_is_borne_is_what_one_seat_can_do(gap: float) -> None:
         assert found.load >= 8.0
         return
     assert found.load <= capacity * 1.05 <= found.beyond * 1.05
-    assert found.beyond / found.load <= 1.03 + 1e-9
+    assert found.beyond / found.load <= 1.04 + 1e-9
 
 
 def test_a_target_that_nobody_can_keep_is_borne_at_no_load() -> None:

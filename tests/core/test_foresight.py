@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.core.engine import NOBODY, Ahead
-from lengthwise.core.foresight import Footprint, Foresight, peak
+from lengthwise.core.foresight import Footprint, Foresight, fit
 from lengthwise.core.lanes import Lanes
 from lengthwise.core.policy import Policy, Source
 from lengthwise.core.request import Request
@@ -120,13 +120,14 @@ def next_of(engine: Engine, *waiting: Request) -> Request | None:
 
 
 @given(FOOTPRINTS)
-def test_the_peak_is_the_most_that_is_held_in_any_step(requests: list[Footprint]) -> None:
+def test_requests_fit_if_the_most_that_is_held_in_any_step_does(requests: list[Footprint]) -> None:
     """A request holds its last token until it ends, and then nothing."""
     most = max(
         sum(held + step for left, held in requests if step <= left)
         for step in range(int(max(left for left, _ in requests)) + 1)
     )
-    assert peak(requests) == most
+    assert fit(requests, most)
+    assert not fit(requests, most - 0.5)
 
 
 def test_a_request_waits_for_memory_that_those_who_run_will_need() -> None:
@@ -265,7 +266,7 @@ def test_what_is_plenty_by_the_last_sum_is_plenty(arrivals: list[tuple[int, int,
     engine = Engine(2000, seats=40)
     for number, (prompt, answer, steps) in enumerate(arrivals):
         new = request(number, prompt, answer)
-        fits = peak([Footprint(answer, prompt + 0.5), *map(footprint, engine.running)]) <= 2000
+        fits = fit([Footprint(answer, prompt + 0.5), *map(footprint, engine.running)], 2000)
         assert engine.foresight.lasts(new, engine.running) == fits
         engine.running.append(new)
         engine.step += steps

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lengthwise.advise.jobs import Answered, Capacity, Find, Serve, run_job
+from lengthwise.advise.jobs import Answered, Capacity, Find, Serve, find_load, serve
 from lengthwise.advise.plan import DATA, PRESENT, AdvicePlan, Contender
 from lengthwise.advise.supported import Supported
 from lengthwise.advise.watch import Watched
@@ -129,7 +129,6 @@ def find(plan: AdvicePlan, supported: Supported, workers: int = 0) -> Advice:
     """
     plan.check()
     stock, advised = plan.contenders[0], plan.contenders[min(1, len(plan.contenders) - 1)]
-    finds = [Find(each) for each in plan.contenders if plan.target is not None]
     # Long ones first, so that no core waits for another at the end.
     serves = [
         Serve(contender, load, watch=load == PRESENT and contender in (stock, advised))
@@ -137,17 +136,21 @@ def find(plan: AdvicePlan, supported: Supported, workers: int = 0) -> Advice:
         for contender in reversed(plan.contenders)
     ]
     speeds = [each for each in plan.speeds if each != 1.0]
-    unsure = [Serve(each, PRESENT, speed) for speed in speeds for each in (stock, advised)]
-    jobs: list[Find | Serve] = [*finds, *serves, *unsure]
-    done = in_parallel(run_job, plan, jobs, workers, "advise")
-    runs = [each for each in done if isinstance(each, Answered)]
-    return Advice(
-        plan,
-        supported,
-        sorted(
-            (each for each in runs if each.speed == 1.0),
-            key=lambda each: (each.load, plan.contenders.index(each.contender)),
-        ),
-        [each for each in runs if each.speed != 1.0],
-        [each for each in done if isinstance(each, Capacity)],
+    serves += [Serve(each, PRESENT, speed) for speed in speeds for each in (stock, advised)]
+    done = in_parallel(serve, plan, serves, workers, "advise")
+    runs = sorted(
+        (each for each in done if each.speed == 1.0),
+        key=lambda each: (each.load, plan.contenders.index(each.contender)),
     )
+    unsure = [each for each in done if each.speed != 1.0]
+    return Advice(plan, supported, runs, unsure, _capacities(plan, runs, workers))
+
+
+def _capacities(plan: AdvicePlan, runs: Sequence[Answered], workers: int) -> Sequence[Capacity]:
+    if plan.target is None:
+        return []
+    finds = [
+        Find.between(plan, each, [run for run in runs if run.contender == each])
+        for each in plan.contenders
+    ]
+    return in_parallel(find_load, plan, finds, workers, "most traffic")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from lengthwise.advise.plan import PRESENT, AdvicePlan, Contender
 from lengthwise.advise.watch import Watch, Watched
@@ -14,7 +14,10 @@ from lengthwise.sim.setup import Outcome
 _MOST_LOAD = 8.0
 """Loads above this are not tried."""
 
-_CLOSE = 1.03
+_STRIDE = 1.5
+"""Ratio of the loads that are tried while only one side is known."""
+
+_CLOSE = 1.04
 """How close the load that is borne and the one that is not are in the end, as a ratio."""
 
 
@@ -68,30 +71,41 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Find:
-    """Find the load that a contender bears within the plan's target."""
+    """Find the load that a contender bears within the plan's target.
+
+    Attributes:
+        borne, beyond: loads at which it is known to keep the target, and not to; 0 and infinite
+            if none is.
+    """
 
     contender: Contender
+    borne: float = 0.0
+    beyond: float = math.inf
+
+    @classmethod
+    def between(cls, plan: AdvicePlan, contender: Contender, runs: Sequence[Answered]) -> Find:
+        """With what a contender's runs at several loads tell already."""
+        assert plan.target is not None
+        kept = {each.load: _kept(plan, each, plan.target) for each in runs}
+        beyond = min((load for load, good in kept.items() if not good), default=math.inf)
+        borne = max((load for load, good in kept.items() if good and load < beyond), default=0.0)
+        return cls(contender, borne, beyond)
 
     def run(self, plan: AdvicePlan) -> Capacity:
-        """Doubles or halves the load until both sides are known, then closes in."""
+        """Raises or lowers the load until both sides are known, then closes in."""
         assert plan.target is not None
-        borne, beyond = 0.0, float("inf")
-        load = PRESENT
-        while True:
+        borne, beyond = self.borne, self.beyond
+        while not (borne and beyond / borne <= _CLOSE):
+            if borne >= _MOST_LOAD or beyond <= 1.0 / _MOST_LOAD:
+                break
+            if math.isinf(beyond):
+                load = borne * _STRIDE or PRESENT
+            else:
+                load = math.sqrt(borne * beyond) or beyond / _STRIDE
             if self._bears(plan, load, plan.target):
                 borne = load
             else:
                 beyond = load
-            if borne and beyond / borne <= _CLOSE:
-                break
-            if borne >= _MOST_LOAD or beyond <= 1.0 / _MOST_LOAD:
-                break
-            if beyond == float("inf"):
-                load *= 1.5
-            elif not borne:
-                load /= 1.5
-            else:
-                load = float(np.sqrt(borne * beyond))
         return Capacity(self.contender, borne, beyond)
 
     def _bears(self, plan: AdvicePlan, load: float, target: float) -> bool:
@@ -101,6 +115,17 @@ class Find:
         return not late.too_many
 
 
+def _kept(plan: AdvicePlan, run: Answered, target: float) -> bool:
+    """Whether 99 % of the first tokens came in time."""
+    late = run.outcome.first - plan.at(run.load).arrival > target
+    return bool(late.sum() <= _allowed(len(late)))
+
+
+def _allowed(n: int) -> int:
+    """First tokens of n that may come late."""
+    return int(0.01 * n)
+
+
 class _Late:
     """Counts first tokens that came too late; with more than 1 % of all a run is over."""
 
@@ -108,7 +133,7 @@ class _Late:
         self._simulator = simulator
         self._arrival = (plan.workload.arrival / load).tolist()
         self._target = target
-        self._left = int(0.01 * len(self._arrival))
+        self._left = _allowed(len(self._arrival))
 
     @property
     def too_many(self) -> bool:
@@ -126,6 +151,11 @@ class _Late:
         return self.too_many
 
 
-def run_job(plan: AdvicePlan, job: Find | Serve) -> Capacity | Answered:
-    """What a job finds."""
+def serve(plan: AdvicePlan, job: Serve) -> Answered:
+    """One run; a function, for other processes."""
+    return job.run(plan)
+
+
+def find_load(plan: AdvicePlan, job: Find) -> Capacity:
+    """One contender's load; a function, for other processes."""
     return job.run(plan)

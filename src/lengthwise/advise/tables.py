@@ -102,7 +102,7 @@ def capacities(advice: Advice) -> Table:
         f"The most traffic with 99 % of the first tokens within {target:g} s",
         [*heads, "as a factor of the present load", f"more than {advice.stock}"],
         rows,
-        "The same requests, faster or slower. Both loads were simulated; they are at most 3 % "
+        "The same requests, faster or slower. Both loads were simulated; they are at most 4 % "
         "apart where both are given.",
     )
 

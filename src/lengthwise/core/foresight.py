@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Sequence
-from itertools import accumulate
 from typing import Generic, NamedTuple, TypeVar
 
 from lengthwise.core.engine import Engine
@@ -36,9 +35,9 @@ class Footprint(NamedTuple):
     left: float
     held: float
 
-    def after(self, tokens: float) -> Footprint:
-        """When it has so many tokens more."""
-        return Footprint(self.left - tokens, self.held + tokens)
+    def before(self, tokens: float) -> Footprint:
+        """When it had so many tokens less."""
+        return Footprint(self.left + tokens, self.held - tokens)
 
 
 class Foresight(Generic[R]):
@@ -129,7 +128,7 @@ class Foresight(Generic[R]):
         if self._is_plenty(self._footprint(request)):
             return True
         known = self._known(seated)
-        return not known or peak([*known, self._new(request)]) <= self._room
+        return not known or fit([*known, self._new(request)], self._room)
 
     def _is_plenty(self, mine: Footprint) -> bool:
         """Whether memory is far more than all need, by the last sum: no look at each of them.
@@ -197,34 +196,37 @@ class Foresight(Generic[R]):
 
 
 class _Opening:
-    """When a request whose memory does not last now can be admitted, as far as is foreseen."""
+    """When a request whose memory does not last now can be admitted, as far as is foreseen.
+
+    While requests run on, what each holds grows as what it is still to generate falls: whether
+    they fit is the same question now as later. A request that is admitted later counts as one of
+    now, with so many tokens more to come and as many fewer held.
+    """
 
     def __init__(self, known: list[Footprint], head: Footprint, room: float) -> None:
-        ends = sorted(known)
-        numbers = range(1, len(ends))
-        ended = 1 + bisect_left(numbers, True, key=lambda n: peak(_later(ends, n, head)) <= room)
+        self._ends = sorted(known)
+        self._head = head
         self._room = room
-        self._at = ends[ended - 1].left
-        self._then = _later(ends, ended, head)
+        numbers = range(1, len(known))
+        ended = 1 + bisect_left(numbers, True, key=lambda n: fit(self._later(n), room))
+        self._at = self._ends[ended - 1].left
+        self._then = self._later(ended)
 
     def stays_with(self, other: Footprint) -> bool:
         """Whether another that is admitted now has ended by then, or leaves it its room."""
-        if other.left <= self._at:
-            return True
-        return peak([*self._then, other.after(self._at)]) <= self._room
+        return other.left <= self._at or fit([*self._then, other], self._room)
+
+    def _later(self, ended: int) -> list[Footprint]:
+        """Who holds memory when so many have ended and the head is admitted."""
+        return [*self._ends[ended:], self._head.before(self._ends[ended - 1].left)]
 
 
-def _later(ends: list[Footprint], ended: int, head: Footprint) -> list[Footprint]:
-    """Who holds memory when so many have ended and the head is admitted."""
-    at = ends[ended - 1].left
-    return [*(each.after(at) for each in ends[ended:]), head]
-
-
-def peak(requests: list[Footprint]) -> float:
-    """Most tokens held at once, as each request ends when its expected tokens have come."""
-    ends = sorted(requests, reverse=True)
-    together = accumulate(each.held for each in ends)
-    return max(
-        held + count * each.left
-        for count, (held, each) in enumerate(zip(together, ends, strict=True), 1)
-    )
+def fit(requests: list[Footprint], room: float) -> bool:
+    """Whether so much memory always holds them, as each ends when its expected tokens have come."""
+    held = 0.0
+    # Those that go on for longest first: when one ends, they and it hold the most they ever do.
+    for count, (left, mine) in enumerate(sorted(requests, reverse=True), 1):
+        held += mine
+        if held + count * left > room:
+            return False
+    return True
