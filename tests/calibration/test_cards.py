@@ -79,3 +79,17 @@ def test_what_cannot_be_is_one_line():
         from_card("l4", "llama-3.1-8b", tensor_parallel=0)
     with pytest.raises(UserError, match="share of memory"):
         from_card("l4", "llama-3.1-8b", gpu_memory_utilization=1.5)
+
+
+@pytest.mark.parametrize(
+    ("card", "seats", "budget"),
+    [
+        ("l4", 256, 2048),
+        ("a100-80gb-sxm", 256, 2048),
+        ("h100-sxm", 1024, 8192),
+        ("b200", 1024, 16384),
+    ],
+)
+def test_seats_are_vllms_own_defaults(card, seats, budget):
+    found = from_card(card, "llama-3.1-8b")
+    assert (found.seats, found.budget) == (seats, budget)

@@ -9,6 +9,7 @@ import numpy as np
 from lengthwise.advise import tables
 from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
 from lengthwise.advise.plan import PRESENT
+from lengthwise.advise.show import speed_of
 from lengthwise.advise.source import Source
 from lengthwise.advise.traffic import load_over_time
 from lengthwise.advise.verdict import FLAG, Verdict, share
@@ -35,7 +36,7 @@ def page_of(advice: Advice, source: Source, said: Verdict) -> Page:
         Section("What predictions would add", _predictions(advice)),
         Section("How sure this is", _sure(advice, source)),
     ]
-    notes = [*source.notes, *source.calibration.notes]
+    notes = source.notes
     seeds = f"{advice.plan.seed} (errors of predictors, resamples)"
     return Page(f"Advice for {source.name}", _summary(advice, said), sections, origin(seeds, notes))
 
@@ -125,14 +126,9 @@ def _predictions(advice: Advice) -> Sequence[Part]:
 
 
 def _sure(advice: Advice, source: Source) -> Sequence[Part]:
-    speed = source.calibration
-    error = (
-        ""
-        if speed.error is None
-        else f", which are off by {share(speed.error)} of {speed.error_of}"
-    )
     parts: list[Part] = [
-        Text(f"The seconds of a step come from {speed.source}{error}."),
+        Text(speed_of(source)),
+        *(Text(f"{each[:1].upper()}{each[1:]}.") for each in source.calibration.notes),
         Text(
             "Intervals are over resamples of the trace in blocks of time. They do not know of "
             "other days than those in the trace, nor of clients that send less when answers are "
@@ -141,4 +137,4 @@ def _sure(advice: Advice, source: Source) -> Sequence[Part]:
     ]
     if advice.unsure:
         parts.append(tables.unsure(advice))
-    return [*parts, *(Text(each) for each in source.notes)]
+    return parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lengthwise.advise import tables
 from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
 from lengthwise.advise.source import Source
-from lengthwise.advise.verdict import FLAG, Verdict
+from lengthwise.advise.verdict import FLAG, Verdict, share
 from lengthwise.report.numbers import plain
 from lengthwise.report.parts import Cell, Table
 from lengthwise.results.tables import print_table
@@ -18,6 +18,7 @@ def show(advice: Advice, source: Source, said: Verdict) -> None:
     """The notes, the tables, and the verdict last, where the eye is."""
     for note in source.notes:
         say(f"{source.name}: {note}")
+    say(speed_of(source))
     for seen in source.observed:
         say(seen)
     _print(tables.present(advice))
@@ -32,6 +33,16 @@ def show(advice: Advice, source: Source, said: Verdict) -> None:
         say(f"- {reason}")
     if said.switch:
         say(f"The flag: {FLAG}")
+
+
+def speed_of(source: Source) -> str:
+    """Where the seconds of a step come from, and how far off they are."""
+    speed = source.calibration
+    error = f", off by {share(speed.error)} of {speed.error_of}" if speed.error is not None else ""
+    return (
+        f"The seconds of a step come from {speed.source}{error}; the engine may need "
+        f"{speed.fastest:.2g} to {speed.slowest:.2g} times as many."
+    )
 
 
 def _print(table: Table) -> None:

@@ -107,6 +107,7 @@ def from_card(
     tokens = _kv_tokens(name, sheet, shape, tensor_parallel, gpu_memory_utilization, kv_bytes)
     peak = sheet.fp8 if shape.fp8 and sheet.fp8 else sheet.bf16
     reduced = shape.layers * REDUCE_S if tensor_parallel > 1 else 0.0
+    seats, budget = _defaults(name, sheet)
     on = name if tensor_parallel == 1 else f"{tensor_parallel} {name}"
     source = f"the datasheet of {on} and the config of {shape.name}"
     steps = Roofline(
@@ -123,11 +124,29 @@ def from_card(
     notes = (
         _assumed(sheet, peak, steps.overhead),
         f"{tokens} tokens of KV memory are calculated: the server's own log says how many it has",
+        f"{seats} seats and {budget} tokens in a step are what vLLM takes on such a card by itself",
         *shape.notes,
     )
     return Calibration(
-        steps, source, None, fastest=FASTEST, slowest=SLOWEST, kv_tokens=tokens, notes=notes
+        steps,
+        source,
+        None,
+        fastest=FASTEST,
+        slowest=SLOWEST,
+        seats=seats,
+        budget=budget,
+        kv_tokens=tokens,
+        notes=notes,
     )
+
+
+def _defaults(name: str, sheet: Card) -> tuple[int, int]:
+    """vLLM's own max_num_seqs and max_num_batched_tokens for a server on a card (0.31 to 0.33)."""
+    if sheet.memory_gib >= 160:
+        return 1024, 16_384
+    if sheet.memory_gib >= 70 and "a100" not in name:
+        return 1024, 8192
+    return 256, 2048
 
 
 def _assumed(sheet: Card, peak: float, overhead: float) -> str:
