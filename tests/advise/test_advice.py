@@ -30,6 +30,7 @@ def test_under_overload_the_advice_is_to_switch(busy: Found) -> None:
     change = advice.change(advice.advised, 1.0, TTFT)
     assert change.high < -0.05
     assert str(change) in said.headline
+    assert said.reasons[0].startswith("More requests come at the present load than this engine")
     assert any("of the requests end more than 10 % earlier" in each for each in said.reasons)
 
 

@@ -14,6 +14,7 @@ from lengthwise.core.arrays import Floats
 from lengthwise.report.change import Change
 from lengthwise.report.numbers import seconds
 from lengthwise.report.served import Served
+from lengthwise.sim.figures import overloaded
 
 RARELY = 0.01
 """Share of the time below which requests that wait are too few for any order to matter."""
@@ -54,7 +55,7 @@ def verdict(advice: Advice) -> Verdict:
     name = advice.advised.policy
     if now:
         headline = f"Switch to {name}: {_said(advice, PRESENT)}."
-        because = (_waits(advice), *_price(advice, PRESENT), *_unsure(advice))
+        because = (*_piled_up(advice), _waits(advice), *_price(advice, PRESENT), *_unsure(advice))
         return Verdict(headline, because, True)
     if waited < RARELY:
         headline = (
@@ -66,7 +67,7 @@ def verdict(advice: Advice) -> Verdict:
             "Nothing to gain at the present load: requests waited, but serving them in another "
             "order changes neither their mean latency nor their time to first token by 1 %."
         )
-    reasons = [_waits(advice)]
+    reasons = [*_piled_up(advice), _waits(advice)]
     if later is None:
         most = max(advice.plan.loads)
         reasons.append(f"Nor is there with {_more(most)} requests, the most that was simulated.")
@@ -104,6 +105,16 @@ def _said(advice: Advice, load: float) -> str:
 
 def _from_to(change: Change) -> str:
     return f"{seconds(change.before)} → {seconds(change.after)} ({change})"
+
+
+def _piled_up(advice: Advice) -> Iterator[str]:
+    """What no order mends."""
+    run = advice.run(advice.stock, PRESENT)
+    if overloaded(run.outcome, advice.plan.setup.seats):
+        yield (
+            "More requests come at the present load than this engine serves: they pile up, waits "
+            "grow for as long as that lasts, and an order only decides who waits."
+        )
 
 
 def _waits(advice: Advice) -> str:
@@ -151,7 +162,7 @@ def _unsure(advice: Advice) -> Iterator[str]:
             said.append(f"{figure.name} would change by {' or '.join(map(str, found))}")
         factors = " or ".join(f"{each:.2g}" for each in speeds)
         yield (
-            f"How fast the engine is is known within limits: if its steps took {factors} times as "
+            f"The engine's speed is known within limits: if its steps took {factors} times as "
             f"long, {' and '.join(said)}."
         )
 

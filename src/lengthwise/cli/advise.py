@@ -11,6 +11,7 @@ import click
 from lengthwise.cli import flags, values
 from lengthwise.cli.calibration import Speed, speed
 from lengthwise.cli.groups import examples, result_on_stdout
+from lengthwise.cli.padded import refuse_padded
 from lengthwise.cli.traffic import Traffic, traffic
 from lengthwise.core import checks
 from lengthwise.errors import UserError
@@ -57,7 +58,7 @@ compared = flags.bundle(
         "Seconds for 99 % of the first tokens: the most traffic within it is looked for "
         "(default: 1.5 times what they take now).",
     ),
-    flags.number("--watermark", 0.0, "vLLM's --watermark, as a share, for every policy."),
+    flags.watermark,
     flags.whole("--most", 20_000, "Requests to simulate at most: the busiest in a row."),
     flags.number("--rate", None, "Requests per second, for a file without times."),
     flags.seed,
@@ -103,7 +104,9 @@ def advise(traffic: Traffic, speed: Speed, compared: Compared) -> None:
     checks.folder_for(compared.out)
     check_file(compared.page)
     checks.at_least(1, most=compared.most)
-    checks.not_negative(watermark=compared.watermark)
+    checks.at_least(0, workers=compared.workers, seed=compared.seed)
+    refuse_padded(compared.policies, "lengthwise simulate padded")
+    checks.share(watermark=compared.watermark)
     checks.positive(ttft_target=compared.ttft_target, rate=compared.rate)
     options = Options(
         tuple(compared.policies),

@@ -156,6 +156,11 @@ recompute = click.option("--recompute", is_flag=True, help="Discard the KV cache
 margin = number("--margin", 8.0, "How many tokens better a rank must be to take a seat.")
 
 
+watermark = number(
+    "--watermark", 0.0, "Blocks that stay free at an admission, as a share (vLLM's --watermark)."
+)
+
+
 def predict_interval(text: str) -> Flag:
     """How often predictions are made anew."""
     return whole("--predict-interval", 1, text)

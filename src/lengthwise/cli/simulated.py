@@ -46,6 +46,7 @@ class Engine:
     cached: float
     margin: float
     predict_interval: int
+    watermark: float
 
     def setup(self) -> Setup:
         """The engine as the simulator takes it.
@@ -57,11 +58,13 @@ class Engine:
 
         checks.at_least(1, budget=self.budget)
         checks.not_negative(swap_ms=self.swap_ms)
+        checks.share(watermark=self.watermark)
         return Setup(
             seats=self.seats,
             budget=max(self.budget, self.seats),
             blocks=self.kv_blocks,
             block_size=self.block_size,
+            reserve=round(self.watermark * self.kv_blocks),
             pause=not self.recompute,
             margin=self.margin,
             eviction="recompute" if self.swap_ms is None else "swap",
@@ -128,6 +131,7 @@ engine = flags.bundle(
     flags.number("--cached", 0.0, "Share of an evicted request's tokens that stay cached."),
     flags.margin,
     flags.predict_interval("Tokens of a request between two refinements of its prediction."),
+    flags.watermark,
 )
 
 runs = flags.bundle(

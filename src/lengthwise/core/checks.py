@@ -44,6 +44,17 @@ def not_negative(**given: float | None) -> None:
             raise UserError(f"{flag(name)} must be 0 or more, not {value:g}")
 
 
+def share(**given: float) -> None:
+    """Refuse what is no share of a whole, from 0 to less than 1.
+
+    Raises:
+        UserError: names the flag.
+    """
+    for name, value in given.items():
+        if not 0 <= value < 1:
+            raise UserError(f"{flag(name)} must be from 0 to less than 1, not {value:g}")
+
+
 def flag(name: str) -> str:
     """What the command line calls it: ``kv_blocks`` is ``--kv-blocks``."""
     return f"--{name.replace('_', '-')}"
