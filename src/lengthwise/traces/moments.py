@@ -92,7 +92,8 @@ def unit_of(times: Floats, usual: str | None = None) -> Unit:
     if usual != "s" and len(times) > 2 and grid >= _GRID:
         return Unit("ms", f"whole numbers on a grid of {grid:g}")
     gap = span / max(len(times) - 1, 1)
-    why = f"whole numbers, {gap:.3g} apart in the mean"
+    near = f"{gap:.3g}" if gap < 100 else f"{gap:,.0f}"
+    why = f"whole numbers, {near} apart in the mean"
     if not _NEAR <= gap < _FAR:
         return Unit("s" if gap < _NEAR else "ms", why)
     if usual is not None:
