@@ -112,6 +112,18 @@ def test_looks_at_a_server_give_its_steps():
     assert any("25 % of the requests waited" in note for note in found.notes)
 
 
+def test_seats_are_guessed_where_requests_waited_before_the_looks():
+    engine = Engine()
+    scrapes = []
+    for _ in range(40):
+        engine.go_on()
+        engine.running, engine.waiting = min(engine.running, 12), 0
+        scrapes.append(parse(engine.text(), 1000.0 + engine.now, "test"))
+    found = Server("test", tuple(scrapes)).calibration()
+    assert found.seats == 12
+    assert "--seats says better" in found.notes[-1]
+
+
 def test_averages_tell_how_long_a_step_took_and_no_more():
     engine = Engine()
     for _ in range(30):

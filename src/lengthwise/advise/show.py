@@ -41,7 +41,7 @@ def speed_of(source: Source) -> str:
     error = f", off by {share(speed.error)} of {speed.error_of}" if speed.error is not None else ""
     return (
         f"The seconds of a step come from {speed.source}{error}; the engine may need "
-        f"{speed.fastest:.2g} to {speed.slowest:.2g} times as many."
+        f"{speed.fastest:.3g} to {speed.slowest:.3g} times as many."
     )
 
 

@@ -160,7 +160,7 @@ def _unsure(advice: Advice) -> Iterator[str]:
         for figure in (MEAN, TTFT):
             found = [advice.change_at(speed, figure) for speed in speeds]
             said.append(f"{figure.name} would change by {' or '.join(map(str, found))}")
-        factors = " or ".join(f"{each:.2g}" for each in speeds)
+        factors = " or ".join(f"{each:.3g}" for each in speeds)
         yield (
             f"The engine's speed is known within limits: if its steps took {factors} times as "
             f"long, {' and '.join(said)}."

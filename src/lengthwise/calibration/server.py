@@ -18,7 +18,7 @@ from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.drawn import draw_lengths
 from lengthwise.calibration.fitting import FEWEST
 from lengthwise.calibration.scrape import Scrape, parse
-from lengthwise.calibration.windows import Windows
+from lengthwise.calibration.windows import FULL_KV, Windows
 from lengthwise.errors import UserError, reading
 from lengthwise.traces.trace import Trace
 from lengthwise.workload import Workload
@@ -28,6 +28,9 @@ API_KEY = "VLLM_API_KEY"
 """The environment variable that has the server's key, as for vLLM itself."""
 
 _TIMEOUT_S = 10.0
+
+_OFTEN = 0.05
+"""Share of the requests that waited above which seats or memory must have been short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,7 @@ class Server:
                 found = windows.calibration(
                     source, kv_tokens=last.kv_tokens, block_size=last.block_size
                 )
-                return replace(found, notes=(*found.notes, *self._notes()))
+                return self._with_seats(replace(found, notes=(*found.notes, *self._notes())))
         averages = Averages.of(last, self.name)
         found = averages.linear() if card is None else averages.scaled(card)
         return replace(
@@ -128,6 +131,19 @@ class Server:
             block_size=last.block_size,
             notes=(*found.notes, *self._notes()),
         )
+
+    def _with_seats(self, found: Calibration) -> Calibration:
+        """Seats guessed where requests waited, but not while the server was looked at."""
+        windows = self.windows()
+        often = self.queued > _OFTEN and float(windows.kv_usage.max()) < FULL_KV
+        if found.seats is not None or not often:
+            return found
+        seats = max(int(windows.running.max()), 1)
+        note = (
+            f"many requests waited, but hardly any while the server was looked at: the {seats} "
+            "that ran then at most are taken for all its seats; --seats says better"
+        )
+        return replace(found, seats=seats, notes=(*found.notes, note))
 
     def _notes(self) -> tuple[str, ...]:
         if np.isnan(self.queued):

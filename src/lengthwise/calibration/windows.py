@@ -12,7 +12,7 @@ from lengthwise.core.arrays import Floats
 from lengthwise.errors import UserError
 from lengthwise.workload.workload import Seconds
 
-_FULL_KV = 0.95
+FULL_KV = 0.95
 _STEADY = 1.5
 _UNSURE = 0.05
 
@@ -56,11 +56,11 @@ class Windows:
     @property
     def kv_full(self) -> float:
         """Share of the windows at whose end 95 % or more of the KV cache were in use."""
-        return _share(self.kv_usage >= _FULL_KV)
+        return _share(self.kv_usage >= FULL_KV)
 
     def seats(self) -> int | None:
         """The seats, if requests waited in five windows and the same number ran in most."""
-        running = self.running[(self.waiting > 0) & (self.kv_usage < _FULL_KV)]
+        running = self.running[(self.waiting > 0) & (self.kv_usage < FULL_KV)]
         if len(running) < 5 or np.median(running) < running.max():
             return None
         return int(running.max())
