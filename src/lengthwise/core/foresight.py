@@ -21,7 +21,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 from lengthwise.core.engine import Engine
 from lengthwise.core.policy import Policy
-from lengthwise.core.request import Request
 
 R = TypeVar("R", bound=Hashable)
 
@@ -104,12 +103,13 @@ class Foresight(Generic[R]):
         head = waiting.peek()
         if self._may(head):
             return head
-        opening = _Opening(self._known(engine.running), self._new(head), self._room)
+        known = self._known(engine.running)
+        opening = _Opening(known, self._new(head), self._room)
         for request in waiting.fronts():
             if (
                 policy.may_overtake(engine.view(request))
                 and opening.stays_with(self._new(request))
-                and self._may(request)
+                and (not engine.admissible(request) or self._last(known, request))
             ):
                 return request
         self.refused = True
@@ -127,7 +127,10 @@ class Foresight(Generic[R]):
             return True
         if self._is_plenty(self._footprint(request)):
             return True
-        known = self._known(seated)
+        return self._last(self._known(seated), request)
+
+    def _last(self, known: list[Footprint], request: R) -> bool:
+        """Whether memory lasts with this request beside those that hold memory now."""
         return not known or fit([*known, self._new(request)], self._room)
 
     def _is_plenty(self, mine: Footprint) -> bool:
@@ -159,9 +162,14 @@ class Foresight(Generic[R]):
     def _known(self, seated: Iterable[R]) -> list[Footprint]:
         """The footprints of all that hold memory."""
         holders = [*seated, *self._paused]
-        known = [self._footprint(each) for each in holders]
+        engine, expected, half = self._engine, self._policy.expected, self._engine.block_tokens / 2
+        known = []
+        # As _footprint has it, but this is asked of every running request before an admission.
+        for view in map(engine.view, holders):
+            tokens = expected(view)
+            holds = view.prompt_tokens + view.generated + half
+            known.append(Footprint(tokens if tokens > 0.0 else 0.0, holds))
         left, held = map(sum, zip(*known, strict=True)) if known else (0.0, 0.0)
-        engine = self._engine
         used = engine.kv_tokens - engine.free_blocks() * engine.block_tokens
         self._sum, self._summed_at = held + left, engine.step
         self.short = max(self._sum, used) > self._room / 2
@@ -182,16 +190,12 @@ class Foresight(Generic[R]):
         return Footprint(left, held - self._engine.shared_tokens(request) if self.short else held)
 
     def _footprint(self, request: R) -> Footprint:
-        # Asked of every running request before an admission: the view is looked up once.
-        view = self._engine.view(request)
-        left = self._policy.expected(view)
-        return Footprint(left if left > 0.0 else 0.0, self._held_by(view))
+        expected = self._policy.expected(self._engine.view(request))
+        return Footprint(max(expected, 0.0), self._held(request))
 
     def _held(self, request: R) -> float:
         """Tokens of memory that it holds; of its last block it fills half on average."""
-        return self._held_by(self._engine.view(request))
-
-    def _held_by(self, view: Request) -> float:
+        view = self._engine.view(request)
         return view.prompt_tokens + view.generated + self._engine.block_tokens / 2
 
 
