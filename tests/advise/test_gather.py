@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,15 @@ def test_a_target_is_half_as_much_again_as_now(traffic: Callable[..., Workload])
     outcome = plan.simulator(plan.contenders[0], 1.0).run()
     now = float(np.quantile(outcome.first - plan.workload.arrival, 0.99))
     assert plan.target == pytest.approx(max(1.5 * now, 1.0), rel=0.05)
+
+
+def test_requests_that_no_memory_holds_are_said_or_refused() -> None:
+    workload = Workload(np.arange(4) * 1.0, np.array([10, 10, 900, 10]), np.full(4, 10))
+    small = replace(SPEED, kv_tokens=160)
+    _, source, _ = gathered(Trace(workload, "plain", 4), small, OPTIONS)
+    assert any("1 requests are larger than the KV memory" in note for note in source.notes)
+    with pytest.raises(UserError, match="no request fits into 16 tokens of KV memory"):
+        gathered(Trace(workload, "plain", 4), replace(SPEED, kv_tokens=16), OPTIONS)
 
 
 def test_unknown_policies_are_refused() -> None:

@@ -10,6 +10,7 @@ from lengthwise.advise.plan import DATA, AdvicePlan, Contender
 from lengthwise.advise.source import Source
 from lengthwise.advise.supported import Supported, supported
 from lengthwise.calibration import Calibration
+from lengthwise.errors import UserError
 from lengthwise.sim.setup import Setup
 from lengthwise.traces.trace import Trace
 from lengthwise.workload.workload import Workload
@@ -62,6 +63,7 @@ def gathered(
     whole = trace.workload
     served, notes = _busiest(whole, options.most)
     setup, assumed = setup_of(calibration)
+    too_large = _too_large(served, setup, options.watermark)
     known = supported(served, options.seed)
     contenders, dropped = _contenders(options, known)
     plan = AdvicePlan(
@@ -79,7 +81,7 @@ def gathered(
     if options.target is None:
         plan = replace(plan, target=target_of(plan))
     rows = f"{trace.rows:,} rows read as {trace.format}, {len(whole):,} requests"
-    said = (rows, *map(str, trace.left_out), *trace.found, *notes, *assumed, *dropped)
+    said = (rows, *map(str, trace.left_out), *trace.found, *notes, *assumed, *too_large, *dropped)
     left_out = {each.reason: each.rows for each in trace.left_out}
     source = Source(
         whole.name, whole, calibration, trace.rows, left_out, trace.found, observed, said
@@ -103,6 +105,20 @@ def setup_of(calibration: Calibration) -> tuple[Setup, list[str]]:
     return Setup(
         seats=seats, budget=max(budget, seats), blocks=max(tokens // block, 1), block_size=block
     ), notes
+
+
+def _too_large(workload: Workload, setup: Setup, watermark: float) -> list[str]:
+    """A note on requests that the engine refuses under every policy."""
+    blocks = -(-(workload.prompt + workload.output) // setup.block_size)
+    refused = int((blocks + round(watermark * setup.blocks) > setup.blocks).sum())
+    if refused == len(workload):
+        raise UserError(
+            f"{workload.name}: no request fits into {setup.blocks * setup.block_size:,} tokens of "
+            "KV memory: give more by --kv-tokens, or a larger card"
+        )
+    if not refused:
+        return []
+    return [f"{refused:,} requests are larger than the KV memory: every policy refuses them"]
 
 
 def target_of(plan: AdvicePlan) -> float:
