@@ -161,3 +161,49 @@ def test_times_of_the_requests_themselves_are_enough(
     observed = float(np.mean(served.finish - workload.arrival))
     assert stock["mean_latency_s"] == pytest.approx(observed, rel=0.05)
     assert "Observed: first token after" in capsys.readouterr().out
+
+
+def log_of_vllm(summed_up: bool) -> str:
+    """A server's log at level DEBUG: 60 requests in five minutes, and perhaps its statistics."""
+    lines = ["INFO 11-27 10:00:00 [core.py:1] GPU KV cache size: 40,000 tokens"]
+    for second in range(0, 300, 5):
+        stamp = f"11-27 10:{second // 60:02d}:{second % 60:02d}"
+        done = f"11-27 10:{(second + 4) // 60:02d}:{(second + 4) % 60:02d}"
+        id = f"chatcmpl-{second:016x}"
+        log = f"(APIServer pid=7) INFO {stamp} [utils/request_logger.py:60]"
+        lines += [
+            f"{log.replace('INFO', 'DEBUG')} Request {id} details: prompt: 'secret', "
+            f"prompt_token_ids: {list(range(50))}, prompt_embeds shape: None.",
+            f"{log} Received request {id}: params: SamplingParams(n=1, stop=[], "
+            "ignore_eos=False, max_tokens=90, min_tokens=0, extra_args=None), lora_request: None.",
+            f"{log} Added request {id}-89abcdef.",
+            f"{log.replace(stamp, done)} Generated response {id} details: "
+            f"output_token_ids: {list(range(30))}",
+            f"{log.replace(stamp, done)} Generated response {id}: output: 'secret', "
+            "finish_reason: stop",
+        ]
+        if summed_up and second % 10 == 0:
+            lines.append(
+                f"(APIServer pid=7) INFO {stamp} [loggers.py:335] Engine 000: Avg prompt "
+                "throughput: 10.0 tokens/s, Avg generation throughput: 60.0 tokens/s, Running: "
+                "2 reqs, Waiting: 0 reqs, GPU KV cache usage: 0.4%, Prefix cache hit rate: 0.0%"
+            )
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("summed_up", "source"), [(True, "vllm.log"), (False, "the times of 60 requests of vllm")]
+)
+def test_vllms_own_log_is_all_that_is_needed(
+    summed_up: bool, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "vllm.log"
+    log.write_text(log_of_vllm(summed_up))
+    flags = ["--policies", "lengthwise", "--loads", "1", "--workers", "1", "--seats", "4"]
+    assert main(["advise", str(log), *flags, "--out", str(tmp_path / "out")]) == 0
+    kept = json.loads((tmp_path / "out" / "results.json").read_text())["setup"]
+    assert source in kept["calibration"]["source"]
+    assert (kept["requests"], kept["switch"]) == (60, False)
+    printed = capsys.readouterr().out
+    assert ("vLLM's log: requests waited in 0.0 % of 30 windows" in printed) == summed_up
+    assert not any("secret" in each.read_text() for each in (tmp_path / "out").glob("*.json*"))

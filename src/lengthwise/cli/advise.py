@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,20 +151,23 @@ def _sources(
         found = (*trace.found, f"arrivals made up: Poisson at {compared.rate:g} requests/s")
         trace = replace(trace, workload=arriving, timed=True, found=found)
     log = _log_of(traffic, speed, trace)
-    calibration = (
-        replace(speed, engine_log=log).calibration(trace) if log else (speed.calibration(trace))
-    )
+    calibration = replace(speed, engine_log=log).calibration(trace)
     seen = (*observed.of_requests(trace), *(observed.of_log(log) if log else ()))
     return trace, calibration, seen
 
 
 def _log_of(traffic: Traffic, speed: Speed, trace: Trace) -> Path | None:
-    """vLLM's own log: named by a flag, or the file of the requests itself."""
+    """vLLM's own log: named by a flag, or the file of the requests, if it has its statistics."""
+    from lengthwise.calibration.engine_log import read_engine_log
+
     if speed.engine_log is not None or trace.format != "vllm-log" or traffic.workload is None:
         return speed.engine_log
     if speed.profile or speed.metrics or speed.card:
         return None
-    return Path(traffic.workload)
+    with suppress(UserError):
+        read_engine_log(Path(traffic.workload))
+        return Path(traffic.workload)
+    return None
 
 
 def _server(
