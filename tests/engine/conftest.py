@@ -33,7 +33,7 @@ pytest.importorskip("vllm", reason="the engine tests need vLLM: make test instal
 
 
 VERSIONS = {
-    *("test_same_as_stock", "test_tap", "test_predictions", "test_slices", "test_asynchronous"),
+    *("test_same_as_stock", "test_tap", "test_slices", "test_asynchronous"),
     *("test_serve", "test_states", "test_runner_v2", "test_sampled"),
 }
 """Modules that touch what differs between versions of vLLM; here and, by their own marks, in
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("engine")
-            if item.path.stem in VERSIONS:
+            if item.path.stem in VERSIONS and item.get_closest_marker("latest") is None:
                 item.add_marker("versions")
 
 

@@ -18,7 +18,12 @@ def test_fcfs_takes_stock_decisions_step_for_step(drive: Any, mixed: Any) -> Non
     assert ours["answers"] == stock["answers"]
 
 
-@pytest.mark.parametrize("policy", ["trail", "trail-early", "sprpt", "sjf", "trail+bound:6:3"])
+LATEST = ("trail-early", "sprpt", "sjf", "trail+bound:6:3")
+
+
+@pytest.mark.parametrize(
+    "policy", ["trail", *(pytest.param(each, marks=pytest.mark.latest) for each in LATEST)]
+)
 def test_answers_do_not_change(drive: Any, mixed: Any, stock_answers: Any, policy: str) -> None:
     ours = drive(policy, mixed)
     assert ours["answers"] == stock_answers
@@ -49,7 +54,9 @@ def test_eviction_and_recompute_keep_the_answers(
     assert ours["answers"] == stock_answers
 
 
-@pytest.mark.parametrize("policy", ["default", "lengthwise"])
+@pytest.mark.parametrize(
+    "policy", [pytest.param("default", marks=pytest.mark.latest), "lengthwise"]
+)
 def test_foresight_keeps_the_answers_where_memory_is_scarce(
     drive: Any, mixed: Any, stock_answers: Any, policy: str
 ) -> None:
@@ -58,6 +65,7 @@ def test_foresight_keeps_the_answers_where_memory_is_scarce(
     assert bool(ours["predictions"]) == (policy == "lengthwise")
 
 
+@pytest.mark.latest
 def test_recompute_mode_keeps_the_answers(drive: Any, mixed: Any, stock_answers: Any) -> None:
     ours = drive("sprpt", mixed, settings={"pause": False})
     assert ours["costs"]["pauses"] == 0
