@@ -13,7 +13,7 @@ def test_calibrate_measures_steps_that_never_shrink_with_their_tokens(
     model: Path, forks: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "own.json"
-    done = forks("lengthwise", "calibrate", model, "--seats", 4, "--requests", 16, "--out", out)
+    done = forks("lengthwise", "calibrate", model, "--seats", 4, "--requests", 8, "--out", out)
     assert done.returncode == 0, done.stderr
     described = json.loads(out.read_text())
     # How well and how fast is the machine's affair; that the fit finds a law, test_steps.py's.

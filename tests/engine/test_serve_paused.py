@@ -21,15 +21,11 @@ _PATIENCE_S = 600.0
 """Only ends a test that hangs."""
 
 
-@pytest.fixture(scope="module", params=["trail", "mlfq"])
-def address(
-    serving: Serving, port: int, tmp_path_factory: Any, request: pytest.FixtureRequest
-) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def address(serving: Serving, port: int, tmp_path_factory: Any) -> Iterator[str]:
     """A server with two seats, whose policy takes seats from long requests."""
     log = tmp_path_factory.mktemp("paused") / "log"
-    flags = ["--policy", request.param, "--max-num-seqs", str(SEATS)]
-    if request.param == "trail":
-        flags += ["--predictor", "builtin"]
+    flags = ["--policy", "trail", "--predictor", "builtin", "--max-num-seqs", str(SEATS)]
     with serving(log, port, flags) as address:
         yield address
 
