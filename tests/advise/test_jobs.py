@@ -51,6 +51,19 @@ def test_memory_that_has_no_room_is_told_from_seats() -> None:
     assert seen.most_used == pytest.approx(10 / 12)
 
 
+def test_blocks_under_the_watermark_are_no_room() -> None:
+    workload = Workload(np.array([0.0, 0.5]), np.full(2, 20), np.full(2, 2), name="two")
+    shares = []
+    for watermark in (0.0, 0.25):
+        asked = plan(workload, seats=2, blocks=12)
+        kept = Contender("fcfs", watermark=watermark)
+        seen = Serve(kept, watch=True).run(replace(asked, contenders=(kept,))).watched
+        assert seen is not None
+        shares.append((seen.memory_full_share > 0, seen.blocks))
+    # The second needs 5 of the 7 that are free, of which three stay free.
+    assert shares == [(False, 12), (True, 12)]
+
+
 def test_who_never_waits_is_seen_not_to() -> None:
     seen = Serve(FCFS, watch=True).run(plan(every(3.0, 50))).watched
     assert seen is not None

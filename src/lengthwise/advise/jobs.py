@@ -48,7 +48,7 @@ class Serve:
     def run(self, plan: AdvicePlan) -> Answered:
         """When each request got its tokens."""
         simulator = plan.simulator(self.contender, self.load, self.speed)
-        watch = Watch(simulator, plan.setup) if self.watch else None
+        watch = Watch(simulator) if self.watch else None
         outcome = simulator.run(watch)
         watched = None if watch is None else watch.watched()
         return Answered(self.contender, self.load, self.speed, outcome, watched)

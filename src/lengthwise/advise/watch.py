@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from lengthwise.core.arrays import Floats
 from lengthwise.sim.engine import Simulator
-from lengthwise.sim.setup import Setup
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +60,8 @@ class Watched:
 class Watch:
     """Notes an engine's state each time that steps begin; ``sim.run(watch)`` calls it."""
 
-    def __init__(self, simulator: Simulator, setup: Setup) -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self._engine = simulator.engine
-        self._setup = setup
         self._rows: list[tuple[float, int, int, int, bool]] = []
 
     def __call__(self) -> bool:
@@ -71,14 +69,15 @@ class Watch:
         waiting = len(engine.waiting)
         short = False
         if waiting:
-            needed = -(-engine.waiting.peek().prompt // self._setup.block_size)
-            short = needed + self._setup.reserve > engine.free
+            needed = -(-engine.waiting.peek().prompt // engine.block_tokens)
+            short = needed + engine.reserve > engine.free
         self._rows.append((engine.clock.now, waiting, len(engine.running), engine.free, short))
         return False
 
     def watched(self) -> Watched:
         """What was noted."""
         rows = np.array(self._rows, dtype=np.float64).reshape(-1, 5)
-        used = self._setup.blocks - rows[:, 3]
-        time, waiting, running, short = (rows[:, i] for i in (0, 1, 2, 4))
-        return Watched(time, waiting, running, used, short, self._setup.seats, self._setup.blocks)
+        engine = self._engine
+        blocks = int(engine.kv_tokens / engine.block_tokens)
+        time, waiting, running, free, short = rows.T
+        return Watched(time, waiting, running, blocks - free, short, engine.seats, blocks)

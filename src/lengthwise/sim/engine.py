@@ -198,8 +198,7 @@ class Simulator:
         if i == traffic.n - 1:
             self._backlog[1] = self._in_system
         prompt, output = traffic.prompt[i], traffic.output[i]
-        most = -(-(prompt + output) // self._setup.block_size) + self._setup.reserve
-        if most > self._setup.blocks:
+        if not self._setup.holds(prompt + output):
             self._rejected += 1
             self.finished.append(i)
             return None

@@ -53,6 +53,10 @@ class Setup:
         if not 0.0 <= self.cached <= 1.0:
             raise UserError(f"the cached share must be between 0 and 1, not {self.cached}")
 
+    def holds(self, tokens: int) -> bool:
+        """Whether a request of so many tokens, prompt and answer, could ever be served."""
+        return -(-tokens // self.block_size) + self.reserve <= self.blocks
+
 
 @dataclass(frozen=True)
 class Outcome:
