@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lengthwise.advise.advice import find
 from lengthwise.advise.gather import Options, gathered, setup_of
 from lengthwise.calibration import Calibration
 from lengthwise.errors import UserError
@@ -68,10 +69,12 @@ def test_what_the_data_does_not_tell_is_not_compared(traffic: Callable[..., Work
 
 def test_a_target_is_half_as_much_again_as_now(traffic: Callable[..., Workload]) -> None:
     trace = Trace(traffic(300, 4.5), "plain", 300)
-    plan, _, _ = gathered(trace, SPEED, Options(("lengthwise",), (1.0,)))
+    plan, _, known = gathered(trace, SPEED, Options(("lengthwise",), (1.0,)))
+    assert plan.target is None
     outcome = plan.simulator(plan.contenders[0], 1.0).run()
     now = float(np.quantile(outcome.first - plan.workload.arrival, 0.99))
-    assert plan.target == pytest.approx(max(1.5 * now, 1.0), rel=0.05)
+    found = find(plan, known, workers=1)
+    assert found.plan.target == pytest.approx(max(1.5 * now, 1.0), rel=0.05)
 
 
 def test_requests_that_no_memory_holds_are_said_or_refused() -> None:

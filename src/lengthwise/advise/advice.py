@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+import numpy as np
 
 from lengthwise.advise.jobs import Answered, Capacity, Find, Serve, find_load, serve
 from lengthwise.advise.plan import DATA, PRESENT, AdvicePlan, Contender
@@ -21,6 +23,9 @@ MEAN, P99, TTFT, TTFT_P99 = (
     for name in ("mean latency", "p99 latency", "mean TTFT", "p99 TTFT")
 )
 
+_LATE = 1.5
+_LEAST_TARGET = 1.0
+
 
 @dataclass(frozen=True, eq=False)
 class Advice:
@@ -33,7 +38,7 @@ class Advice:
         unsure: the first contender and the one that is advised, at the present load, with the
             least and the most seconds of a step that the calibration leaves possible; empty if
             it leaves one.
-        capacities: the load that each bears, if a target was given.
+        capacities: the load that each bears within the plan's target.
     """
 
     plan: AdvicePlan
@@ -45,12 +50,12 @@ class Advice:
     @property
     def stock(self) -> Contender:
         """What the others are compared with."""
-        return self.plan.contenders[0]
+        return self.plan.stock
 
     @property
     def advised(self) -> Contender:
-        """The contender that would be switched to: the first other one."""
-        return self.plan.contenders[min(1, len(self.plan.contenders) - 1)]
+        """The contender that would be switched to."""
+        return self.plan.advised
 
     def run(self, contender: Contender, load: float) -> Answered:
         """A contender's run at a load."""
@@ -128,29 +133,33 @@ def find(plan: AdvicePlan, supported: Supported, workers: int = 0) -> Advice:
         UserError: for what :meth:`AdvicePlan.check` refuses, before anything runs.
     """
     plan.check()
-    stock, advised = plan.contenders[0], plan.contenders[min(1, len(plan.contenders) - 1)]
+    both = (plan.stock, plan.advised)
     # Long ones first, so that no core waits for another at the end.
     serves = [
-        Serve(contender, load, watch=load == PRESENT and contender in (stock, advised))
+        Serve(contender, load, watch=load == PRESENT and contender in both)
         for load in sorted(plan.loads, reverse=True)
         for contender in reversed(plan.contenders)
     ]
     speeds = [each for each in plan.speeds if each != 1.0]
-    serves += [Serve(each, PRESENT, speed) for speed in speeds for each in (stock, advised)]
+    serves += [Serve(each, PRESENT, speed) for speed in speeds for each in both]
     done = in_parallel(serve, plan, serves, workers, "advise")
     runs = sorted(
         (each for each in done if each.speed == 1.0),
         key=lambda each: (each.load, plan.contenders.index(each.contender)),
     )
     unsure = [each for each in done if each.speed != 1.0]
-    return Advice(plan, supported, runs, unsure, _capacities(plan, runs, workers))
-
-
-def _capacities(plan: AdvicePlan, runs: Sequence[Answered], workers: int) -> Sequence[Capacity]:
     if plan.target is None:
-        return []
+        plan = replace(plan, target=_target(plan, runs))
     finds = [
         Find.between(plan, each, [run for run in runs if run.contender == each])
         for each in plan.contenders
     ]
-    return in_parallel(find_load, plan, finds, workers, "most traffic")
+    capacities = in_parallel(find_load, plan, finds, workers, "most traffic")
+    return Advice(plan, supported, runs, unsure, capacities)
+
+
+def _target(plan: AdvicePlan, runs: Sequence[Answered]) -> float:
+    """Half as much again as 99 % of the first tokens take now, at least a second."""
+    now = next(each for each in runs if each.contender == plan.stock and each.load == PRESENT)
+    ttft = now.outcome.first - plan.workload.arrival
+    return float(f"{max(_LATE * float(np.nanquantile(ttft, 0.99)), _LEAST_TARGET):.2g}")

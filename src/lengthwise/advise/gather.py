@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from lengthwise.advise.plan import DATA, AdvicePlan, Contender
+from lengthwise.advise.plan import DATA, PRESENT, STOCK, AdvicePlan, Contender
 from lengthwise.advise.source import Source
 from lengthwise.advise.supported import Supported, supported
 from lengthwise.calibration import Calibration
@@ -19,8 +19,6 @@ MOST = 20_000
 """Requests that are simulated at most, unless asked for more: the busiest in a row."""
 
 _SEATS, _BUDGET, _KV_TOKENS, _BLOCK = 256, 2048, 400_000, 16
-_LATE = 1.5
-_LEAST_TARGET = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,6 @@ def gathered(
     whole = trace.workload
     served, notes = _busiest(whole, options.most)
     setup, assumed = setup_of(calibration)
-    too_large = _too_large(served, setup, options.watermark)
     known = supported(served, options.seed)
     contenders, dropped = _contenders(options, known)
     plan = AdvicePlan(
@@ -71,15 +68,14 @@ def gathered(
         contenders,
         calibration.steps,
         setup,
-        tuple(sorted({1.0, *options.loads})),
+        tuple(sorted({PRESENT, *options.loads})),
         known.predicted if known.tells else None,
         (calibration.fastest, calibration.slowest),
         options.target,
         options.seed,
     )
     plan.check()
-    if options.target is None:
-        plan = replace(plan, target=target_of(plan))
+    too_large = _too_large(served, plan.setup_of(plan.stock))
     rows = f"{trace.rows:,} rows read as {trace.format}, {len(whole):,} requests"
     said = (rows, *map(str, trace.left_out), *trace.found, *notes, *assumed, *too_large, *dropped)
     left_out = {each.reason: each.rows for each in trace.left_out}
@@ -107,10 +103,10 @@ def setup_of(calibration: Calibration) -> tuple[Setup, list[str]]:
     ), notes
 
 
-def _too_large(workload: Workload, setup: Setup, watermark: float) -> list[str]:
+def _too_large(workload: Workload, setup: Setup) -> list[str]:
     """A note on requests that the engine refuses under every policy."""
-    blocks = -(-(workload.prompt + workload.output) // setup.block_size)
-    refused = int((blocks + round(watermark * setup.blocks) > setup.blocks).sum())
+    sizes = (workload.prompt + workload.output).tolist()
+    refused = sum(not setup.holds(tokens) for tokens in sizes)
     if refused == len(workload):
         raise UserError(
             f"{workload.name}: no request fits into {setup.blocks * setup.block_size:,} tokens of "
@@ -119,15 +115,6 @@ def _too_large(workload: Workload, setup: Setup, watermark: float) -> list[str]:
     if not refused:
         return []
     return [f"{refused:,} requests are larger than the KV memory: every policy refuses them"]
-
-
-def target_of(plan: AdvicePlan) -> float:
-    """Half as much again as 99 % of the first tokens take now, at least a second."""
-    outcome = plan.simulator(plan.contenders[0], 1.0).run()
-    ttft = outcome.first - plan.workload.arrival
-    there = ttft[np.isfinite(ttft)]
-    now = float(np.quantile(there, 0.99)) if len(there) else 0.0
-    return float(f"{max(_LATE * now, _LEAST_TARGET):.2g}")
 
 
 def _busiest(workload: Workload, most: int) -> tuple[Workload, list[str]]:
@@ -151,7 +138,7 @@ def _busiest(workload: Workload, most: int) -> tuple[Workload, list[str]]:
 
 def _contenders(options: Options, known: Supported) -> tuple[tuple[Contender, ...], list[str]]:
     kept = options.watermark
-    found = [Contender.parse("fcfs", kept)]
+    found = [Contender.parse(STOCK, kept)]
     notes = []
     for text in options.policies:
         contender = Contender.parse(text, kept)
@@ -160,5 +147,5 @@ def _contenders(options: Options, known: Supported) -> tuple[tuple[Contender, ..
         elif contender not in found:
             found.append(contender)
     if not kept:
-        found.append(Contender.parse("fcfs", 0.01))
+        found.append(Contender.parse(STOCK, 0.01))
     return tuple(found), notes

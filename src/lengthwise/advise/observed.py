@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from lengthwise.report.numbers import seconds
 from lengthwise.traces.trace import Trace
 
 if TYPE_CHECKING:
+    from lengthwise.calibration.engine_log import EngineLog
     from lengthwise.calibration.server import Server
 
 
@@ -29,11 +29,8 @@ def of_requests(trace: Trace) -> tuple[str, ...]:
     return (f"Observed: {'; '.join(said)}.",) if said else ()
 
 
-def of_log(path: Path) -> tuple[str, ...]:
+def of_log(log: EngineLog) -> tuple[str, ...]:
     """From the line that vLLM writes every ten seconds."""
-    from lengthwise.calibration.engine_log import read_engine_log
-
-    log = read_engine_log(path)
     windows = log.windows
     said = f"vLLM's log: requests waited in {share(windows.queued)} of {len(windows):,} windows"
     if log.seats is not None:

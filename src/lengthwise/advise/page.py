@@ -8,7 +8,7 @@ import numpy as np
 
 from lengthwise.advise import tables
 from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
-from lengthwise.advise.plan import PRESENT
+from lengthwise.advise.plan import DATA, PRESENT
 from lengthwise.advise.show import speed_of
 from lengthwise.advise.source import Source
 from lengthwise.advise.traffic import load_over_time
@@ -111,7 +111,7 @@ def _predictions(advice: Advice) -> Sequence[Part]:
                 "prompts may tell more; lengthwise learns from them while it serves."
             )
         ]
-    told = [each for each in advice.plan.contenders if each.predictor == "data"]
+    told = [each for each in advice.plan.contenders if each.predictor == DATA]
     parts: list[Part] = [
         Text(
             f"From {known.of} alone, of two requests the longer answer is told right for "

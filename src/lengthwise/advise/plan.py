@@ -27,6 +27,11 @@ PRESENT = 1.0
 """The load of the trace as it is."""
 
 
+def more(load: float) -> str:
+    """How much more traffic than at present a load is, in per cent."""
+    return f"{100 * (load - PRESENT):+.0f} %"
+
+
 @dataclass(frozen=True)
 class Contender:
     """A policy and what it is told.
@@ -104,6 +109,20 @@ class AdvicePlan:
             if each.predictor != DATA:
                 check_predictor(each.predictor, self.workload, None)
 
+    @property
+    def stock(self) -> Contender:
+        """What the others are compared with."""
+        return self.contenders[0]
+
+    @property
+    def advised(self) -> Contender:
+        """The contender that would be switched to: the first other one."""
+        return self.contenders[min(1, len(self.contenders) - 1)]
+
+    def setup_of(self, contender: Contender) -> Setup:
+        """The engine with a contender's watermark."""
+        return replace(self.setup, reserve=round(contender.watermark * self.setup.blocks))
+
     def at(self, load: float) -> Workload:
         """The requests, so many times as fast."""
         return replace(self.workload, arrival=self.workload.arrival / load)
@@ -111,9 +130,8 @@ class AdvicePlan:
     def simulator(self, contender: Contender, load: float, speed: float = 1.0) -> Simulator:
         """What serves the requests under a contender; steps take ``speed`` times as long."""
         steps = self.steps if speed == 1.0 else Scaled(self.steps, speed)
-        reserve = round(contender.watermark * self.setup.blocks)
-        setup = replace(self.setup, reserve=reserve)
         policy, predictor = make_policy(contender.policy), self._predictor(contender.predictor)
+        setup = self.setup_of(contender)
         return Simulator(self.at(load), policy, predictor, steps, setup, self.seed)
 
     def _predictor(self, name: str) -> Predictor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lengthwise.core.arrays import Floats
-from lengthwise.workload.workload import Workload
+from lengthwise.report.charts.calibration import pairs_right
+from lengthwise.workload.workload import Tokens, Workload
 
 _FIRST = 300
 """Requests before the first prediction: fewer tell nothing."""
@@ -21,8 +23,6 @@ _MOST = 50_000
 _SURE = 3.0
 """Standard errors by which the share of pairs that are ordered right must exceed one half."""
 
-_PAIRS = 20_000
-
 
 @dataclass(frozen=True, eq=False)
 class Supported:
@@ -33,7 +33,7 @@ class Supported:
     Attributes:
         predicted: [n] output tokens; NaN for the first requests.
         pairs: share of pairs of requests whose order it predicts right; one half is chance.
-        error: its standard error.
+        error: its standard error, were the predictions worth nothing.
         of: what the predictions are made from, as part of a sentence.
     """
 
@@ -62,7 +62,7 @@ def supported(workload: Workload, seed: int = 0) -> Supported:
             features[since:start], target[since:start], features[start:end], seed
         )
         start = end
-    pairs, error = _pairs_right(predicted, workload.output, seed)
+    pairs, error = _told(predicted, workload.output)
     return Supported(predicted, pairs, error, " and ".join(names) or "nothing")
 
 
@@ -98,20 +98,13 @@ def _fitted(known: Floats, target: Floats, new: Floats, seed: int) -> Floats:
     return found
 
 
-def _pairs_right(
-    predicted: Floats, output: np.typing.NDArray[np.int64], seed: int
-) -> tuple[float, float]:
-    there = np.flatnonzero(~np.isnan(predicted))
-    if len(there) < 2:
-        return 0.5, float("inf")
-    rng = np.random.default_rng([seed, 17])
-    one, other = (rng.choice(there, _PAIRS) for _ in range(2))
-    differ = output[one] != output[other]
-    one, other = one[differ], other[differ]
-    if not len(one):
-        return 0.5, float("inf")
-    said = np.sign(predicted[one] - predicted[other])
-    right = 0.5 + 0.5 * said * np.sign(output[one] - output[other])
-    # Pairs share requests: there are no more independent ones than half the requests.
-    independent = min(len(one), len(there) / 2)
-    return float(right.mean()), float(right.std() / np.sqrt(independent))
+def _told(predicted: Floats, output: Tokens) -> tuple[float, float]:
+    """The share of pairs right, and its standard error if the predictions were worth nothing.
+
+    A mean over the pairs of n requests varies at most as one over n/2 independent pairs
+    (Hoeffding), each of which is right with a chance of one half.
+    """
+    there = ~np.isnan(predicted)
+    n = int(there.sum())
+    right = pairs_right(predicted[there], output[there]) if n > 1 else math.nan
+    return (0.5, math.inf) if math.isnan(right) else (right, math.sqrt(0.5 / n))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from lengthwise.advise.advice import MEAN, P99, TTFT, TTFT_P99, Advice
-from lengthwise.advise.plan import PRESENT
+from lengthwise.advise.plan import PRESENT, Contender, more
 from lengthwise.report.change import Figure
 from lengthwise.report.parts import Cell, Table
 from lengthwise.report.served import Served
@@ -25,19 +26,14 @@ def at_loads(advice: Advice) -> Table:
     rows: list[list[Cell]] = []
     for load in advice.plan.loads:
         for each in advice.plan.contenders:
-            cells: list[Cell] = [load_name(load), str(each)]
-            for figure in _FIGURES:
-                found = advice.change(each, load, figure)
-                cells += [found.after, "" if each == advice.stock else str(found)]
             run = advice.run(each, load)
-            rows.append([*cells, _longest(advice.served(run)), run.outcome.evictions])
-    heads = ["load", "policy"]
-    for figure in _FIGURES:
-        heads += [f"{figure.name} (s)", "change"]
+            figures = _figures(advice, each, load, _FIGURES)
+            last = (_longest(advice.served(run)), run.outcome.evictions)
+            rows.append([load_name(load), str(each), *figures, *last])
     return Table(
         "loads",
         "What each policy would change",
-        [*heads, "longest TTFT (s)", "evictions"],
+        ["load", "policy", *_heads(_FIGURES), "longest TTFT (s)", "evictions"],
         rows,
         f"Changes are against {advice.stock} at the same load, of the same requests at the same "
         "times; in brackets their 95 % interval over resamples of the trace in blocks of time. "
@@ -47,17 +43,11 @@ def at_loads(advice: Advice) -> Table:
 
 def present(advice: Advice) -> Table:
     """The contenders at the present load, short."""
-    rows: list[list[Cell]] = []
-    for each in advice.plan.contenders:
-        cells: list[Cell] = [str(each)]
-        for figure in (MEAN, P99, TTFT):
-            found = advice.change(each, PRESENT, figure)
-            cells += [found.after, "" if each == advice.stock else str(found)]
-        rows.append(cells)
-    heads = ["policy"]
-    for figure in (MEAN, P99, TTFT):
-        heads += [f"{figure.name} (s)", "change"]
-    return Table("present", "At the present load", heads, rows, TOLD)
+    shown = (MEAN, P99, TTFT)
+    rows: list[list[Cell]] = [
+        [str(each), *_figures(advice, each, PRESENT, shown)] for each in advice.plan.contenders
+    ]
+    return Table("present", "At the present load", ["policy", *_heads(shown)], rows, TOLD)
 
 
 def by_load(advice: Advice, figure: Figure) -> Table:
@@ -122,6 +112,21 @@ def unsure(advice: Advice) -> Table:
     )
 
 
+def _figures(
+    advice: Advice, contender: Contender, load: float, figures: Sequence[Figure]
+) -> list[Cell]:
+    """Each figure, and its change beside it; none of the first contender's."""
+    cells: list[Cell] = []
+    for figure in figures:
+        found = advice.change(contender, load, figure)
+        cells += [found.after, "" if contender == advice.stock else str(found)]
+    return cells
+
+
+def _heads(figures: Sequence[Figure]) -> list[str]:
+    return [head for each in figures for head in (f"{each.name} (s)", "change")]
+
+
 def _longest(served: Served) -> float | None:
     known = served.ttft[np.isfinite(served.ttft)]
     return float(known.max()) if len(known) else None
@@ -129,4 +134,4 @@ def _longest(served: Served) -> float | None:
 
 def load_name(load: float) -> str:
     """``present``, or how much more."""
-    return "present" if load == PRESENT else f"{100 * (load - 1):+.0f} %"
+    return "present" if load == PRESENT else more(load)

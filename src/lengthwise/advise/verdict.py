@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.advise.advice import MEAN, P99, TTFT, TTFT_P99, Advice
-from lengthwise.advise.plan import PRESENT
+from lengthwise.advise.plan import PRESENT, more
 from lengthwise.core.arrays import Floats
 from lengthwise.report.change import Change
 from lengthwise.report.numbers import seconds
@@ -70,10 +70,10 @@ def verdict(advice: Advice) -> Verdict:
     reasons = [*_piled_up(advice), _waits(advice)]
     if later is None:
         most = max(advice.plan.loads)
-        reasons.append(f"Nor is there with {_more(most)} requests, the most that was simulated.")
+        reasons.append(f"Nor is there with {more(most)} requests, the most that was simulated.")
     else:
         reasons.append(
-            f"It begins to help with {_more(later)} requests: {_said(advice, later)}. Setting the "
+            f"It begins to help with {more(later)} requests: {_said(advice, later)}. Setting the "
             "flag before that costs nothing: see the table."
         )
         reasons += _price(advice, later)
@@ -177,7 +177,3 @@ def _losers(new: Served, late: Floats, loses: NDArray[np.bool_]) -> str:
         f"{prompt:,.0f} prompt and {output:,.0f} output tokens, those of all "
         f"{np.median(new.prompt):,.0f} and {np.median(new.output):,.0f})"
     )
-
-
-def _more(load: float) -> str:
-    return f"{100 * (load - 1):+.0f} %"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ import numpy as np
 from lengthwise.calibration.calibration import Calibration
 from lengthwise.calibration.windows import Windows
 from lengthwise.errors import UserError, reading
+from lengthwise.traces.log_lines import NO_JSON
+from lengthwise.traces.streams import opened, split
 
 _LEAP = 2000
 """A year that has every day, for lines that name none."""
@@ -158,27 +159,19 @@ def read_engine_log(path: Path) -> EngineLog:
 
 def _lines(path: Path) -> Iterator[str]:
     """Lines of text; of a JSON line its time and its message."""
-    # Replaced: what a program printed into the log need not be text.
-    with (
-        gzip.open(path, "rt", errors="replace")
-        if _gzipped(path)
-        else path.open(errors="replace") as lines
-    ):
-        for line in lines:
-            if line.startswith("{"):
-                try:
-                    entry = msgspec.json.decode(line, type=dict[str, object])
-                except msgspec.DecodeError:
-                    yield line
-                    continue
+    for line in split(opened(path)):
+        if line.startswith(b"{"):
+            try:
+                entry = msgspec.json.decode(line, type=dict[str, object])
+            except NO_JSON:
+                pass
+            else:
                 stamp = entry.get("asctime") or entry.get("timestamp") or entry.get("time") or ""
-                line = f"{stamp} {entry.get('message') or entry.get('msg') or entry.get('log')}"
-            yield line
-
-
-def _gzipped(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+                said = entry.get("message") or entry.get("msg") or entry.get("log")
+                yield f"{stamp} {said}"
+                continue
+        # Replaced: what a program printed into the log need not be text.
+        yield line.decode(errors="replace")
 
 
 def _windows(rows: list[tuple[float, re.Match[str]]]) -> Windows:

@@ -150,24 +150,28 @@ def _sources(
         arriving = with_arrivals(trace.workload, "poisson", compared.rate, seed=compared.seed)
         found = (*trace.found, f"arrivals made up: Poisson at {compared.rate:g} requests/s")
         trace = replace(trace, workload=arriving, timed=True, found=found)
-    log = _log_of(traffic, speed, trace)
-    calibration = replace(speed, engine_log=log).calibration(trace)
-    seen = (*observed.of_requests(trace), *(observed.of_log(log) if log else ()))
-    return trace, calibration, seen
+    speed = _with_log(speed, traffic, trace)
+    seen = observed.of_requests(trace)
+    if speed.log is not None:
+        seen = (*seen, *observed.of_log(speed.log))
+    return trace, speed.calibration(trace), seen
 
 
-def _log_of(traffic: Traffic, speed: Speed, trace: Trace) -> Path | None:
-    """vLLM's own log: named by a flag, or the file of the requests, if it has its statistics."""
-    from lengthwise.calibration.engine_log import read_engine_log
+def _with_log(speed: Speed, traffic: Traffic, trace: Trace) -> Speed:
+    """With the file of the requests as vLLM's log, if it is one and has its statistics.
 
-    if speed.engine_log is not None or trace.format != "vllm-log" or traffic.workload is None:
-        return speed.engine_log
-    if speed.profile or speed.metrics or speed.card:
-        return None
+    A flag that says how fast the engine is stands above it.
+    """
+    from lengthwise.traces.vllm_log import NAME
+
+    told = speed.profile or speed.engine_log or speed.metrics or speed.card
+    if told or trace.format != NAME or traffic.workload is None:
+        return speed
+    asked = replace(speed, engine_log=Path(traffic.workload))
     with suppress(UserError):
-        read_engine_log(Path(traffic.workload))
-        return Path(traffic.workload)
-    return None
+        if asked.log is not None:
+            return asked
+    return speed
 
 
 def _server(
@@ -175,9 +179,10 @@ def _server(
 ) -> tuple[Trace, Calibration, tuple[str, ...]]:
     """A running server: requests drawn from its histograms, its speed from its own figures."""
     from lengthwise.advise import observed
+    from lengthwise.advise.gather import MOST
 
     asked = replace(speed, metrics=speed.metrics or address)
     server = asked.server
     assert server is not None
-    trace = server.trace(min(compared.most, 20_000), compared.seed)
+    trace = server.trace(min(compared.most, MOST), compared.seed)
     return trace, asked.calibration(trace), observed.of_server(server)

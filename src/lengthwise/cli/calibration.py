@@ -15,6 +15,7 @@ from lengthwise.errors import UserError
 
 if TYPE_CHECKING:
     from lengthwise.calibration import Calibration
+    from lengthwise.calibration.engine_log import EngineLog
     from lengthwise.calibration.server import Server
     from lengthwise.traces.trace import Trace
 
@@ -60,6 +61,17 @@ class Speed:
             return poll(self.metrics, self.watch)
         return read_metrics(Path(self.metrics))
 
+    @cached_property
+    def log(self) -> EngineLog | None:
+        """What ``--engine-log`` names, read once.
+
+        Raises:
+            UserError: if it cannot be read, or no engine sums itself up in it.
+        """
+        from lengthwise.calibration.engine_log import read_engine_log
+
+        return None if self.engine_log is None else read_engine_log(self.engine_log)
+
     def calibration(self, trace: Trace | None) -> Calibration:
         """How fast the engine is, by the flags that were given, else by the trace's own times.
 
@@ -97,10 +109,8 @@ class Speed:
             from lengthwise.calibration.profile import from_profile
 
             return from_profile(self.profile)
-        if self.engine_log is not None:
-            from lengthwise.calibration.engine_log import read_engine_log
-
-            return read_engine_log(self.engine_log).calibration()
+        if self.log is not None:
+            return self.log.calibration()
         if self.server is not None:
             return self.server.calibration(self._of_card())
         of_card = self._of_card()
