@@ -151,10 +151,12 @@ def _sources(
         found = (*trace.found, f"arrivals made up: Poisson at {compared.rate:g} requests/s")
         trace = replace(trace, workload=arriving, timed=True, found=found)
     speed = _with_log(speed, traffic, trace)
+    # Flags that do not go together are refused before any of their files is read.
+    calibration = speed.calibration(trace)
     seen = observed.of_requests(trace)
     if speed.log is not None:
         seen = (*seen, *observed.of_log(speed.log))
-    return trace, speed.calibration(trace), seen
+    return trace, calibration, seen
 
 
 def _with_log(speed: Speed, traffic: Traffic, trace: Trace) -> Speed:
