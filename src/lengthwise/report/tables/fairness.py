@@ -63,7 +63,9 @@ def jain(values: Floats) -> float | None:
     known = values[np.isfinite(values)]
     if not len(known) or not known.any():
         return None
-    return float(known.sum() ** 2 / (len(known) * (known**2).sum()))
+    # In shares of the largest: the squares of tiny values would vanish.
+    shares = known / known.max()
+    return float(shares.sum() ** 2 / (len(shares) * (shares**2).sum()))
 
 
 def _classes(served: Sequence[Served]) -> Iterator[tuple[str, float, float]]:
