@@ -45,6 +45,11 @@ class Settings:
         learning: options for that (:class:`lengthwise.online.options.Learning`).
         tap: let a probe, given or learned, read the model's hidden states, if the policy ranks
             by it.
+        classes: service classes, as the file of ``--classes`` has them; empty: there are none.
+        log: file of decisions, one JSON object a line; None: no file.
+        log_mib: MiB after which that file is rotated.
+        spans: share of finished requests of which a span is sent, from 0 to 1, where vLLM's
+            ``--otlp-traces-endpoint`` says where to.
     """
 
     policy: str = "lengthwise"
@@ -61,6 +66,10 @@ class Settings:
     learn: bool = True
     learning: dict[str, Any] = field(default_factory=dict)
     tap: bool = True
+    classes: dict[str, Any] = field(default_factory=dict)
+    log: str | None = None
+    log_mib: float = 64.0
+    spans: float = 0.01
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:
