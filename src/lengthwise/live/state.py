@@ -86,7 +86,7 @@ class PredictorNow(msgspec.Struct, frozen=True):
 
     Attributes:
         source: ``prompt``, ``probe``, ``client`` or ``router``.
-        judged: requests that the figures rest on, at most the last 500.
+        judged: requests that the figures rest on, at most the last 200.
         error: mean absolute error in tokens.
         pairs_right: share of pairs of requests that it orders rightly, from 0 to 1.
         used, missing: requests that were ranked by it, and that it gave no prediction of.

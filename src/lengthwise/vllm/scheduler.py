@@ -20,6 +20,7 @@ from lengthwise.core.seats import Seats
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
+from lengthwise.vllm.answering import Answering, install
 from lengthwise.vllm.arrivals import (
     ArrivalPredictor,
     HandedOnPredictor,
@@ -29,6 +30,7 @@ from lengthwise.vllm.arrivals import (
 from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
+from lengthwise.vllm.notes import Notes
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens, output_bounds
 from lengthwise.vllm.probing import Probing, probe_bins
@@ -59,6 +61,7 @@ class Scheduler(SessionScheduler):
 
     Attributes:
         clock: seconds, by which policies count waiting; a benchmark has its own.
+        notes: what becomes of requests, for operators; no decision depends on it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,12 +83,14 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
+        self.notes = Notes(self._views, self.requests)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
             settings.pause,
             settings.margin,
             look_every=settings.look_every,
+            watcher=self.notes,
         )
         if self._policy.foresees:
             self.waiting.foresight = self._seats.foresight
@@ -103,6 +108,10 @@ class Scheduler(SessionScheduler):
             self._lessons = Lessons(self, tutor, learned, self._probing)
         else:
             self.arrivals = make_arrival_predictor(self._policy.source, settings, model)
+        self._answering = Answering(
+            self, self._engine, self._policy, settings.policy, self.notes, self._lessons
+        )
+        install()
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -118,6 +127,7 @@ class Scheduler(SessionScheduler):
             # The next slice of a request keeps its view: it is predicted once.
             self._views[request.request_id].generated = request.num_output_tokens
             self._seats.idle(request)
+            self.notes.waits(self._views[request.request_id])
         return super().add_request(request, *args, **kwargs)
 
     def _comes(self, request: Any) -> None:
@@ -125,6 +135,7 @@ class Scheduler(SessionScheduler):
         hints = Hints.of(request, self._ignored)
         view = self._views[request.request_id] = self._new_view(request, hints)
         view.awaited = self.arrivals.submit(request, hints)
+        self.notes.comes(view)
         self._seats.idle(request)
 
     def _goes(self, request: Any) -> None:
@@ -133,6 +144,7 @@ class Scheduler(SessionScheduler):
             self._lessons.gone(request, self._view(request))
         self.arrivals.finished(request)
         self._view(request).aborted = request.status in _UNANSWERED
+        self.notes.gone(request, self._view(request))
         self._seats.gone(request)
         del self._views[request.request_id]
 
@@ -162,6 +174,7 @@ class Scheduler(SessionScheduler):
             for request_id in self._views.keys() - self.requests.keys():
                 stray = self._views.pop(request_id)
                 stray.aborted = True
+                self.notes.ledger.forget(request_id)
                 self._policy.leave(stray)
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
@@ -199,8 +212,12 @@ class Scheduler(SessionScheduler):
         if self._lessons is not None:
             self._lessons.scheduled(output)
         self._probing.ask(output)
+        full = len(self.running) >= self._engine.seats
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
+        if output.total_num_scheduled_tokens:
+            holders = bool(self.kv_holding_waiting)
+            self.notes.scheduled(output.num_scheduled_tokens, len(self.waiting), holders, full)
         return output
 
     def _arrange(self, throttled: bool) -> None:
@@ -241,6 +258,7 @@ class Scheduler(SessionScheduler):
             self._lessons.took(model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
         outputs = super().update_from_output(scheduler_output, model_runner_output)
+        self.notes.took()
         if self._lessons is not None and not self.running:
             self._lessons.idles()
         return outputs
@@ -258,6 +276,7 @@ class Scheduler(SessionScheduler):
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         view = self._views[request.request_id]
         view.generated = request.num_output_tokens
+        self.notes.evicted(request, request.num_computed_tokens, self._emptying)
         if isinstance(self._policy, FCFS):
             # In vLLM's own order the preempted come first, the last one foremost.
             self._foremost -= 1
@@ -308,6 +327,15 @@ class Scheduler(SessionScheduler):
         learning = {} if self._lessons is None else self._lessons.stats()
         return asdict(MENDED) | self.arrivals.stats() | learning | ignored
 
+    @property
+    def paused(self) -> list[Any]:
+        """Requests that lost their seat and keep their KV cache, best rank first."""
+        return self._seats.paused
+
+    def answer(self, rows: int, decisions: int) -> str:
+        """The engine's state, as JSON of :class:`lengthwise.live.state.EngineNow`."""
+        return self._answering.answer(rows, decisions)
+
     def remaining(self, request_id: str) -> float:
         """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
         view, request = self._views.get(request_id), self.requests.get(request_id)
@@ -346,5 +374,6 @@ class Scheduler(SessionScheduler):
             view.receive(prediction)
             return
         view.receive(prediction and prediction.at_most(max_tokens(request)))
+        self.notes.ledger.predicted(view)
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
