@@ -83,7 +83,7 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
-        self.notes = Notes(self._views, self.requests)
+        self.notes = Notes(self, self._views)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
@@ -216,8 +216,8 @@ class Scheduler(SessionScheduler):
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
         if output.total_num_scheduled_tokens:
-            holders = bool(self.kv_holding_waiting)
-            self.notes.scheduled(output.num_scheduled_tokens, len(self.waiting), holders, full)
+            self.notes.full_steps += full
+            self.notes.scheduled(output, self._resumed)
         return output
 
     def _arrange(self, throttled: bool) -> None:
