@@ -56,8 +56,7 @@ class Totals(msgspec.Struct):
         steps, full_steps: engine steps, and those that began with all seats taken.
         scheduler_s: seconds in ``schedule()`` and in handling outputs, vLLM's part included.
         ranking_s: of those what lengthwise added.
-        tap_s: seconds in the worker for reading hidden states and the probe, where it runs in
-            the engine's own process; else 0.
+        tap_s: seconds in the worker for reading hidden states and for the probe.
         prompt_s: seconds of the engine's process for predicting from prompts.
         ignored_hints: hints of clients that were outside their limits.
     """

@@ -14,7 +14,8 @@ _LAST = 200
 """Requests of each source that count. Pairs grow with its square."""
 
 _AFRESH = 20
-"""Requests that finish between two counts of the pairs: one takes most of a millisecond."""
+"""Requests that finish between two counts of the pairs, at most: a count takes most of a
+millisecond."""
 
 
 class Judged:
@@ -51,8 +52,8 @@ class Judged:
 
     def _of(self, source: str) -> PredictorNow:
         used = self._used[source]
-        at, known = self._counted.get(source, (-_AFRESH, None))
-        if known is None or used - at >= _AFRESH:
+        at, known = self._counted.get(source, (0, None))
+        if known is None or used - at >= min(_AFRESH, 1 + at // 10):
             rows = self._last[source]
             predicted = np.array([row[0] for row in rows], np.float64)
             tokens = np.array([row[1] for row in rows], np.int64)

@@ -11,6 +11,7 @@ from lengthwise.live.decision import Reason
 from lengthwise.live.journal import Journal
 from lengthwise.live.ledger import Ledger
 from lengthwise.vllm.judged import Judged
+from lengthwise.vllm.tap import SPENT
 
 _ENDS: Mapping[str, Reason] = {
     "stop": "stop",
@@ -33,6 +34,7 @@ class Notes(Watcher[Any]):
     Attributes:
         journal, ledger, judged: what is kept.
         full_steps: steps that began with all seats taken.
+        tap_s: seconds that the tap has taken of the worker.
     """
 
     def __init__(self, scheduler: Any, views: Mapping[str, Request]) -> None:
@@ -41,6 +43,7 @@ class Notes(Watcher[Any]):
         self.ledger = Ledger(self.journal)
         self.judged = Judged()
         self.full_steps = 0
+        self.tap_s = 0.0
         # Who loses a seat and its memory at this moment, and to whom.
         self._unseated: tuple[str, Any] | None = None
         self._without_token: dict[str, Any] = {}
@@ -95,8 +98,9 @@ class Notes(Watcher[Any]):
             if entry.ttft is None:
                 self._without_token[request_id] = request
 
-    def took(self) -> None:
+    def took(self, model_runner_output: Any) -> None:
         """The tokens of a step have been handed out."""
+        self.tap_s = getattr(model_runner_output, SPENT, self.tap_s)
         if not self._without_token:
             return
         begun = [id for id, each in self._without_token.items() if each.num_output_tokens]

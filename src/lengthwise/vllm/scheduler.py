@@ -258,7 +258,7 @@ class Scheduler(SessionScheduler):
             self._lessons.took(model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
         outputs = super().update_from_output(scheduler_output, model_runner_output)
-        self.notes.took()
+        self.notes.took(model_runner_output)
         if self._lessons is not None and not self.running:
             self._lessons.idles()
         return outputs
