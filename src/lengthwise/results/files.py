@@ -110,6 +110,7 @@ class RequestRow:
         longest_gap: longest time between two tokens.
         sent, replica, error: what a route's client noted.
         slices, predicted: batches it took part in, and its predicted tokens.
+        service: name of its service class, where there were classes.
     """
 
     id: str
@@ -126,10 +127,14 @@ class RequestRow:
     error: str | UnsetType = UNSET
     slices: Count = UNSET
     predicted: float | UnsetType | None = UNSET
+    service: str | UnsetType = UNSET
 
 
 def rows_of(
-    workload: Workload, times: Times, predicted: Sequence[float] | None = None
+    workload: Workload,
+    times: Times,
+    predicted: Sequence[float] | None = None,
+    service: Sequence[str] = (),
 ) -> Iterator[RequestRow]:
     """The requests of a workload and what a run made of them, in the workload's order.
 
@@ -137,6 +142,7 @@ def rows_of(
         times: of the same requests.
         predicted: n output tokens predicted at arrival, NaN for unknown; None without
             predictions.
+        service: n names of service classes, or none at all.
     """
     for i in range(len(workload)):
         begun = math.isfinite(times.first[i])
@@ -151,6 +157,7 @@ def rows_of(
             tenant=workload.tenant[i] if workload.tenant else None,
             priority=int(workload.priority[i]),
             predicted=UNSET if predicted is None else _known(predicted[i]),
+            service=service[i] if service else UNSET,
         )
 
 

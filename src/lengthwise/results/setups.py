@@ -17,6 +17,7 @@ class Served:
         probe: folder of trained predictors, where a policy names none.
         cv: coefficient of variation of the gaps between arrivals.
         trace: file with arrival times, if they come from one.
+        classes: the service classes, as ``results/promises.py`` writes them; empty if none are.
     """
 
     model: str
@@ -30,6 +31,7 @@ class Served:
     probe: str | None
     cv: float
     trace: str | None
+    classes: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,7 @@ class Simulated:
         rows: of the file that the workload comes from; 0 if it comes from none.
         left_out: rows of the file that are no requests of the workload, by reason.
         found: what was worked out from the file's content, a sentence each.
+        classes: the service classes, as ``results/promises.py`` writes them; empty if none are.
     """
 
     workload: str
@@ -103,6 +106,7 @@ class Simulated:
     rows: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
+    classes: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
