@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from msgspec import UNSET
@@ -100,12 +101,12 @@ def _figures(
 ) -> ClassFigures:
     own = found.place == number
     done, met = own & found.done, own & found.met
-    late = {
+    late: dict[str, Any] = {
         f"late_{name}": int((own & found.late[name]).sum())
         for name in TARGETS
         if getattr(target, name) is not None
     }
-    figures = {}
+    figures: dict[str, Any] = {}
     if done.any():
         latency, ttft = times.finish - times.arrival, times.first - times.arrival
         for name, values in (("latency", latency[done]), ("ttft", ttft[done])):

@@ -34,8 +34,7 @@ def normalised(latency: Floats, tokens: Ints, parties: Sequence[str | None]) -> 
     _, party = np.unique(named, return_inverse=True)
     count = np.bincount(party)
     # Divided first: the sum of huge latencies would be infinite.
-    found: Floats = np.bincount(party, each / count[party])
-    return found
+    return np.bincount(party, each / count[party]).astype(np.float64)
 
 
 def evenness(latency: Floats, tokens: Ints, parties: Sequence[str | None]) -> float | None:

@@ -22,7 +22,8 @@ from lengthwise.workload.workload import Workload
 
 Setup = Served | Simulated
 
-_AGAIN = "run lengthwise bench or simulate again"
+AGAIN = "run lengthwise bench or simulate again"
+"""What to do about a file of results that is damaged."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def read_results(folder: Path) -> Results:
     path = folder / "results.json"
     if not path.is_file():
         raise UserError(f"no results.json in {folder}: give a folder that lengthwise wrote")
-    with reading(path, _AGAIN):
+    with reading(path, AGAIN):
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         version = content.get("schema_version")
         if version != VERSION:
@@ -178,6 +179,6 @@ def read_requests(folder: Path, number: int) -> list[RequestRow]:
         UserError: if the file is missing or damaged.
     """
     path = folder / f"requests-{number}.jsonl"
-    with reading(path, _AGAIN):
+    with reading(path, AGAIN):
         lines = path.read_bytes().splitlines()
         return [msgspec.json.decode(line, type=RequestRow) for line in lines]
