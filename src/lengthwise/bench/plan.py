@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench.job import STOCK, BenchRequest, settings_of
+from lengthwise.bench.job import STOCKS, BenchRequest, settings_of
 from lengthwise.core.checks import at_least, positive
 from lengthwise.errors import UserError
 from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
@@ -112,7 +112,7 @@ class BenchPlan:
         return [
             settings_of(policy, folder, self.settings)
             for policy, folder in given
-            if policy != STOCK
+            if policy not in STOCKS
         ]
 
     def check_arrivals(self) -> None:
@@ -128,7 +128,7 @@ class BenchPlan:
 def source_of(spec: str) -> str:
     """The prediction that a policy of the bench uses; vLLM's own uses none."""
     name = spec.partition("@")[0]
-    return "none" if name == STOCK else make_policy(name).source
+    return "none" if name in STOCKS else make_policy(name).source
 
 
 def needs_predictor(spec: str) -> bool:

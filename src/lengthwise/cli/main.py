@@ -11,6 +11,7 @@ from lengthwise import __version__
 from lengthwise.cli.advise import advise
 from lengthwise.cli.bench import bench
 from lengthwise.cli.calibrate import calibrate
+from lengthwise.cli.check_config import check_config
 from lengthwise.cli.collect import collect
 from lengthwise.cli.completion import completion
 from lengthwise.cli.demo import demo
@@ -38,7 +39,7 @@ def lengthwise() -> None:
 
 for command in (serve, route, advise, bench, simulate, collect, train, evaluate, calibrate, theory):
     lengthwise.add_command(command)
-for command in (record, report, predictors, demo, model, completion):
+for command in (check_config, record, report, predictors, demo, model, completion):
     lengthwise.add_command(command)
 
 

@@ -141,7 +141,7 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
     start = time.perf_counter()
     cluster = Cluster(
         workload,
-        lambda: make_policy(name),
+        lambda: make_policy(name, plan.setup.classes),
         make_router(case.router),
         make_predictor(predictor),
         load_profile(plan.profile),

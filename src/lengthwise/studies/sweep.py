@@ -88,7 +88,7 @@ class Continuous:
     ) -> Measured:
         """Figures of one run."""
         time = load_profile(plan.profile)
-        made = make_policy(policy), make_predictor(predictor)
+        made = make_policy(policy, plan.setup.classes), make_predictor(predictor)
         simulator = Simulator(workload, *made, time, plan.setup, seed)
         outcome = simulator.run()
         piled_up = bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats)

@@ -17,6 +17,7 @@ from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.prediction import MENDED, Prediction
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
+from lengthwise.core.service import Sender
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
@@ -69,7 +70,8 @@ class Scheduler(SessionScheduler):
         check_running(beside(settings, self.use_v2_model_runner, ahead))
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
-        self._policy = make_policy(settings.policy)
+        self._classes = settings.service
+        self._policy = make_policy(settings.policy, self._classes)
         self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
@@ -176,11 +178,18 @@ class Scheduler(SessionScheduler):
             request.num_output_tokens,
             tenant=hints.tenant,
             priority=hints.priority,
+            service=self._service(hints),
             deadline=hints.deadline,
             cached_tokens=cached,
             least_tokens=least,
             most_tokens=most,
         )
+
+    def _service(self, hints: Hints) -> str:
+        """Name of the class of a request with these hints; empty if there are no classes."""
+        if self._classes is None:
+            return ""
+        return self._classes.of(Sender(hints.tenant, hints.priority)).name
 
     def _recached(self, request: Any) -> bool:
         """At the head of the queue: does the cache have more of its prompt by now, or less?"""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.core.checks import at_least, folder_for, not_negative, positive
+from lengthwise.core.classes_file import classes_of
 from lengthwise.core.seats import LOOK_EVERY
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError, refuse_unknown
 from lengthwise.online.options import Learning
 from lengthwise.policies import make_policy
@@ -92,6 +94,7 @@ class Settings:
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
+        make_policy(self.policy, self.service)
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
@@ -135,6 +138,15 @@ class Settings:
     @property
     def _reads_states(self) -> bool:
         return self.tap and self.slice is None and make_policy(self.policy).source == "probe"
+
+    @property
+    def service(self) -> Classes | None:
+        """The service classes; None if there are none.
+
+        Raises:
+            UserError: if :attr:`classes` is not what a file of classes has.
+        """
+        return classes_of(self.classes) if self.classes else None
 
     @property
     def slice(self) -> int | None:
