@@ -58,9 +58,10 @@ def write_results(out: Path, setup: Setup, runs: Sequence[Run], *engine: Part) -
 def content_of(setup: Setup, runs: Sequence[Run], *engine: Part) -> dict[str, Any]:
     """What :func:`write_results` writes, but for what made it."""
     study = next(name for name, kind in STUDIES.items() if type(setup) is kind)
-    described: dict[str, Any] = {}
-    for part in (setup, *engine):
-        described |= plain(part)
+    described: dict[str, Any] = plain(setup)
+    for part in engine:
+        # What both have, like the service classes, is the study's.
+        described |= {name: it for name, it in plain(part).items() if name not in described}
     return {
         "schema_version": VERSION,
         "lengthwise": __version__,
