@@ -2,7 +2,8 @@
 
 A request *attains* if it finished and met every target of its class. One that never finished
 did not, whatever its class; one of a class without targets attains as soon as it finished.
-*Goodput* counts the requests that attained, and their tokens, for each second of the run.
+*Goodput* counts the requests that attained, and their tokens, for each second of the run; that
+of a whole run is of the classes that are promised anything.
 """
 
 from __future__ import annotations
@@ -87,11 +88,13 @@ def promised(times: Times, service: Sequence[str], classes: Classes) -> Promised
         for number, each in enumerate(classes.all)
     }
     index = evenness(latency, times.tokens, named)
+    owed = np.array([bool(each.target) for each in classes.all])[found.place]
+    met = found.met & owed
     return Promised(
         classes=own,
-        attained_share=_share(int(found.met.sum()), len(times)),
-        goodput_requests_per_s=per_second(int(found.met.sum()), seconds),
-        goodput_tokens_per_s=per_second(int(times.tokens[found.met].sum()), seconds),
+        attained_share=_share(int(met.sum()), int(owed.sum())),
+        goodput_requests_per_s=per_second(int(met.sum()), seconds),
+        goodput_tokens_per_s=per_second(int(times.tokens[met].sum()), seconds),
         jain_classes=UNSET if index is None else index,
     )
 

@@ -106,7 +106,9 @@ class Promised:
 
     Attributes:
         classes: by the class's name.
-        attained_share: share of all requests that finished and met every target.
+        attained_share: of the requests that were promised anything, the share that finished and
+            met every target; None if there are none.
+        goodput_requests_per_s, goodput_tokens_per_s: of these that met their targets.
         jain_classes: Jain's index over the classes' mean latency per output token.
     """
 
