@@ -151,7 +151,7 @@ class Bound(msgspec.Struct, frozen=True):
     backlog: float
     longest: float
     spare: float
-    admitted: float = 0.0
+    admitted: float
 
 
 class EngineNow(msgspec.Struct, frozen=True):

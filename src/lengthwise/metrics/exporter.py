@@ -46,7 +46,8 @@ class Exporter:
         self._model = model
         self._engines = set(engines)
         self._made = _made(registry)
-        self._counted: dict[tuple[str, ...], float] = {}
+        self._counted: dict[int, dict[tuple[str, ...], float]] = {}
+        self._steps: dict[int, int] = {}
         self.silent()
 
     def show(self, states: Sequence[EngineNow]) -> None:
@@ -54,6 +55,10 @@ class Exporter:
         missing = self._engines - {now.engine for now in states}
         for now in states:
             self._engines.add(now.engine)
+            if now.totals.steps < self._steps.get(now.engine, 0):
+                # The engine was started again and counts from 0, which Prometheus need not know.
+                self._counted.pop(now.engine)
+            self._steps[now.engine] = now.totals.steps
             for family in FAMILIES:
                 self._set(family, now)
         self._down(missing)
@@ -70,16 +75,12 @@ class Exporter:
 
     def _set(self, family: Family, now: EngineNow) -> None:
         shown = self._made[family.name]
+        counted = self._counted.setdefault(now.engine, {})
         for own, value in family.read(now).items():
-            labels = (self._model, str(now.engine), *own)
-            if isinstance(shown, Counter):
-                shown.labels(*labels).inc(self._more((family.name, *labels), value))
+            one = shown.labels(self._model, str(now.engine), *own)
+            if isinstance(one, Gauge):
+                one.set(math.nan if value is None else value)
             else:
-                shown.labels(*labels).set(math.nan if value is None else value)
-
-    def _more(self, key: tuple[str, ...], value: float | None) -> float:
-        """By how much a counter rises; an engine that was started again counts from 0."""
-        value = value or 0.0
-        before = self._counted.get(key, 0.0)
-        self._counted[key] = value
-        return value - before if value >= before else value
+                before = counted.get((family.name, *own), 0.0)
+                after = counted[family.name, *own] = max(before, value or 0.0)
+                one.inc(after - before)
