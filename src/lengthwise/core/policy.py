@@ -49,12 +49,14 @@ class Overtaking(NamedTuple):
         backlog: work that waits.
         longest: the longest backlog of late, which is FCFS's longest wait.
         spare: work that may still go first from behind the gate.
+        admitted: work that was admitted so far: the work clock.
     """
 
     tolerance: float
     backlog: float
     longest: float
     spare: float
+    admitted: float
 
 
 class Listener:

@@ -143,12 +143,14 @@ class Bound(msgspec.Struct, frozen=True):
         backlog: work that waits, in tokens.
         longest: the longest backlog of late, which is what anybody waits for at most under FCFS.
         spare: work that may still go first from behind the gate, in tokens.
+        admitted: work that was admitted since the start, in tokens: the work clock.
     """
 
     tolerance: float
     backlog: float
     longest: float
     spare: float
+    admitted: float
 
 
 class EngineNow(msgspec.Struct, frozen=True):

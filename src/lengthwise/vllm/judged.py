@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 
+import msgspec
 import numpy as np
 
 from lengthwise.core.request import Request
@@ -44,11 +45,12 @@ class Judged:
             wanted: the policy's best source of predictions; requests that had none of any
                 count as missed by it. ``none`` for policies that read none.
         """
-        found = [self._of(source) for source in sorted(self._used)]
-        if wanted == "none":
-            return found
-        source = "prompt" if wanted == "probe" else wanted
-        return [*found, PredictorNow(source, missing=self._missing)] if self._missing else found
+        found = {source: self._of(source) for source in sorted(self._used)}
+        if wanted != "none" and self._missing:
+            source = "prompt" if wanted == "probe" else wanted
+            known = found.get(source, PredictorNow(source))
+            found[source] = msgspec.structs.replace(known, missing=self._missing)
+        return list(found.values())
 
     def _of(self, source: str) -> PredictorNow:
         used = self._used[source]

@@ -13,6 +13,7 @@ from typing import Any
 
 from lengthwise.errors import UserError
 from lengthwise.predictors.layers import tapped_layers
+from lengthwise.vllm.feeding import feed
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.client import install
@@ -26,7 +27,7 @@ def register() -> None:
     """Wrap ``Worker.load_model`` and the making of clients; without our scheduler no change."""
     from vllm.v1.worker.gpu_worker import Worker
 
-    install()
+    install(watched)
 
     original = Worker.load_model
     if getattr(original, "lengthwise", False):
@@ -39,6 +40,22 @@ def register() -> None:
 
     load_model.lengthwise = True  # type: ignore[attr-defined]
     Worker.load_model = load_model
+
+
+def watched(client: Any) -> None:
+    """Show what the engines of a new client do as metrics, if it is a server's, of our scheduler.
+
+    Never raises: whatever fails here costs the metrics, not the server.
+    """
+    from vllm.v1.engine.core_client import AsyncMPClient
+
+    try:
+        if not isinstance(client, AsyncMPClient):
+            return
+        if is_ours(client.vllm_config.scheduler_config.scheduler_cls):
+            feed(client)
+    except Exception as error:
+        logger.warning("lengthwise has no metrics here: %s", error)
 
 
 def attach(worker: Any) -> None:

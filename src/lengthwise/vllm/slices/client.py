@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 from lengthwise.errors import UserError
@@ -27,10 +28,13 @@ _RUST = "VLLM_USE_RUST_FRONTEND"
 _TRANSFER = ("--kv-transfer-config", "--kv-offloading-size")
 
 
-def install() -> None:
+def install(made: Callable[[Any], None]) -> None:
     """Wrap what builds vLLM's engine clients; without our settings they are untouched.
 
     So are those of a vLLM that builds them in another way: there the scheduler refuses slices.
+
+    Args:
+        made: is given each client that was made.
     """
     from vllm.v1.engine import core_client
 
@@ -38,10 +42,10 @@ def install() -> None:
     for name in _FACTORIES:
         original = getattr(kind, name, None)
         if original is not None and not hasattr(original, "lengthwise"):
-            setattr(kind, name, staticmethod(_wrapped(original)))
+            setattr(kind, name, staticmethod(_wrapped(original, made)))
 
 
-def _wrapped(factory: Any) -> Any:
+def _wrapped(factory: Any, made: Callable[[Any], None]) -> Any:
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Any:
         for given in (*args, *kwargs.values()):
@@ -54,6 +58,7 @@ def _wrapped(factory: Any) -> Any:
                     check(given)
         client = factory(*args, **kwargs)
         attach(client)
+        made(client)
         return client
 
     make.lengthwise = True  # type: ignore[attr-defined]
