@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 KEY = "lengthwise"
 
+TRUSTS = ("body", "headers", "none")
+"""What may say whose request it is."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -50,6 +53,9 @@ class Settings:
         log_mib: MiB after which that file is rotated.
         spans: share of finished requests of which a span is sent, from 0 to 1, where vLLM's
             ``--otlp-traces-endpoint`` says where to.
+        trust: what may say whose request it is, its priority and class
+            (:mod:`lengthwise.vllm.trust`): the ``body``, ``headers``, or ``none``.
+        page: serve the live page, where VLLM_PLUGINS lets it.
     """
 
     policy: str = "lengthwise"
@@ -70,6 +76,8 @@ class Settings:
     log: str | None = None
     log_mib: float = 64.0
     spans: float = 0.01
+    trust: str = "body"
+    page: bool = True
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:
@@ -92,6 +100,8 @@ class Settings:
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
+        if self.trust not in TRUSTS:
+            raise UserError(f"trust is {', '.join(TRUSTS)}, not {self.trust!r}")
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:

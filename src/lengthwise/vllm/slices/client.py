@@ -1,6 +1,6 @@
 """Hangs the stitcher into vLLM's engine client, under LLMEngine, AsyncLLM and the server.
 
-Hints of clients are made fit to travel on the same way.
+Hints of clients join their requests, and are made fit to travel, on the same way.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from lengthwise.vllm.arrivals import check_policy
 from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.hints import fit_to_travel
 from lengthwise.vllm.limits import SPECULATING, STAGES
+from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.stitch import Stitcher
 from lengthwise.vllm.surface import CLIENT, check_running
+from lengthwise.vllm.trust import bring
 
 _FACTORIES = ("make_client", "make_async_mp_client")
 _UNCACHED = "--no-enable-prefix-caching"
@@ -65,7 +67,7 @@ def attach(client: Any) -> None:
     from vllm.v1.engine.core_client import AsyncMPClient
 
     config = getattr(client, "vllm_config", None) or client.engine_core.vllm_config
-    if hasattr(client, "lengthwise") or KEY not in (config.additional_config or {}):
+    if hasattr(client, "lengthwise") or not _concerns(config):
         return
     settings = Settings.read(config.additional_config)
     asynchronous = isinstance(client, AsyncMPClient)
@@ -73,8 +75,14 @@ def attach(client: Any) -> None:
     if settings.slice is not None:
         _cut(client, settings, config, asynchronous)
     name = "add_request_async" if asynchronous else "add_request"
-    add = getattr(client, name)
-    setattr(client, name, lambda request: add(fit_to_travel(request)))
+    add, trust = getattr(client, name), settings.trust
+    setattr(client, name, lambda request: add(fit_to_travel(bring(request, trust))))
+
+
+def _concerns(config: Any) -> bool:
+    """Whether there are settings of ours, or our scheduler without any."""
+    scheduler = getattr(config.scheduler_config, "scheduler_cls", None)
+    return KEY in (config.additional_config or {}) or is_ours(scheduler)
 
 
 def _cut(client: Any, settings: Settings, config: Any, asynchronous: bool) -> None:
