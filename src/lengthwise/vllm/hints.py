@@ -149,7 +149,7 @@ class Hints:
     def of(cls, request: Any, ignored: Ignored) -> Hints:
         """The hints of a vLLM request; what is no hint is ignored and counted."""
         given = getattr(request.sampling_params, "extra_args", None)
-        said = _Said(given if isinstance(given, Mapping) else {}, max_tokens(request), ignored)
+        said = _Said(given if isinstance(given, Mapping) else {}, request, ignored)
         tenant, tier = said.name(TENANT_HINT), said.name(TIER_HINT)
         ignored.untrusted(said.given.get(UNTRUSTED_HINT))
         return cls(
@@ -177,7 +177,7 @@ class _Said:
     """What a client said, read value by value."""
 
     given: Mapping[str, Any]
-    most: int
+    request: Any
     ignored: Ignored
 
     def read(self, key: str, wanted: str, parse: Callable[[Any], _Value]) -> _Value | None:
@@ -194,19 +194,30 @@ class _Said:
         return self.read(key, "a text", name_of)
 
     def tokens(self, key: str) -> float | None:
-        return self.read(key, _COUNT, lambda said: _tokens(said, self.most))
+        return self.read(key, _COUNT, self._tokens)
 
     def delay(self, key: str) -> float | None:
         return self.read(key, "a number of milliseconds above 0", _delay)
 
     def expected(self, key: str) -> Prediction | None:
-        return self.read(key, _COUNT, lambda said: point(_tokens(said, self.most), "client"))
+        return self.read(key, _COUNT, lambda said: point(self._tokens(said), "client"))
 
     def predicted(self) -> Prediction | None:
         # Only a router says more than a number.
         if isinstance(self.given.get(PREDICTED_HINT), dict):
-            return self.read(PREDICTED_HINT, _COUNT, lambda said: _handed_on(said, self.most))
+            return self.read(PREDICTED_HINT, _COUNT, self._handed_on)
         return self.expected(PREDICTED_HINT)
+
+    def _tokens(self, said: Any) -> float:
+        if not _is_number(said) or said < 1:
+            raise ValueError
+        return float(min(said, max_tokens(self.request)))
+
+    def _handed_on(self, said: dict[str, Any]) -> Prediction:
+        found = handed_on(said)
+        if found is None:
+            raise ValueError
+        return found.at_most(max_tokens(self.request))
 
 
 def fit_to_travel(request: Any) -> Any:
@@ -235,24 +246,11 @@ def _fit(key: str, said: Any) -> Any:
     return said if is_whole(said) or isinstance(said, float | bool | None) else []
 
 
-def _handed_on(said: dict[str, Any], most: int) -> Prediction:
-    found = handed_on(said)
-    if found is None:
-        raise ValueError
-    return found.at_most(most)
-
-
 def _is_handed_on(said: dict[str, Any]) -> bool:
     try:
         return handed_on(said) is not None
     except ValueError:
         return False
-
-
-def _tokens(said: Any, most: int) -> float:
-    if not _is_number(said) or said < 1:
-        raise ValueError
-    return float(min(said, most))
 
 
 def _delay(said: Any) -> float:

@@ -91,15 +91,11 @@ def read(headers: Headers, body: bytes | None) -> Said:
     # From the worst place to the best, which wins.
     needs = dict(_needs_of(fields))
     needs |= {_NEEDS[name]: _number(found[name]) for name in _NEEDS if name in found}
-    by_headers = {
-        IDENTITY[name]: _text(found[name]) for name in reversed(IDENTITY) if name in found
-    }
+    naming = [name for name in IDENTITY if name in found]
+    by_headers = {IDENTITY[name]: _text(found[name]) for name in reversed(naming)}
     named = dict(_names_of(fields))
-    places = {
-        "headers": tuple(name.decode() for name in IDENTITY if name in found),
-        "body": tuple(named),
-    }
-    by_body = {key: value for key, value in reversed(named.values())}
+    places = {"headers": tuple(name.decode() for name in naming), "body": tuple(named)}
+    by_body = dict(reversed(named.values()))
     return Said(needs, by_headers, by_body, places)
 
 
