@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lengthwise.cli import flags
+from lengthwise.cli.front import Front, front
 from lengthwise.cli.groups import examples
 
 
@@ -23,6 +24,7 @@ from lengthwise.cli.groups import examples
 @flags.whole("--slice", None, "Most tokens served at a time.")
 @flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
 @flags.learn
+@front
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
     model: str,
@@ -31,6 +33,7 @@ def serve(
     slice: int | None,
     scoring: str,
     learn: flags.Learn,
+    front: Front,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
@@ -46,5 +49,6 @@ def serve(
         probe=predictor,
         scoring=scoring,
         **learn.settings(),
+        **front.settings(),
     )
-    start(model, settings, list(rest))
+    start(model, settings, front.added(rest))

@@ -100,8 +100,7 @@ class Settings:
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
-        if self.trust not in TRUSTS:
-            raise UserError(f"trust is {', '.join(TRUSTS)}, not {self.trust!r}")
+        self.check_trust()
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
@@ -118,6 +117,15 @@ class Settings:
             in_process(self, Scorer.load(self.probe, model))
             if self.probing:
                 load_probe(self.probe, model)
+
+    def check_trust(self) -> None:
+        """Refuse a place to trust that there is not.
+
+        Raises:
+            UserError: names those that there are.
+        """
+        if self.trust not in TRUSTS:
+            raise UserError(f"trust is {', '.join(TRUSTS)}, not {self.trust!r}")
 
     @property
     def learns(self) -> bool:

@@ -53,7 +53,7 @@ def bring(request: Any, trust: str) -> Any:
     if untrusted:
         hints[UNTRUSTED_HINT] = list(untrusted)
         for place in untrusted:
-            _tell(place, f"{place} is not trusted to say whose request it is (trust is {trust})")
+            _tell(place, f"{place} does not say whose request it is: trust is {trust}")
     if params is not None and hints != given:
         request.sampling_params = copy.copy(params)
         request.sampling_params.extra_args = hints
@@ -77,7 +77,7 @@ def _untrusted(request: Any, given: Mapping[str, Any], said: Said, trust: str) -
         return
     yield from said.places.get("body", ())
     yield from sorted(_NAMES & given.keys())
-    if request.priority and _PRIORITY not in said.by_headers:
+    if request.priority and (trust == "none" or _PRIORITY not in said.by_headers):
         yield _PRIORITY
 
 

@@ -51,6 +51,7 @@ def _wrapped(factory: Any) -> Any:
                 # Here, because what the scheduler refuses comes after the model has loaded.
                 settings = Settings.read(given.additional_config)
                 check_policy(settings)
+                settings.check_trust()
                 if settings.slice is not None:
                     check_running([CLIENT])
                     check(given)
