@@ -1,4 +1,4 @@
-"""Our scheduler, which writes down the hints that reach it: loaded by vLLM's ``--scheduler-cls``."""
+"""Our scheduler, which writes down the hints that reach it; for vLLM's ``--scheduler-cls``."""
 
 from __future__ import annotations
 

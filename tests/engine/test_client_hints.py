@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from hearing import FILE  # type: ignore[import-not-found]
-
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from openai import OpenAI
 
 KEY = "secret"
+FILE = "HEARING_FILE"
+"""As ``hearing.py`` reads it."""
 ASKED: Any = [{"role": "user", "content": "Name three colours."}]
 GATEWAY = {
     **{"x-litellm-customer-id": "acme", "X-Vllm-Priority": "-5", "X-Session-ID": "s1"},
@@ -50,11 +50,15 @@ def server(serving: Any, port: int, tmp_path_factory: Any) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("heard")
     file = folder / "heard"
     file.touch()
-    here = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    before = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), before]))
     flags = ["--api-key", KEY, "--scheduler-cls", "hearing.Hearing", "--max-num-seqs", "4"]
-    with serving(folder / "log", port, flags, PYTHONPATH=here, **{FILE: str(file)}) as address:
-        with OpenAI(base_url=f"{address}/v1", api_key=KEY, max_retries=0) as client:
-            yield Server(address, client, file)
+    own = {"PYTHONPATH": path, FILE: str(file)}
+    with (
+        serving(folder / "log", port, flags, **own) as address,
+        OpenAI(base_url=f"{address}/v1", api_key=KEY, max_retries=0) as client,
+    ):
+        yield Server(address, client, file)
 
 
 def chat(server: Server, model: Path, **more: Any) -> str:

@@ -7,13 +7,17 @@ never comes so far costs next to nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 from lengthwise.vllm.http_hints import PRIORITY_HEADER, Said, read
 from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import KEY
+
+logger = logging.getLogger("vllm.lengthwise")
 
 MIDDLEWARE = "lengthwise.vllm.hints_middleware.HintsMiddleware"
 """What vLLM's ``--middleware`` takes."""
@@ -109,11 +113,19 @@ def _trust(scope: Scope) -> str | None:
     """Who is trusted to say whose request it is, by the server's settings; None if not ours."""
     state = getattr(scope.get("app"), "state", None)
     arguments = getattr(state, "args", None)
+    if arguments is None:
+        _tell_once()
+        return None
     if not is_ours(getattr(arguments, "scheduler_cls", None)):
         return None
     config = getattr(arguments, "additional_config", None)
     ours = config.get(KEY) if isinstance(config, dict) else None
     return str(ours.get("trust", "body")) if isinstance(ours, dict) else "body"
+
+
+@cache
+def _tell_once() -> None:
+    logger.warning("lengthwise reads no hints of HTTP: this vLLM keeps no arguments in its app")
 
 
 def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
