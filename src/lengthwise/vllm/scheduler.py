@@ -181,11 +181,12 @@ class Scheduler(SessionScheduler):
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
+        arrival = self._engine.now
         least, most = output_bounds(request)
         cached = self._engine.cached_tokens(request) if self._policy.reads_cache else 0
         return Request(
             request.request_id,
-            self._engine.now,
+            arrival,
             self._arrived - 1,
             request.num_prompt_tokens,
             request.num_output_tokens,
@@ -193,6 +194,7 @@ class Scheduler(SessionScheduler):
             priority=hints.priority,
             service=self._service(hints),
             deadline=hints.deadline,
+            deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
             least_tokens=least,
             most_tokens=most,

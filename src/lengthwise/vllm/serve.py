@@ -12,6 +12,7 @@ from lengthwise.errors import UserError
 from lengthwise.models.served import check_model
 from lengthwise.policies import make_policy
 from lengthwise.results.terminal import complain
+from lengthwise.vllm.allowed import VARIABLE, allowed, discovered
 from lengthwise.vllm.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.vllm.flags import Flags, additional_config
 from lengthwise.vllm.limits import fit, obstacle_in
@@ -51,11 +52,21 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
             little memory, or slices with what they do not go with.
     """
     command = build_command(model, settings, flags)
+    _allow_plugins(settings)
     if is_cpu_build():
         if not Flags(flags).sets(_CACHE_FLAG):
             os.environ.setdefault(_CACHE, "2")
         os.environ.update(preload())
     os.execv(command[0], command)
+
+
+def _allow_plugins(settings: Settings) -> None:
+    """Let vLLM load our plug-ins, the routes among them only if they are wanted."""
+    plugins = allowed(os.environ.get(VARIABLE), settings.page, discovered())
+    if plugins.value is not None:
+        os.environ[VARIABLE] = plugins.value
+    if plugins.line is not None:
+        complain(plugins.line)
 
 
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 KEY = "lengthwise"
 
+TRUSTS = ("body", "headers", "none")
+"""What may say whose request it is."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -52,6 +55,9 @@ class Settings:
         log_mib: MiB after which that file is rotated.
         spans: share of finished requests of which a span is sent, from 0 to 1, where vLLM's
             ``--otlp-traces-endpoint`` says where to.
+        trust: what may say whose request it is, its priority and class
+            (:mod:`lengthwise.vllm.trust`): the ``body``, ``headers``, or ``none``.
+        page: serve the live page, where VLLM_PLUGINS lets it.
     """
 
     policy: str = "lengthwise"
@@ -72,6 +78,8 @@ class Settings:
     log: str | None = None
     log_mib: float = 64.0
     spans: float = 0.01
+    trust: str = "body"
+    page: bool = True
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:
@@ -95,6 +103,7 @@ class Settings:
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
         make_policy(self.policy, self.service)
+        self.check_trust()
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
@@ -111,6 +120,15 @@ class Settings:
             in_process(self, Scorer.load(self.probe, model))
             if self.probing:
                 load_probe(self.probe, model)
+
+    def check_trust(self) -> None:
+        """Refuse a place to trust that there is not.
+
+        Raises:
+            UserError: names those that there are.
+        """
+        if self.trust not in TRUSTS:
+            raise UserError(f"trust is {', '.join(TRUSTS)}, not {self.trust!r}")
 
     @property
     def learns(self) -> bool:

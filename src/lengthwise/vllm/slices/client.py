@@ -1,6 +1,6 @@
 """Hangs the stitcher into vLLM's engine client, under LLMEngine, AsyncLLM and the server.
 
-Hints of clients are made fit to travel on the same way.
+Hints of clients join their requests, and are made fit to travel, on the same way.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from lengthwise.vllm.arrivals import check_policy
 from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.hints import fit_to_travel
 from lengthwise.vllm.limits import SPECULATING, STAGES
+from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.stitch import Stitcher
 from lengthwise.vllm.surface import CLIENT, check_running
+from lengthwise.vllm.trust import bring
 
 _FACTORIES = ("make_client", "make_async_mp_client")
 _UNCACHED = "--no-enable-prefix-caching"
@@ -53,6 +55,7 @@ def _wrapped(factory: Any, made: Callable[[Any], None]) -> Any:
                 # Here, because what the scheduler refuses comes after the model has loaded.
                 settings = Settings.read(given.additional_config)
                 check_policy(settings)
+                settings.check_trust()
                 if settings.slice is not None:
                     check_running([CLIENT])
                     check(given)
@@ -70,7 +73,7 @@ def attach(client: Any) -> None:
     from vllm.v1.engine.core_client import AsyncMPClient
 
     config = getattr(client, "vllm_config", None) or client.engine_core.vllm_config
-    if hasattr(client, "lengthwise") or KEY not in (config.additional_config or {}):
+    if hasattr(client, "lengthwise") or not _concerns(config):
         return
     settings = Settings.read(config.additional_config)
     asynchronous = isinstance(client, AsyncMPClient)
@@ -78,8 +81,14 @@ def attach(client: Any) -> None:
     if settings.slice is not None:
         _cut(client, settings, config, asynchronous)
     name = "add_request_async" if asynchronous else "add_request"
-    add = getattr(client, name)
-    setattr(client, name, lambda request: add(fit_to_travel(request)))
+    add, trust = getattr(client, name), settings.trust
+    setattr(client, name, lambda request: add(fit_to_travel(bring(request, trust))))
+
+
+def _concerns(config: Any) -> bool:
+    """Whether there are settings of ours, or our scheduler without any."""
+    scheduler = getattr(config.scheduler_config, "scheduler_cls", None)
+    return KEY in (config.additional_config or {}) or is_ours(scheduler)
 
 
 def _cut(client: Any, settings: Settings, config: Any, asynchronous: bool) -> None:
