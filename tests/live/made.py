@@ -8,10 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
+
+pytest.importorskip("fastapi", reason="the page is served by vLLM")
+
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -30,6 +36,10 @@ from lengthwise.live.state import (
 from lengthwise.vllm.endpoint import Endpoint
 
 EVIL = "<img src=x onerror=alert(1)>\u202e" + "x" * 90
+
+_FOUND = find_spec("vllm")
+VLLM = Path(str(_FOUND and _FOUND.origin)).parent
+"""vLLM's sources."""
 
 States = Callable[[], list[EngineNow]]
 
@@ -148,12 +158,10 @@ def app_of(
     scheduler: str = "lengthwise.vllm.Scheduler",
 ) -> FastAPI:
     """An app as vLLM builds one: routes, CORS for all, the check of the key."""
-    from vllm.entrypoints.serve.middleware.authenticate import AuthenticationMiddleware
-
     everybody = Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["*"])
     app = FastAPI(middleware=[everybody])
     if key:
-        app.add_middleware(AuthenticationMiddleware, tokens=[key])
+        app.add_middleware(_check_of_keys(), tokens=[key])
     plugin = Endpoint()
     plugin.attach_router(app)
     config = SimpleNamespace(scheduler_config=SimpleNamespace(scheduler_cls=scheduler))
@@ -161,6 +169,17 @@ def app_of(
     args = SimpleNamespace(api_key=key and [key], uds=uds)
     asyncio.run(plugin.init_state(engines, app.state, args))
     return app
+
+
+def _check_of_keys() -> Any:
+    """vLLM's own, from its file: importing all of vLLM takes seconds."""
+    path = VLLM / "entrypoints" / "serve" / "middleware" / "authenticate.py"
+    spec = spec_from_file_location("authenticate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.AuthenticationMiddleware
 
 
 @contextmanager

@@ -25,7 +25,7 @@ logger = logging.getLogger("vllm.lengthwise")
 
 STATE = "/v1/lengthwise/state"
 
-ROWS = (0, 100, 400, 1600)
+ROWS = (0, 100, 400, 1000)
 DECISIONS = (0, 100, 300, 1000)
 """Engines are asked for one of these numbers, the least that suffices, so that few different
 questions are asked; the last is the most that a client gets."""

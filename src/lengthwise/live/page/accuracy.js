@@ -5,8 +5,8 @@ import { share, whole } from "./numbers.js";
 
 const SIZE = 300;
 const LEFT = 46;
-const BELOW = 40;
-const SIDE = SIZE - LEFT - 8;
+const SIDE = SIZE - LEFT - 20;
+const HEIGHT = SIDE + 46;
 
 function axes(svg) {
   const parts = draw("g", { class: "axes" });
@@ -26,7 +26,7 @@ function axes(svg) {
     }
     parts.append(
       draw("line", { class: "same", x1: LEFT, y1: 8 + SIDE, x2: LEFT + SIDE, y2: 8 }),
-      draw("text", { x: LEFT + SIDE / 2, y: SIZE + BELOW - 44, "text-anchor": "middle" }, "predicted tokens"),
+      draw("text", { x: LEFT + SIDE / 2, y: HEIGHT - 4, "text-anchor": "middle" }, "predicted tokens"),
       draw("text", { transform: `translate(10 ${8 + SIDE / 2}) rotate(-90)`, "text-anchor": "middle" }, "actual tokens"),
     );
   };
@@ -43,7 +43,7 @@ function summary(judged) {
 /** Shows the finished requests that a history has judged. */
 export function accuracy(parent, note) {
   const figure = make("figure");
-  const svg = draw("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img" });
+  const svg = draw("svg", { viewBox: `0 0 ${SIZE} ${HEIGHT}`, role: "img" });
   figure.append(svg);
   parent.append(figure);
   const scale = axes(svg);

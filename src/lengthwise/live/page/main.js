@@ -15,7 +15,7 @@ const QUEUE_ROWS = 60;
 const FEW_DECISIONS = 100;
 const MORE_DECISIONS = 300;
 const ALL_DECISIONS = 1000;
-const MOST_ROWS = 1600;
+const MOST_ROWS = 1000;
 
 const part = (id) => document.getElementById(id);
 const [status, hold, form, main] = ["status", "hold", "key", "content"].map(part);

@@ -26,9 +26,9 @@ export function share(part, all) {
   return `${percent > 0 && percent < 9.95 ? percent.toFixed(1) : percent.toFixed(0)} %`;
 }
 
-/** `120 to 900`; a dash for what nobody knows. */
+/** `120–900`; a dash for what nobody knows. */
 export const range = (low, high) =>
-  low == null || high == null ? UNKNOWN : `${whole(low)} to ${whole(high)}`;
+  low == null || high == null ? UNKNOWN : `${whole(low)}–${whole(high)}`;
 
 /** `14:02:11`, of seconds since 1970. */
 export const clock = (at) => CLOCK.format(new Date(1000 * at));

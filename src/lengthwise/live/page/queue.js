@@ -11,7 +11,7 @@ const WHOSE = [
 ];
 const EXPECTED = [
   { head: "expected still", cell: (it) => whole(it.left), number: true },
-  { head: "80 of 100", cell: (it) => range(it.low, it.high), number: true },
+  { head: "low–high", cell: (it) => range(it.low, it.high), number: true },
 ];
 
 const PAUSED = [
@@ -22,13 +22,13 @@ const PAUSED = [
 ];
 
 const promptOf = (it) =>
-  it.cached ? `${whole(it.prompt)} (${whole(it.cached)} cached)` : whole(it.prompt);
+  it.cached ? `${whole(it.prompt)} (${whole(it.cached)})` : whole(it.prompt);
 
 const QUEUE = [
   { head: "request", cell: (it) => `r${it.number}${it.promoted ? " promoted" : ""}` },
   { head: "place", cell: (it, index) => whole(index + 1), number: true },
   ...WHOSE,
-  { head: "prompt", cell: promptOf, number: true },
+  { head: "prompt (cached)", cell: promptOf, number: true },
   { head: "answered", cell: (it) => (it.tokens ? whole(it.tokens) : ""), number: true, optional: true },
   ...EXPECTED,
   { head: "waited", cell: (it) => seconds(it.waited), number: true },
@@ -54,7 +54,7 @@ function bars(parent) {
   return (counts) => {
     most = Math.max(1, ...counts);
     update(counts.map((count, at) => ({ count, label: LABELS[at] ?? "" })));
-    parent.hidden = counts.every((count) => count === 0);
+    parent.parentElement.hidden = counts.every((count) => count === 0);
   };
 }
 
@@ -72,8 +72,8 @@ export function queue(parent, sizes, below) {
     const waiting = engine.requests.filter((it) => it.where === "waiting").slice(0, 100);
     count(engine.waiting_by);
     const rest = engine.waiting - waiting.length;
-    say(below, waiting.length ? "Waiting by tokens expected; below, in the order of admission" +
-      (rest > 0 ? `, the first ${whole(waiting.length)} of ${whole(engine.waiting)}.` : ".") : "");
+    const part = rest > 0 ? `: the first ${whole(waiting.length)} of ${whole(engine.waiting)}` : "";
+    say(below, waiting.length ? `In the order in which they would be admitted now${part}.` : "");
     show(waiting);
   };
 }

@@ -5,8 +5,10 @@ import { range, tokens, whole } from "./numbers.js";
 
 const most = (request) => request.tokens + Math.max(request.left ?? 0, request.high ?? 0);
 
+const whoseOf = (request) => [request.tenant, request.service].filter(Boolean);
+
 function described(request) {
-  const whose = [request.tenant, request.service].filter(Boolean).map((name) => `, ${name}`);
+  const whose = whoseOf(request).map((name) => `, ${name}`);
   const expected =
     request.left == null
       ? "how many more is not known"
@@ -22,15 +24,19 @@ function create() {
   line.setAttribute("aria-hidden", "true");
   const bar = make("span", "bar");
   bar.append(make("i", "done"), make("i", "left"), make("i", "range"));
-  cell.append(text, line, bar);
+  const whose = make("bdi", "whose");
+  whose.setAttribute("aria-hidden", "true");
+  cell.append(text, line, whose, bar);
   return cell;
 }
 
 function change(cell, request, scale) {
-  const [text, line, bar] = cell.children;
+  const [text, line, whose, bar] = cell.children;
   const expected = request.left == null ? "" : ` of ~${whole(request.tokens + request.left)}`;
   say(text, described(request));
   mark(cell, "title", described(request));
+  say(whose, whoseOf(request).join(" · "));
+  whose.hidden = !whose.textContent;
   say(line.firstChild, `r${request.number}`);
   say(line.lastChild, `${whole(request.tokens)}${expected}`);
   const part = (value) => `${((100 * value) / scale).toFixed(2)}%`;

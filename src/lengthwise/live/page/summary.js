@@ -20,10 +20,10 @@ function terms(parent) {
 }
 
 const bounded = (bound) => [
-  "May go first",
-  tokens(bound.spare),
-  `${share(bound.tolerance, 1)} of the admitted work goes into this; ` +
-    `${whole(bound.backlog)} wait, of late ${whole(bound.longest)} at most`,
+  "Bound",
+  `+${share(bound.tolerance, 1)}`,
+  `longest wait at most, against first come, first served; work of ${tokens(bound.backlog)} waits, ` +
+    `of ${tokens(bound.spare)} may go first`,
 ];
 
 /** Shows the figures at the top. */
@@ -118,7 +118,7 @@ export function totals(parent) {
       ["Evicted", whole(evicted), [listed(it.evicted), `${tokens(it.recomputed)} recomputed`].filter(Boolean).join("; ")],
       ["Promoted", whole(it.promoted)],
       ["Steps", whole(it.steps), `${share(it.full_steps, it.steps)} with all seats taken`],
-      ["Scheduling", seconds(it.scheduler_s), `of it for the order ${seconds(it.ranking_s)}`],
+      ["Scheduling", seconds(it.scheduler_s), `in all; lengthwise added ${seconds(it.ranking_s)} of it`],
       ["Hints ignored", whole(it.ignored_hints)],
     ]);
   };
