@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -167,7 +168,9 @@ def app_of(
     config = SimpleNamespace(scheduler_config=SimpleNamespace(scheduler_cls=scheduler))
     engines = client and SimpleNamespace(engine_core=client, vllm_config=config)
     args = SimpleNamespace(api_key=key and [key], uds=uds)
-    asyncio.run(plugin.init_state(engines, app.state, args))
+    # In a thread of its own: where Chromium is driven, this one has a loop.
+    with ThreadPoolExecutor(1) as own:
+        own.submit(asyncio.run, plugin.init_state(engines, app.state, args)).result()
     return app
 
 

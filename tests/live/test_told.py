@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from lengthwise.live.state import EngineNow
 from lengthwise.live.told import as_json, told
 from lengthwise.live.words import words
 
@@ -27,8 +28,5 @@ def test_no_more_than_was_asked_for_and_the_last_decisions() -> None:
 
 def test_the_json_has_all_fields_of_the_state() -> None:
     first, second = json.loads(as_json([engine(), engine(1)], 1, 1))
-    assert {*first} == {*EngineFields, "words"}
+    assert {*first} == {*EngineNow.__struct_fields__, "words"}
     assert (first["engine"], second["engine"]) == (0, 1)
-
-
-EngineFields = engine().__struct_fields__

@@ -50,7 +50,11 @@ CASES: list[tuple[Kind, dict[str, Any], str]] = [
         {"reason": "stop", "waited": 12.3, "tokens": 95, "predicted": 120.0, "ttft": 0.42},
         "finished after 12 s: 95 tokens, 120 predicted, the first after 0.42 s",
     ),
-    ("finished", {"reason": "length", "tokens": 1}, "finished after 0 s: 1 token, cut at its limit"),
+    (
+        "finished",
+        {"reason": "length", "tokens": 1},
+        "finished after 0 s: 1 token, cut at its limit",
+    ),
     ("aborted", {"reason": "abort", "tokens": 14}, "aborted after 0 s: 14 tokens"),
     ("aborted", {"reason": "error"}, "aborted by an error after 0 s: 0 tokens"),
 ]

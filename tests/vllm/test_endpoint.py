@@ -7,7 +7,6 @@ import logging
 from typing import Any
 
 import pytest
-
 from starlette.testclient import TestClient
 
 from lengthwise.live.state import EngineNow
@@ -36,8 +35,11 @@ def test_it_has_what_vllm_asks_of_a_plugin() -> None:
     tree = ast.parse(source)
     asked = next(each for each in tree.body if getattr(each, "name", "") == "EndpointPlugin")
     assert isinstance(asked, ast.ClassDef)
-    names = {getattr(each, "name", None) or ast.unparse(each.target) for each in asked.body[1:]
-             if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.AnnAssign)}
+    names = {
+        getattr(each, "name", None) or ast.unparse(each.target)
+        for each in asked.body[1:]
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.AnnAssign)
+    }
     assert names == {"name", "required_tasks", "attach_router", "init_state"}
     assert all(hasattr(Endpoint(), name) for name in names)
 
@@ -78,7 +80,15 @@ def test_the_state_of_every_engine(near: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("rows", "decisions"),
-    [("-1", "0"), ("0", "1.5"), ("x", "1"), ("", "1"), ("1001", "1"), ("1", "9" * 5000), ("٣", "1")],
+    [
+        ("-1", "0"),
+        ("0", "1.5"),
+        ("x", "1"),
+        ("", "1"),
+        ("1001", "1"),
+        ("1", "9" * 5000),
+        ("٣", "1"),
+    ],
 )
 def test_numbers_out_of_limits_are_refused(near: TestClient, rows: str, decisions: str) -> None:
     found = near.get(STATE, params={"rows": rows, "decisions": decisions})

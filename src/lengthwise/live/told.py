@@ -10,14 +10,14 @@ from lengthwise.live.state import EngineNow
 from lengthwise.live.words import words
 
 
-class EngineTold(EngineNow, frozen=True):
+class EngineTold(EngineNow, frozen=True, kw_only=True):
     """An engine's state for people.
 
     Attributes:
         words: one line for each of ``decisions``, in their order.
     """
 
-    words: list[str] = []
+    words: list[str]
 
 
 def told(engine: EngineNow, rows: int, decisions: int) -> EngineTold:

@@ -27,8 +27,10 @@ export function share(part, all) {
 }
 
 /** `120–900`; a dash for what nobody knows. */
-export const range = (low, high) =>
-  low == null || high == null ? UNKNOWN : `${whole(low)}–${whole(high)}`;
+export function range(low, high) {
+  if (low == null || high == null) return UNKNOWN;
+  return whole(low) === whole(high) ? whole(low) : `${whole(low)}–${whole(high)}`;
+}
 
 /** `14:02:11`, of seconds since 1970. */
 export const clock = (at) => CLOCK.format(new Date(1000 * at));
