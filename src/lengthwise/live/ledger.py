@@ -220,7 +220,7 @@ class Ledger:
                 winner=None if known is None else known.number,
                 left=left_of(view),
                 winner_left=None if winner is None else left_of(winner),
-                waited=self.waited(entry),
+                waited=self._clock() - entry.arrived,
                 overtook=overtook,
                 recompute=recompute,
                 prompt=view.prompt_tokens,
