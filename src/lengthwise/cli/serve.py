@@ -23,6 +23,7 @@ from lengthwise.cli.groups import examples
 @flags.whole("--slice", None, "Most tokens served at a time.")
 @flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
 @flags.learn
+@flags.telling
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
     model: str,
@@ -31,6 +32,7 @@ def serve(
     slice: int | None,
     scoring: str,
     learn: flags.Learn,
+    telling: flags.Telling,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
@@ -46,5 +48,6 @@ def serve(
         probe=predictor,
         scoring=scoring,
         **learn.settings(),
+        **telling.settings(),
     )
     start(model, settings, list(rest))

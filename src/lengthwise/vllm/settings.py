@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.core.checks import at_least, folder_for, not_negative, positive
+from lengthwise.core.checks import at_least, file_for, folder_for, not_negative, positive
 from lengthwise.core.seats import LOOK_EVERY
 from lengthwise.errors import UserError, refuse_unknown
 from lengthwise.online.options import Learning
@@ -86,12 +86,14 @@ class Settings:
         """Refuse what no engine could serve with; loads the predictors that the policy uses.
 
         Raises:
-            UserError: for a number out of range, an unknown policy or way of scoring, or
-                predictors that are missing, damaged, or another model's.
+            UserError: for a number out of range, an unknown policy or way of scoring, a log
+                that cannot be written, or predictors that are missing, damaged, or another
+                model's.
         """
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
+        self._check_told()
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
@@ -108,6 +110,13 @@ class Settings:
             in_process(self, Scorer.load(self.probe, model))
             if self.probing:
                 load_probe(self.probe, model)
+
+    def _check_told(self) -> None:
+        positive(lengthwise_log_mib=self.log_mib)
+        if self.log is not None:
+            file_for(Path(self.log), "lengthwise_log")
+        if not 0 <= self.spans <= 1:
+            raise UserError(f"--lengthwise-spans must be from 0 to 1, not {self.spans:g}")
 
     @property
     def learns(self) -> bool:
