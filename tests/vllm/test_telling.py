@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from lengthwise.live.decision import Decision
 from lengthwise.live.journal import Journal
 from lengthwise.vllm.settings import Settings

@@ -59,9 +59,12 @@ def rank_file(path: str | Path, rank: int) -> Path:
 
 def shown(decision: Decision) -> Decision:
     """The decision with the names that clients chose in visible characters, and cut short."""
-    names = ("request", "tenant", "service")
-    fit = {name: visible(getattr(decision, name)[:_LONGEST]) for name in names}
-    return msgspec.structs.replace(decision, **fit)
+    names = decision.request, decision.tenant, decision.service
+    fit = tuple(visible(name[:_LONGEST]) for name in names)
+    if fit == names:
+        return decision
+    request, tenant, service = fit
+    return msgspec.structs.replace(decision, request=request, tenant=tenant, service=service)
 
 
 def line_of(decision: Decision) -> str:

@@ -93,11 +93,19 @@ class Settings:
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
-        self._check_told()
+        self.check_told()
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
                 folder_for(Path(folder), "learn")
+        self.check_predictors(model)
+
+    def check_predictors(self, model: str) -> None:
+        """Refuse predictors that the policy cannot use; loads them.
+
+        Raises:
+            UserError: if they are missing, damaged, or another model's.
+        """
         if self.probe is None:
             return
         from lengthwise.predictors.store import check_there
@@ -111,7 +119,12 @@ class Settings:
             if self.probing:
                 load_probe(self.probe, model)
 
-    def _check_told(self) -> None:
+    def check_told(self) -> None:
+        """Refuse a decision log that cannot be written, and a share that is none.
+
+        Raises:
+            UserError: says which flag, and why.
+        """
         positive(lengthwise_log_mib=self.log_mib)
         if self.log is not None:
             file_for(Path(self.log), "lengthwise_log")

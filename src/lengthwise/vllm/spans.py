@@ -36,29 +36,27 @@ class _Course:
     def __init__(self, arrived: Decision) -> None:
         self.arrived = arrived
         self.last: deque[Decision] = deque(maxlen=_EVENTS)
-        self.left_out = self.paused = self.evicted = 0
-        self.admitted: Decision | None = None
+        self.left_out = self.paused = self.evicted = self.overtook = 0
 
     def add(self, decision: Decision) -> None:
         self.left_out += len(self.last) == _EVENTS
         self.last.append(decision)
         self.paused += decision.kind == "paused"
         self.evicted += decision.kind == "evicted"
-        if decision.kind == "admitted" and self.admitted is None:
-            self.admitted = decision
+        self.overtook += decision.overtook
 
     def attributes(self, end: Decision) -> dict[str, Any]:
         """What the span says of the whole request; without what nobody knows."""
-        first = self.admitted
         found = {
             "gen_ai.request.id": visible(end.request[:_LONGEST]),
             "lengthwise.number": end.number,
             "lengthwise.prompt": end.prompt,
             "lengthwise.tokens": end.tokens,
             "lengthwise.predicted": end.predicted,
-            "lengthwise.waited": None if first is None else first.waited,
+            "lengthwise.waited": end.waited,
             "lengthwise.ttft": end.ttft,
-            "lengthwise.overtook": None if first is None else first.overtook,
+            "lengthwise.overtook": self.overtook,
+            "lengthwise.overtaken": end.overtaken,
             "lengthwise.paused": self.paused,
             "lengthwise.evicted": self.evicted,
             "lengthwise.reason": end.reason,

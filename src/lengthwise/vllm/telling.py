@@ -75,7 +75,7 @@ def _nothing(decision: Decision) -> None:
     """What is told after a failure."""
 
 
-class _VllmLog:
+class VllmLog:
     """Decisions as lines of vLLM's own log, structured where that is JSON."""
 
     def add(self, decision: Decision) -> None:
@@ -104,7 +104,7 @@ def listen(journal: Journal, settings: Settings, config: Any, headers: Headers) 
         headers: the trace headers of a request of the engine by its id, or None.
     """
     told = Told(journal)
-    told.add(_VllmLog)
+    told.add(VllmLog)
     if settings.log is not None:
         path = rank_file(settings.log, config.parallel_config.data_parallel_index)
         told.add(lambda: DecisionLog(path, settings.log_mib))
