@@ -16,6 +16,7 @@ from lengthwise.cli.collect import collect
 from lengthwise.cli.completion import completion
 from lengthwise.cli.dashboard import dashboard
 from lengthwise.cli.demo import demo
+from lengthwise.cli.doctor import doctor
 from lengthwise.cli.evaluate import evaluate
 from lengthwise.cli.groups import one_line
 from lengthwise.cli.model import model
@@ -42,6 +43,7 @@ for command in (serve, route, advise, bench, simulate, collect, train, evaluate,
     lengthwise.add_command(command)
 for command in (check_config, record, report, predictors, demo, model, completion):
 for command in (record, report, dashboard, predictors, demo, model, completion):
+for command in (doctor, record, report, predictors, demo, model, completion):
     lengthwise.add_command(command)
 
 

@@ -28,6 +28,7 @@ from lengthwise.cli.service import check_promises, classes, read
 @flags.learn
 @classes
 @front
+@flags.telling
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
     model: str,
@@ -38,6 +39,7 @@ def serve(
     learn: flags.Learn,
     classes: str | None,
     front: Front,
+    telling: flags.Telling,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
@@ -60,5 +62,6 @@ def serve(
         classes={} if service is None else service.plain(),
         **learn.settings(),
         **front.settings(),
+        **telling.settings(),
     )
     start(model, settings, front.added(rest))

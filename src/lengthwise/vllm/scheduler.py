@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -40,6 +40,7 @@ from lengthwise.vllm.sessions import SessionScheduler
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.surface import beside, check_running
 from lengthwise.vllm.switching import SwitchingPredictor
+from lengthwise.vllm.telling import listen
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -114,6 +115,7 @@ class Scheduler(SessionScheduler):
             self, self._engine, self._policy, settings.policy, self.notes, self._lessons
         )
         install()
+        self._told = listen(self.notes.journal, settings, config, self._trace_headers)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -357,7 +359,8 @@ class Scheduler(SessionScheduler):
         return view.remaining
 
     def shutdown(self) -> None:
-        """The end; a prediction process ends too."""
+        """The end; a prediction process ends too, and logs are written to their end."""
+        self._told.close()
         self.arrivals.close()
         if self._lessons is not None:
             self._lessons.close()
@@ -370,6 +373,10 @@ class Scheduler(SessionScheduler):
             # But for a session between two inputs.
             self._goes(request)
         return super()._free_request(request, *args, **kwargs)
+
+    def _trace_headers(self, request_id: str) -> Mapping[str, str] | None:
+        request = self.requests.get(request_id)
+        return None if request is None else request.trace_headers
 
     def _view(self, request: Any) -> Request:
         return self._views[request.request_id]

@@ -79,8 +79,8 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     _check_predictors(settings, policy)
     settings.check(model)
     check_model(model)
-    _check_place(read)
-    _check_cache(model, read)
+    check_place(read)
+    check_cache(model, read)
     given = additional_config(read)
     if KEY in given:
         raise UserError("set lengthwise by its own flags, not in --additional-config")
@@ -116,8 +116,12 @@ def _check_predictors(settings: Settings, policy: Policy) -> None:
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
 
 
-def _check_place(flags: Flags) -> None:
-    """Refuse a port that cannot be listened on; a server without an API listens nowhere."""
+def check_place(flags: Flags) -> None:
+    """Refuse a port that cannot be listened on; a server without an API listens nowhere.
+
+    Raises:
+        UserError: says why.
+    """
     if flags.sets("--headless", "--uds"):
         return
     port = flags.value("--port") or "8000"
@@ -126,8 +130,12 @@ def _check_place(flags: Flags) -> None:
     check_port(flags.value("--host") or "", int(port))
 
 
-def _check_cache(model: str, flags: Flags) -> None:
-    """Refuse engines that do not fit into the memory of a machine without GPUs."""
+def check_cache(model: str, flags: Flags) -> None:
+    """Refuse engines that do not fit into the memory of a machine without GPUs.
+
+    Raises:
+        UserError: says what is short.
+    """
     if not is_cpu_build():
         return
     said, by_flag = os.environ.get(_CACHE, ""), flags.sets(_CACHE_FLAG)
