@@ -34,7 +34,11 @@ TEMPLATE_HINT = "template"
 DEADLINE_HINT = "deadline"
 """Key in a request's ``extra_args``: its latest useful finish time in seconds."""
 
+ROUTED_HINT = "lengthwise_routed_id"
+"""Key in a request's ``extra_args``: the id that a router in front of several servers gave it."""
+
 _KEYS = (
+    ROUTED_HINT,
     TENANT_HINT,
     TEMPLATE_HINT,
     PREDICTED_HINT,
@@ -123,7 +127,7 @@ class Hints:
 
         def predicted(said: Any) -> Prediction | None:
             # Only a router says more than a number.
-            if isinstance(said, dict):
+            if isinstance(said, dict | list):
                 return _handed_on(said, max_tokens(request))
             return expected(said)
 
@@ -137,6 +141,13 @@ class Hints:
             read(DEADLINE_HINT, "a number of seconds", _seconds),
             _priority(request.priority, ignored),
         )
+
+
+def routed_id(request: Any) -> str:
+    """The id that a router gave a vLLM request; empty if it came without one."""
+    given = getattr(request.sampling_params, "extra_args", None)
+    said = given.get(ROUTED_HINT) if isinstance(given, Mapping) else None
+    return said if isinstance(said, str) else ""
 
 
 def fit_to_travel(request: Any) -> Any:
@@ -158,19 +169,19 @@ def fit_to_travel(request: Any) -> Any:
 def _fit(key: str, said: Any) -> Any:
     if isinstance(said, str):
         return said[:LONGEST_NAME].encode(errors="replace").decode()
-    if key == PREDICTED_HINT and isinstance(said, dict):
+    if key == PREDICTED_HINT and isinstance(said, dict | list):
         return said if _is_handed_on(said) else []
     return said if is_whole(said) or isinstance(said, float | bool | None) else []
 
 
-def _handed_on(said: dict[str, Any], most: int) -> Prediction:
+def _handed_on(said: dict[str, Any] | list[Any], most: int) -> Prediction:
     found = handed_on(said)
     if found is None:
         raise ValueError
     return found.at_most(most)
 
 
-def _is_handed_on(said: dict[str, Any]) -> bool:
+def _is_handed_on(said: dict[str, Any] | list[Any]) -> bool:
     try:
         return handed_on(said) is not None
     except ValueError:
