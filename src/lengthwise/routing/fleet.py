@@ -87,6 +87,10 @@ class Fleet:
         instance = self._where.get(id)
         return None if instance is None else instance.key
 
+    def predicted(self, id: str) -> Prediction | None:
+        """What was predicted of a request when it first came."""
+        return self._known.get(id)
+
     def streams(self, id: str, generated: int, now: float) -> None:
         """The front has seen ``generated`` tokens of a request pass."""
         if id in self._where:
