@@ -190,7 +190,7 @@ class Balancer:
     # For people.
 
     def describe(self) -> dict[str, Any]:
-        """What it knows: loads by replica, predictions made, and lengths that replicas told.
+        """What it knows: loads and addresses by replica, predictions made, lengths that were told.
 
         ``told``: lengths of requests in flight, in tokens, as their replicas predict them.
         """
@@ -203,6 +203,7 @@ class Balancer:
                 "resubmitted": self._fleet.resubmitted,
                 "dispatched": dict(self._dispatched),
                 "in_flight": {str(key): it.in_flight for key, it in instances.items()},
+                "addresses": self.addresses(),
                 "lost": sorted(self._lost),
                 "told": {
                     flight.id: flight.generated + flight.reported
