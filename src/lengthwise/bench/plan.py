@@ -8,11 +8,13 @@ from typing import Any
 
 from lengthwise.bench.job import STOCKS, BenchRequest, settings_of
 from lengthwise.core.checks import at_least, positive
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError
 from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import check_there
 from lengthwise.results import setups
+from lengthwise.results.promises import described, kept
 from lengthwise.results.record import Labels, Size
 from lengthwise.traces.arrival_times import trace
 from lengthwise.vllm.engine import engine_name
@@ -105,6 +107,11 @@ class BenchPlan:
                 loaded.add(kind)
                 settings.check(str(self.model))
         check_model(self.model)
+
+    @property
+    def classes(self) -> Classes | None:
+        """The service classes of its prompts; None if there are none."""
+        return kept(self.settings)
 
     def engine_settings(self) -> list[Settings]:
         """The plug-in's settings for each policy but vLLM's own."""
@@ -246,6 +253,7 @@ def shared_setup(plan: BenchPlan) -> dict[str, Any]:
         "probe": plan.probe,
         "cv": plan.cv,
         "trace": plan.trace and str(plan.trace),
+        "classes": described(plan.classes),
     }
 
 

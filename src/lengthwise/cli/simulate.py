@@ -76,9 +76,11 @@ def policies(
     plan = replace(plan, workload=service.mixed(plan.workload))
     with result_on_stdout(runs.as_json, runs.results):
         served = sweep(plan, runs.out)
+        from lengthwise.results.class_tables import show_attainment
         from lengthwise.results.tables import show_sweep
 
         show_sweep(served)
+        show_attainment(served)
         say(f"saved in {runs.results}")
         reporting.write_report(runs.out, runs.report)
 
@@ -196,10 +198,12 @@ def fleet(
     )
     with result_on_stdout(runs.as_json, runs.results):
         served = fleet_sweep(plan, runs.out)
+        from lengthwise.results.class_tables import show_attainment
         from lengthwise.results.tables import show_fleets
         from lengthwise.studies.fleet_report import draw_fleets
 
         show_fleets(served)
+        show_attainment(served)
         saved = [runs.results, *draw_fleets(served, runs.out)]
         say(f"saved in {', '.join(map(str, saved))}")
         reporting.write_report(runs.out, runs.report)

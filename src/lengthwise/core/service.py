@@ -39,7 +39,7 @@ class Target:
         return (
             (self.ttft is None or ttft <= self.ttft)
             and (self.deadline is None or latency <= self.deadline)
-            and (self.tpot is None or latency - ttft <= self.tpot * max(tokens - 1, 0))
+            and (self.tpot is None or tokens <= 1 or latency - ttft <= self.tpot * (tokens - 1))
         )
 
 
