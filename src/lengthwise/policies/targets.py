@@ -85,7 +85,7 @@ class Targeted(Wrapper):
     def __init__(self, policy: Policy, tolerance: float = 0.02) -> None:
         if not 0.0 <= tolerance < 1.0:
             raise ValueError(
-                f"the share of what is not promised is from 0 to below 1, not {tolerance}"
+                f"a share of the work is from 0 to below 1, not {tolerance}"
             )
         super().__init__(policy)
         self.promises = True
@@ -115,6 +115,11 @@ class Targeted(Wrapper):
     # Order.
 
     @property
+    def listens(self) -> bool:
+        # Where nothing is promised nothing is counted, and engines do as they do without it.
+        return super().listens if self._rest else self._policy.listens
+
+    @property
     def version(self) -> int | None:
         inner = self._policy.version if self._policy.timed else 0
         return None if inner is None else inner + self._changes
@@ -129,7 +134,7 @@ class Targeted(Wrapper):
         if known is None or request.started:
             return (_SAFE if known is not None and known.on_time else _REST, *inner)
         order = self._order(known, inner)
-        owed = max(self._shares.credit[group] for group in self._groups(known))
+        owed = self._shares.owed(self._groups(known))
         return (_OWED, -owed, *order) if owed > 0.0 else order
 
     def _order(self, known: _Known, inner: Key) -> Key:
