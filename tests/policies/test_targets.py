@@ -138,7 +138,7 @@ def test_what_is_not_promised_cannot_starve() -> None:
 
 
 def test_a_class_keeps_its_share() -> None:
-    chat, mail, bulk = CLASSES.all
+    chat, mail, _ = CLASSES.all
     shares = Classes((chat, mail, ServiceClass("bulk", share=0.5, tenants=("bulk",))), "bulk")
     many = [request(i, "bulk" if i % 2 else "chat") for i in range(100)]
     order = served(queue_of(targets(classes=shares), *many))

@@ -84,9 +84,7 @@ class Targeted(Wrapper):
 
     def __init__(self, policy: Policy, tolerance: float = 0.02) -> None:
         if not 0.0 <= tolerance < 1.0:
-            raise ValueError(
-                f"a share of the work is from 0 to below 1, not {tolerance}"
-            )
+            raise ValueError(f"a share of the work is from 0 to below 1, not {tolerance}")
         super().__init__(policy)
         self.promises = True
         self._tolerance = tolerance
