@@ -31,7 +31,7 @@ _HOPE = 0.5
 """A target is given up when not even this share of the expected time to a first token is left:
 some are far faster than the mean, and who is given up by mistake is lost for certain."""
 
-_OWED, _DANGER, _SAFE, _REST = 0.0, 1.0, 2.0, 3.0
+_STARTED, _OWED, _DANGER, _SAFE, _REST = -1.0, 0.0, 1.0, 2.0, 3.0
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Targeted(Wrapper):
         self._waiting = 0
         self._due: list[float] = []
         self._behind: list[int] = []
-        self._drains: list[float] = []
+        self._now: list[tuple[float, float, float, float]] = []
         self._overdue = False
         self._changes = 0
         self._next = math.inf
@@ -136,36 +136,43 @@ class Targeted(Wrapper):
         return None if inner is None else inner + self._changes
 
     def key(self, request: Request) -> Key:
+        known = self._known.get(request.id)
+        if known is None or request.started:
+            return self._unranked(request, known)
+        ahead, weight, owed, owed_behind = (self._now or self._read())[known.service]
+        now = self._tempo.now
+        order: Key
+        if not known.on_time or now > known.latest:
+            self._overdue |= known.on_time
+            owed, order = owed_behind, (_REST, *self._policy.key(request))
+        elif now < (danger := min(known.latest - ahead, known.soon)):
+            self._next = min(self._next, danger)
+            order = (_SAFE, *self._policy.key(request))
+        else:
+            self._next = min(self._next, known.latest)
+            order = (_DANGER, float(known.service), known.latest + weight * known.log)
+        return (_OWED, -owed, *order) if owed > 0.0 else order
+
+    def _unranked(self, request: Request, known: _Known | None) -> Key:
+        """The key of a request that has started, or is not known here."""
         inner = self._policy.key(request)
         if not self._rest or inner == FIRST:
             return inner
-        known = self._known.get(request.id)
         if request.started and not self.preemptive:
-            return (-1.0, *inner)
-        if known is None or request.started:
-            return (_SAFE if known is not None and known.on_time else _REST, *inner)
-        order = self._order(known, inner)
-        owed = self._shares.owed(self._groups(known))
-        return (_OWED, -owed, *order) if owed > 0.0 else order
+            return (_STARTED, *inner)
+        return (_SAFE if known is not None and known.on_time else _REST, *inner)
 
-    def _order(self, known: _Known, inner: Key) -> Key:
-        now = self._tempo.now
-        if not known.on_time or now > known.latest:
-            self._overdue |= known.on_time
-            return (_REST, *inner)
-        drain = (self._drains or self._drain())[known.service]
-        danger = min(known.latest - _AHEAD * drain, known.soon)
-        if now < danger:
-            self._next = min(self._next, danger)
-            return (_SAFE, *inner)
-        self._next = min(self._next, known.latest)
-        return (_DANGER, float(known.service), known.latest + _ALPHA * drain * known.log)
-
-    def _drain(self) -> list[float]:
-        """Seconds that what is on time of each class and those before it takes."""
-        seconds = self._tempo.drain(1.0)
-        self._drains = [work * seconds for work in accumulate(self._due)]
-        return self._drains
+    def _read(self) -> list[tuple[float, float, float, float]]:
+        """What keys of each class depend on; the last is of requests without one."""
+        second = self._tempo.drain(1.0)
+        drains = [work * second for work in accumulate(self._due)] + [0.0]
+        owed = self._shares.owed()
+        rest = owed[-1]
+        self._now = [
+            (_AHEAD * drain, _ALPHA * drain, own, max(own, rest))
+            for drain, own in zip(drains, owed, strict=True)
+        ]
+        return self._now
 
     def lane(self, request: Request) -> Hashable:
         inner = self._policy.lane(request)
@@ -281,7 +288,7 @@ class Targeted(Wrapper):
 
     def _change(self) -> None:
         self._changes += 1
-        self._drains = []
+        self._now = []
 
     # What a request needs.
 
