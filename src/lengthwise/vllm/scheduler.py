@@ -85,7 +85,7 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
-        self.notes = Notes(self, self._views)
+        self.notes = Notes(self, self._views, self._classes)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
@@ -177,7 +177,7 @@ class Scheduler(SessionScheduler):
             for request_id in self._views.keys() - self.requests.keys():
                 stray = self._views.pop(request_id)
                 stray.aborted = True
-                self.notes.ledger.forget(request_id)
+                self.notes.strays(request_id)
                 self._policy.leave(stray)
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
