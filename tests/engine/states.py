@@ -16,11 +16,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as play
 
+from lengthwise.live.state import EngineNow
 from lengthwise.vllm import Scheduler, StockScheduler
 from lengthwise.vllm.engine import prepare_process
 from lengthwise.vllm.hints import PREDICTED_HINT
@@ -334,6 +336,7 @@ class States(RuleBasedStateMachine):
         outputs = [side.step(throttle) for side in self.sides]
         self.see(throttle, outputs[0])
         self.check_places()
+        self.check_books()
         self.check_rule(outputs[0], sat, paused, evictions, throttle)
         if self.twin:
             self.check_twins(*outputs)
@@ -379,6 +382,26 @@ class States(RuleBasedStateMachine):
         counts = scheduler.get_request_counts()
         assert counts[0] <= scheduler._engine.seats
         assert sum(counts) == len(scheduler.requests)
+
+    def check_books(self) -> None:
+        """What operators are told is what is so."""
+        scheduler = self.ours.scheduler
+        ledger, views = scheduler.notes.ledger, scheduler._views
+        assert ledger.entries.keys() == views.keys()
+        waits = {each.request_id for each in scheduler.waiting}
+        for each in scheduler.running:
+            assert ledger.entries[each.request_id].label == -1
+        assert waits <= {name for name, entry in ledger.entries.items() if entry.label >= 0}
+        assert sum(ledger.waiting_by) == ledger.waiting
+        told = msgspec.json.decode(scheduler.answer(1000, 5), type=EngineNow)
+        totals = told.totals
+        assert totals.arrived == totals.finished + totals.aborted + len(ledger.entries)
+        assert (told.running, told.paused + told.waiting) == scheduler.get_request_counts()
+        assert [each.where for each in told.requests].count("paused") == told.paused
+        assert len(told.requests) == len(views)
+        assert told.longest_wait >= 0 <= totals.overtakings
+        if self.policy == "fcfs" and not self.adapters:
+            assert not totals.paused
 
     def check_rule(
         self, output: Any, sat: Any, paused: Any, evictions: Any, throttle: bool

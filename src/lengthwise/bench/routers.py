@@ -17,7 +17,7 @@ from lengthwise.bench.router_figures import capacity, routed
 from lengthwise.core.checks import at_least, folder_for, positive
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
-from lengthwise.models.served import context_of
+from lengthwise.models.served import ENGINE_CONTEXT, context_of
 from lengthwise.ray.app import Route, absolute, check, check_names
 from lengthwise.results import setups
 from lengthwise.results.files import write_requests, write_results
@@ -107,8 +107,17 @@ def _route(plan: RouterPlan, spec: str) -> Route:
         # Any port: the bench looks for a free one.
         port=0,
         report_s=plan.report_s,
-        engine=plans.engine_arguments(base),
+        flags=_flags(base),
     )
+
+
+def _flags(base: plans.BenchPlan) -> list[str]:
+    """vLLM's flags for the engines that other benches have, too."""
+    context = str(context_of(base.model))
+    flags = ["--max-model-len", context, "--max-num-batched-tokens", str(ENGINE_CONTEXT)]
+    for name, value in plans.engine_arguments(base).items():
+        flags += [f"--{name.replace('_', '-')}", str(value)]
+    return [*flags, "--enforce-eager"]
 
 
 class _Bench:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lengthwise.cli import flags
+from lengthwise.cli.front import Front, front
 from lengthwise.cli.groups import examples
 from lengthwise.cli.service import check_promises, classes, read
 
@@ -26,6 +27,8 @@ from lengthwise.cli.service import check_promises, classes, read
 @flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
 @flags.learn
 @classes
+@front
+@flags.telling
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
     model: str,
@@ -35,6 +38,8 @@ def serve(
     scoring: str,
     learn: flags.Learn,
     classes: str | None,
+    front: Front,
+    telling: flags.Telling,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
@@ -56,5 +61,7 @@ def serve(
         scoring=scoring,
         classes={} if service is None else service.plain(),
         **learn.settings(),
+        **front.settings(),
+        **telling.settings(),
     )
-    start(model, settings, list(rest))
+    start(model, settings, front.added(rest))

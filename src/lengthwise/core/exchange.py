@@ -12,6 +12,7 @@ from lengthwise.core.foresight import Foresight
 from lengthwise.core.heads import Heads
 from lengthwise.core.paused import Paused
 from lengthwise.core.policy import FIRST, LAST, Key, Policy, behind
+from lengthwise.core.watcher import Watcher
 
 R = TypeVar("R", bound=Hashable)
 
@@ -27,6 +28,7 @@ class Exchange(Generic[R]):
         margin: how much better a rank must be to take a seat.
         most_paused: requests that may be paused before no waiting one takes a seat.
         on_pause: called with each request that is paused.
+        watcher: is told of every move.
 
     Attributes:
         paused: requests that keep a KV cache without a seat.
@@ -43,6 +45,7 @@ class Exchange(Generic[R]):
         margin: float,
         most_paused: float,
         on_pause: Callable[[R], None],
+        watcher: Watcher[R],
     ) -> None:
         self._engine = engine
         self._policy = policy
@@ -50,6 +53,7 @@ class Exchange(Generic[R]):
         self._margin = margin
         self._most_paused = most_paused
         self._on_pause = on_pause
+        self._watcher = watcher
         self.paused: Paused[R] = Paused()
         self.foresight: Foresight[R] = Foresight(engine, policy, self.paused.requests)
         self.pauses = 0
@@ -118,8 +122,7 @@ class Exchange(Generic[R]):
                     # Memory, not seats, is short: smaller keys wait for it.
                     heads.close()
             elif paused is not None:
-                self.paused.forget(paused)
-                active.append((key, paused))
+                self._resume(key, paused, active)
             else:
                 return
 
@@ -135,28 +138,39 @@ class Exchange(Generic[R]):
                 worst -= 1
                 continue
             if key <= waiting and paused is not None:
-                self.paused.forget(paused)
-                active.append((key, paused))
+                winner: R | None = paused
+                self._resume(key, paused, active)
             elif self._fits(active, heads, [victim]):
+                winner = heads.best
                 heads.seat()
             else:
                 heads.close()
                 continue
             del active[worst]
             worst -= 1
-            self._stand_up(victim, active, heads)
+            self._stand_up(victim, winner, active, heads)
         active.sort(key=_key)
 
-    def _stand_up(self, pair: tuple[Key, R], active: list[tuple[Key, R]], heads: Heads[R]) -> None:
+    def _resume(self, key: Key, request: R, active: list[tuple[Key, R]]) -> None:
+        """A paused request gets a seat."""
+        self.paused.forget(request)
+        active.append((key, request))
+        self._watcher.resumed(request)
+
+    def _stand_up(
+        self, pair: tuple[Key, R], winner: R | None, active: list[tuple[Key, R]], heads: Heads[R]
+    ) -> None:
         """Pause a request, or discard its KV cache where it cannot be paused."""
         engine = self._engine
         engine.view(pair[1]).preemptions += 1
         holders = len(active) + len(self.paused.requests) + heads.seated + 1
         if not self._pausing or holders > engine.slots:
+            self._watcher.unseated(pair[1], winner)
             engine.evict(pair[1])
             return
         self.pauses += 1
         self.paused.add(*pair)
+        self._watcher.paused(pair[1], winner)
         self._on_pause(pair[1])
 
     def _fits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lengthwise.core.patience import NEVER, Threshold
 from lengthwise.core.request import Request
@@ -39,6 +39,24 @@ def unpredicted(request: Request) -> float:
 def behind(key: Key, margin: float) -> Key:
     """The key of a request that is worse by ``margin`` tokens."""
     return (*key[:-1], key[-1] + margin)
+
+
+class Overtaking(NamedTuple):
+    """How far requests may be overtaken now, by policies that bound it; work is in tokens.
+
+    Attributes:
+        tolerance: how much longer than under FCFS the tail may wait, as a share.
+        backlog: work that waits.
+        longest: the longest backlog of late, which is FCFS's longest wait.
+        spare: work that may still go first from behind the gate.
+        admitted: work that was admitted so far: the work clock.
+    """
+
+    tolerance: float
+    backlog: float
+    longest: float
+    spare: float
+    admitted: float
 
 
 class Listener:
@@ -174,6 +192,11 @@ class Policy(Listener, ABC):
     def may_overtake(self, request: Request) -> bool:
         """Whether a waiting request may be admitted while the first one's memory does not last."""
         return False
+
+    @property
+    def overtaking(self) -> Overtaking | None:
+        """How far requests may be overtaken now; None where nothing bounds it."""
+        return None
 
     def holds(self, request: Request) -> float:
         """Tokens for which a running request's key gets no worse (unsteady policies)."""

@@ -128,6 +128,11 @@ class Request:
         return Prediction(self._remaining, at, self._source, since, self._batch, self._row)
 
     @property
+    def source(self) -> PredictedBy | None:
+        """Who made the prediction; None if there is none."""
+        return None if self.initial is None else self._source
+
+    @property
     def predicted(self) -> bool:
         """Whether there is a prediction to rank by."""
         return self.initial is not None

@@ -12,6 +12,7 @@ from lengthwise.core.exchange import Exchange
 from lengthwise.core.foresight import Foresight
 from lengthwise.core.patience import NEVER, Patience
 from lengthwise.core.policy import LAST, Key, Policy, behind
+from lengthwise.core.watcher import Watcher
 
 R = TypeVar("R", bound=Hashable)
 
@@ -38,6 +39,7 @@ class Seats(Generic[R]):
         paused_per_seat: the policy's bound on paused requests, or another.
         look_every: steps between two looks at all ranks if nothing is new; None for never,
             where the engine sets ``unsettled`` whenever a decision may change.
+        watcher: is told of every move; nobody is where there is none.
 
     Attributes:
         paused: requests that keep a KV cache without a seat, best rank first.
@@ -55,15 +57,17 @@ class Seats(Generic[R]):
         margin: float,
         paused_per_seat: float | None = None,
         look_every: int | None = LOOK_EVERY,
+        watcher: Watcher[R] | None = None,
     ) -> None:
         self._engine = engine
         self._policy = policy
         self._telling = policy.listens
         policy.begins(engine.seats, engine.kv_tokens)
         self._margin = margin
+        self._watcher = Watcher[R]() if watcher is None else watcher
         bound = policy.paused_per_seat if paused_per_seat is None else paused_per_seat
         self._exchange: Exchange[R] = Exchange(
-            engine, policy, pause, margin, bound * engine.seats, self.idle
+            engine, policy, pause, margin, bound * engine.seats, self.idle, self._watcher
         )
         self._paused = self._exchange.paused
         self.foresight: Foresight[R] = self._exchange.foresight
@@ -186,6 +190,7 @@ class Seats(Generic[R]):
         )
         for request in starved:
             engine.view(request).promote(now, self._policy.quantum)
+            self._watcher.promoted(request)
             if request in engine.waiting:
                 engine.waiting.update(request)
             else:

@@ -9,7 +9,8 @@ import msgspec
 Kind = Literal[
     "arrived", "admitted", "paused", "resumed", "evicted", "promoted", "finished", "aborted"
 ]
-"""What became of the request. ``evicted``: it lost its KV cache and waits again."""
+"""What became of the request. ``evicted``: it lost its KV cache and waits again. ``resumed``: it
+was paused or evicted, and has a seat again."""
 
 Reason = Literal["", "memory", "seat", "reset", "stop", "length", "abort", "error", "starved"]
 """Why. Evictions: for ``memory``, for a ``seat``, or by a ``reset`` of the prefix cache. Ends:
@@ -23,7 +24,7 @@ class Decision(msgspec.Struct, frozen=True):
         index: 1, 2, 3, ... for each decision of this engine.
         at: seconds since 1970.
         kind: what was decided.
-        number: of the request, by order of arrival at this engine; people read ``r17``.
+        number: 1, 2, 3, ... by order of arrival at this engine; people read ``r17``.
         request: the engine's id of it.
         reason: why.
         winner: number of the request for which it was decided, if there is one.
@@ -31,6 +32,7 @@ class Decision(msgspec.Struct, frozen=True):
         winner_left: the same of ``winner``.
         waited: seconds since its arrival.
         overtook: requests that arrived before it and still waited when it was admitted.
+        overtaken: requests that arrived after it and were admitted before it, once it has a seat.
         recompute: tokens that have to be computed again because of it.
         prompt, tokens: tokens of its prompt, and of its answer so far.
         predicted: answer in tokens that was predicted first; None if nothing was.
@@ -56,3 +58,4 @@ class Decision(msgspec.Struct, frozen=True):
     tenant: str = ""
     service: str = ""
     ttft: float | None = None
+    overtaken: int = 0

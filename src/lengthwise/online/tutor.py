@@ -128,6 +128,11 @@ class Tutor:
         if pupil.knows():
             self._start()
 
+    @property
+    def runs(self) -> bool:
+        """Whether the process is there."""
+        return self._child is not None
+
     def finished(self, finished: Finished) -> None:
         """A request is gone."""
         if self._child is None and self._clock() >= self._again:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from lengthwise.core.policy import COMMITTED, FIRST, Key, Policy, Source
+from lengthwise.core.policy import COMMITTED, FIRST, Key, Overtaking, Policy, Source
 from lengthwise.core.request import Request
 from lengthwise.policies.gate import Admission, Epoch, Gate
 from lengthwise.policies.sizes import Sizes
@@ -83,6 +83,11 @@ class Lengthwise(Policy):
     @property
     def version(self) -> int | None:
         return self._gate.changes
+
+    @property
+    def overtaking(self) -> Overtaking:
+        gate = self._gate
+        return Overtaking(self.tolerance, gate.backlog, gate.peak, gate.saved, gate.clock)
 
     def rank(self, request: Request) -> float:
         return COMMITTED if request.started else self._rating(request).lane

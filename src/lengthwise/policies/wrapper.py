@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import ClassVar
 
-from lengthwise.core.policy import Key, Policy, hears
+from lengthwise.core.policy import Key, Overtaking, Policy, hears
 from lengthwise.core.request import Request
 from lengthwise.core.service import Classes
 
@@ -40,6 +40,10 @@ class Wrapper(Policy):
     @property
     def version(self) -> int | None:
         return self._policy.version if self.still else None
+
+    @property
+    def overtaking(self) -> Overtaking | None:
+        return self._policy.overtaking
 
     def promise(self, classes: Classes) -> None:
         self._policy.promise(classes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lengthwise.core.query import Query
 from lengthwise.core.request import Request
+from lengthwise.live.state import LearnerNow
 from lengthwise.online.messages import Finished, Steps
 from lengthwise.online.options import Learning
 from lengthwise.online.tutor import Pupil, Tutor
@@ -91,6 +92,17 @@ class Lessons:
             "prompt_version": counters.acting["prompt"],
             "probe_version": counters.acting["probe"],
         }
+
+    def now(self) -> LearnerNow:
+        """The learner, as operators see it."""
+        counters = self._tutor.counters
+        prompt, probe = counters.acting["prompt"], counters.acting["probe"]
+        state: Literal["gathering", "acting", "stopped"] = "gathering"
+        if counters.starts and not self._tutor.runs:
+            state = "stopped"
+        elif prompt or probe:
+            state = "acting"
+        return LearnerNow(state, counters.told, counters.starts, prompt, probe)
 
     def close(self) -> None:
         """The end: the learning process ends too."""

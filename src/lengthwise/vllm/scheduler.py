@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,10 +17,10 @@ from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.prediction import MENDED, Prediction
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
-from lengthwise.core.service import Sender
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
+from lengthwise.vllm.answering import Answering, install
 from lengthwise.vllm.arrivals import (
     ArrivalPredictor,
     HandedOnPredictor,
@@ -30,6 +30,7 @@ from lengthwise.vllm.arrivals import (
 from lengthwise.vllm.hints import Hints, Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
+from lengthwise.vllm.notes import Notes
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens, output_bounds
 from lengthwise.vllm.probing import Probing, probe_bins
@@ -38,6 +39,7 @@ from lengthwise.vllm.sessions import SessionScheduler
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.surface import beside, check_running
 from lengthwise.vllm.switching import SwitchingPredictor
+from lengthwise.vllm.telling import listen
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -60,6 +62,7 @@ class Scheduler(SessionScheduler):
 
     Attributes:
         clock: seconds, by which policies count waiting; a benchmark has its own.
+        notes: what becomes of requests, for operators; no decision depends on it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -82,12 +85,14 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
+        self.notes = Notes(self, self._views)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
             settings.pause,
             settings.margin,
             look_every=settings.look_every,
+            watcher=self.notes,
         )
         if self._policy.foresees:
             self.waiting.foresight = self._seats.foresight
@@ -105,6 +110,11 @@ class Scheduler(SessionScheduler):
             self._lessons = Lessons(self, tutor, learned, self._probing)
         else:
             self.arrivals = make_arrival_predictor(self._policy.source, settings, model)
+        self._answering = Answering(
+            self, self._engine, self._policy, settings.policy, self.notes, self._lessons
+        )
+        install()
+        self._told = listen(self.notes.journal, settings, config, self._trace_headers)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -120,6 +130,7 @@ class Scheduler(SessionScheduler):
             # The next slice of a request keeps its view: it is predicted once.
             self._views[request.request_id].generated = request.num_output_tokens
             self._seats.idle(request)
+            self.notes.waits(self._views[request.request_id])
         return super().add_request(request, *args, **kwargs)
 
     def _comes(self, request: Any) -> None:
@@ -127,6 +138,7 @@ class Scheduler(SessionScheduler):
         hints = Hints.of(request, self._ignored)
         view = self._views[request.request_id] = self._new_view(request, hints)
         view.awaited = self.arrivals.submit(request, hints)
+        self.notes.comes(view)
         self._seats.idle(request)
 
     def _goes(self, request: Any) -> None:
@@ -135,6 +147,7 @@ class Scheduler(SessionScheduler):
             self._lessons.gone(request, self._view(request))
         self.arrivals.finished(request)
         self._view(request).aborted = request.status in _UNANSWERED
+        self.notes.gone(request, self._view(request))
         self._seats.gone(request)
         del self._views[request.request_id]
 
@@ -164,22 +177,24 @@ class Scheduler(SessionScheduler):
             for request_id in self._views.keys() - self.requests.keys():
                 stray = self._views.pop(request_id)
                 stray.aborted = True
+                self.notes.ledger.forget(request_id)
                 self._policy.leave(stray)
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
+        arrival = self._engine.now
         least, most = output_bounds(request)
         cached = self._engine.cached_tokens(request) if self._policy.reads_cache else 0
         return Request(
             request.request_id,
-            self._engine.now,
+            arrival,
             self._arrived - 1,
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
             priority=hints.priority,
             service=self._service(hints),
-            deadline=hints.deadline,
+            deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
             least_tokens=least,
             most_tokens=most,
@@ -189,7 +204,7 @@ class Scheduler(SessionScheduler):
         """Name of the class of a request with these hints; empty if there are no classes."""
         if self._classes is None:
             return ""
-        return self._classes.of(Sender(hints.tenant, hints.priority)).name
+        return self._classes.of(hints.sender).name
 
     def _recached(self, request: Any) -> bool:
         """At the head of the queue: does the cache have more of its prompt by now, or less?"""
@@ -208,8 +223,12 @@ class Scheduler(SessionScheduler):
         if self._lessons is not None:
             self._lessons.scheduled(output)
         self._probing.ask(output)
+        full = len(self.running) >= self._engine.seats
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
+        if output.total_num_scheduled_tokens:
+            self.notes.full_steps += full
+            self.notes.scheduled(output, self._resumed)
         return output
 
     def _arrange(self, throttled: bool) -> None:
@@ -250,6 +269,7 @@ class Scheduler(SessionScheduler):
             self._lessons.took(model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
         outputs = super().update_from_output(scheduler_output, model_runner_output)
+        self.notes.took(model_runner_output)
         if self._lessons is not None and not self.running:
             self._lessons.idles()
         return outputs
@@ -267,6 +287,7 @@ class Scheduler(SessionScheduler):
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         view = self._views[request.request_id]
         view.generated = request.num_output_tokens
+        self.notes.evicted(request, request.num_computed_tokens, self._emptying)
         if isinstance(self._policy, FCFS):
             # In vLLM's own order the preempted come first, the last one foremost.
             self._foremost -= 1
@@ -317,6 +338,15 @@ class Scheduler(SessionScheduler):
         learning = {} if self._lessons is None else self._lessons.stats()
         return asdict(MENDED) | self.arrivals.stats() | learning | ignored
 
+    @property
+    def paused(self) -> list[Any]:
+        """Requests that lost their seat and keep their KV cache, best rank first."""
+        return self._seats.paused
+
+    def answer(self, rows: int, decisions: int) -> str:
+        """The engine's state, as JSON of :class:`lengthwise.live.state.EngineNow`."""
+        return self._answering.answer(rows, decisions)
+
     def remaining(self, request_id: str) -> float:
         """Tokens still to come as the probe predicts them; NaN before it has, or if gone."""
         view, request = self._views.get(request_id), self.requests.get(request_id)
@@ -327,7 +357,8 @@ class Scheduler(SessionScheduler):
         return view.remaining
 
     def shutdown(self) -> None:
-        """The end; a prediction process ends too."""
+        """The end; a prediction process ends too, and logs are written to their end."""
+        self._told.close()
         self.arrivals.close()
         if self._lessons is not None:
             self._lessons.close()
@@ -340,6 +371,10 @@ class Scheduler(SessionScheduler):
             # But for a session between two inputs.
             self._goes(request)
         return super()._free_request(request, *args, **kwargs)
+
+    def _trace_headers(self, request_id: str) -> Mapping[str, str] | None:
+        request = self.requests.get(request_id)
+        return None if request is None else request.trace_headers
 
     def _view(self, request: Any) -> Request:
         return self._views[request.request_id]
@@ -355,5 +390,6 @@ class Scheduler(SessionScheduler):
             view.receive(prediction)
             return
         view.receive(prediction and prediction.at_most(max_tokens(request)))
+        self.notes.ledger.predicted(view)
         if request in self.waiting.ranked:
             self.waiting.ranked.update(request)
