@@ -132,7 +132,7 @@ def test_under_overload_promises_are_kept_by_the_policy_that_knows_them(
     said = target_verdict(advice, "my classes.toml")
     assert said.switch
     assert said.headline.startswith("Switch to lengthwise+targets: goodput ")
-    assert str(shift) in said.headline
+    assert f"({shift.between})" in said.headline
     assert said.flag == "lengthwise serve YOUR-MODEL --classes 'my classes.toml'"
     assert any("The price: rest's mean latency" in each for each in said.reasons)
     assert any("attains 90 % up to" in each for each in said.reasons)
