@@ -71,7 +71,7 @@ def arrived(registry: CollectorRegistry) -> float | None:
     return registry.get_sample_value("lengthwise_requests_arrived_total", labels)
 
 
-async def until(found: Callable[[], object]) -> None:
+async def until(found: Callable[..., object]) -> None:
     while not found():
         await asyncio.sleep(0.001)
 
@@ -110,8 +110,8 @@ def test_silence_leaves_all_else_as_it_was_and_is_told_once(
             silent = False
             await until(lambda: up(registry) == 1)
             silent = True
-            before, asked = arrived(registry), client.asked
-            await until(lambda: client.asked > asked + 1)
+            before = arrived(registry)
+            await until(lambda enough=client.asked + 2: client.asked >= enough)
             assert (up(registry), arrived(registry)) == (0, before)
 
     with caplog.at_level(logging.WARNING, "vllm.lengthwise"):
