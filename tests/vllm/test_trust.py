@@ -180,9 +180,10 @@ def test_the_engine_has_what_was_said() -> None:
     hints = Hints.of(fit_to_travel(it), Ignored())
     assert hints == Hints(
         **{"tenant": "acme", "template": "acme", "predicted": point(10.0, "client")},
-        **{"priority": -1, "target": Target(0.25, 0.02, 1.5), "service": "chat"},
+        **{"target": Target(0.25, 0.02, 1.5), "service": "chat"},
         **{"tier": "priority", "session": "s"},
     )
+    assert hints.precedence == -1
 
 
 plain = (

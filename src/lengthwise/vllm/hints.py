@@ -131,7 +131,7 @@ class Hints:
             expects, from 1 to its ``max_tokens``.
         truth: its true output tokens, as a bench measured them, within the same limits.
         deadline: its latest useful finish time in seconds of the engine's clock.
-        priority: vLLM's own field; without one, as the tier has it.
+        priority: vLLM's own field.
         target: what the client asks for this request, from its arrival on.
         service: the service class that it asks for.
         tier: OpenAI's ``service_tier``, where it asks for another than the ordinary one.
@@ -154,7 +154,7 @@ class Hints:
         """The hints of a vLLM request; what is no hint is ignored and counted."""
         given = getattr(request.sampling_params, "extra_args", None)
         said = _Said(given if isinstance(given, Mapping) else {}, request, ignored)
-        tenant, tier = said.name(TENANT_HINT), said.name(TIER_HINT)
+        tenant = said.name(TENANT_HINT)
         ignored.untrusted(said.given.get(UNTRUSTED_HINT))
         return cls(
             tenant,
@@ -162,10 +162,10 @@ class Hints:
             said.predicted() or said.expected(EXPECTED_HINT),
             said.tokens(ORACLE_HINT),
             said.read(DEADLINE_HINT, "a number of seconds", _seconds),
-            _priority(request.priority, ignored) or _BY_TIER.get(tier or "", 0),
+            _priority(request.priority, ignored),
             Target(said.delay(TTFT_HINT), said.delay(TPOT_HINT), said.delay(LATENCY_HINT)),
             said.name(CLASS_HINT),
-            tier,
+            said.name(TIER_HINT),
             said.name(SESSION_HINT) or _session(request),
         )
 
@@ -173,6 +173,11 @@ class Hints:
     def sender(self) -> Sender:
         """What it says of whoever sent it."""
         return Sender(self.tenant, self.priority, self.tier, self.service)
+
+    @property
+    def precedence(self) -> int:
+        """Its priority; where it has none, its tier's."""
+        return self.priority or _BY_TIER.get(self.tier or "", 0)
 
     def deadline_from(self, arrival: float) -> float | None:
         """Its latest useful finish time for an arrival at this time, in seconds."""

@@ -192,7 +192,7 @@ class Scheduler(SessionScheduler):
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
-            priority=hints.priority,
+            priority=hints.precedence,
             service=self._service(hints),
             deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
