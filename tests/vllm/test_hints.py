@@ -31,9 +31,9 @@ from lengthwise.vllm.hints import (
     TTFT_HINT,
     UNTRUSTED_HINT,
     Hints,
-    Ignored,
     fit_to_travel,
 )
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE

@@ -27,7 +27,8 @@ from lengthwise.vllm.arrivals import (
     make_arrival_predictor,
     own_predictor,
 )
-from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.hints import Hints
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.notes import Notes
