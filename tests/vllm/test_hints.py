@@ -122,7 +122,8 @@ def test_a_forged_slice_is_told_apart_and_dropped(said: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["soon", "30", 0, -4, 0.001, 0.999, math.nan, math.inf, True, [3], {"a": 1}, -(10**400)]
+    "said",
+    ["soon", "30", 0, -4, 0.001, 0.999, math.nan, math.inf, True, [[3]], {"a": 1}, -(10**400)],
 )
 @pytest.mark.parametrize("key", [PREDICTED_HINT, EXPECTED_HINT])
 def test_an_absurd_number_of_tokens_is_no_prediction(key: str, said: Any) -> None:
