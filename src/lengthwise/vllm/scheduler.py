@@ -27,7 +27,8 @@ from lengthwise.vllm.arrivals import (
     make_arrival_predictor,
     own_predictor,
 )
-from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.hints import Hints
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.notes import Notes
@@ -192,7 +193,7 @@ class Scheduler(SessionScheduler):
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
-            priority=hints.priority,
+            priority=hints.precedence,
             service=self._service(hints),
             deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
