@@ -35,6 +35,7 @@ FOREIGN = {
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
     *("--otlp-traces-endpoint", "--enable-log-requests", "--enable-log-outputs"),  # vLLM's
     "--max-log-len",  # vLLM's
+    *("--api-key", "--uds", "--allowed-origins"),  # vLLM's
     "--save-detailed",  # of vLLM's benchmark
     "--no-deps",  # pip's
     "--help",

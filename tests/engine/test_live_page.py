@@ -1,4 +1,4 @@
-"""The live page of a server that serves: driven in Chromium, its data without a word of anyone's."""
+"""The live page while a server serves: driven in Chromium, no text of a request in its data."""
 
 from __future__ import annotations
 
