@@ -228,6 +228,7 @@ class Ledger:
                 predicted=view.initial,
                 tenant=view.tenant or "",
                 ttft=entry.ttft,
+                overtaken=entry.overtaken,
             )
         )
 
