@@ -56,6 +56,11 @@ def test_the_page_and_its_files(near: TestClient) -> None:
     assert (moved.status_code, moved.headers["location"]) == (307, "../lengthwise")
 
 
+def test_there_is_no_page_where_the_settings_have_none() -> None:
+    tab = browser(Client(states), settings={"page": False})
+    assert [tab.get(path).status_code for path in ("/lengthwise", STATE)] == [404, 404]
+
+
 @pytest.mark.parametrize("name", ["x.js", "..%2f__init__.py", "%2e%2e/state.py", "index.html.py"])
 def test_there_is_no_other_file(near: TestClient, name: str) -> None:
     assert near.get(f"/lengthwise/{name}").status_code == 404
