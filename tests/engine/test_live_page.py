@@ -1,4 +1,4 @@
-"""The live page while a server serves: driven in Chromium, no text of a request in its data."""
+"""The live page while a server serves: driven in Chromium, no text of a prompt in its data."""
 
 from __future__ import annotations
 

@@ -41,9 +41,17 @@ def lengthwise() -> None:
 
 for command in (serve, route, advise, bench, simulate, collect, train, evaluate, calibrate, theory):
     lengthwise.add_command(command)
-for command in (check_config, record, report, predictors, demo, model, completion):
-for command in (record, report, dashboard, predictors, demo, model, completion):
-for command in (doctor, record, report, predictors, demo, model, completion):
+for command in (
+    check_config,
+    doctor,
+    dashboard,
+    record,
+    report,
+    predictors,
+    demo,
+    model,
+    completion,
+):
     lengthwise.add_command(command)
 
 

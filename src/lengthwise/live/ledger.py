@@ -227,6 +227,7 @@ class Ledger:
                 tokens=view.generated,
                 predicted=view.initial,
                 tenant=view.tenant or "",
+                service=view.service,
                 ttft=entry.ttft,
                 overtaken=entry.overtaken,
             )

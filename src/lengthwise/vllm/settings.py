@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.core.checks import at_least, folder_for, not_negative, positive
-from lengthwise.core.classes_file import classes_of
 from lengthwise.core.checks import at_least, file_for, folder_for, not_negative, positive
+from lengthwise.core.classes_file import classes_of
 from lengthwise.core.seats import LOOK_EVERY
 from lengthwise.core.service import Classes
 from lengthwise.errors import UserError, refuse_unknown
@@ -140,6 +139,7 @@ class Settings:
         """
         if self.trust not in TRUSTS:
             raise UserError(f"trust is {', '.join(TRUSTS)}, not {self.trust!r}")
+
     def check_told(self) -> None:
         """Refuse a decision log that cannot be written, and a share that is none.
 
