@@ -36,6 +36,8 @@ FOREIGN = {
     *("--otlp-traces-endpoint", "--enable-log-requests", "--enable-log-outputs"),  # vLLM's
     *("--max-log-len", "--middleware", "--api-key"),  # vLLM's
     "--disable-log-stats",  # vLLM's
+    "--max-log-len",  # vLLM's
+    *("--uds", "--allowed-origins"),  # vLLM's
     *("--scheduling-policy", "--max-model-len"),  # vLLM's
     "--save-detailed",  # of vLLM's benchmark
     "--no-deps",  # pip's
