@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -37,12 +38,14 @@ class Told:
         self._journal = journal
         self._listeners: list[Listener] = []
 
-    def add(self, make: Callable[[], Listener]) -> None:
-        """Let a listener be made, and listen to the journal."""
+    def add(self, make: Callable[[], Listener | None]) -> None:
+        """Let a listener be made, and listen to the journal; None is not wanted."""
         try:
             listener = make()
         except Exception as error:
             logger.warning("%s: the engine serves without it", error)
+            return
+        if listener is None:
             return
         self._listeners.append(listener)
         self._journal.listeners.append(_Guarded(listener))
@@ -105,10 +108,20 @@ def listen(journal: Journal, settings: Settings, config: Any, headers: Headers) 
     """
     told = Told(journal)
     told.add(VllmLog)
-    if settings.log is not None:
-        path = rank_file(settings.log, config.parallel_config.data_parallel_index)
-        told.add(lambda: DecisionLog(path, settings.log_mib))
-    endpoint = config.observability_config.otlp_traces_endpoint
-    if endpoint is not None and settings.spans > 0:
-        told.add(lambda: RequestSpans(endpoint, settings.spans, headers))
+    told.add(partial(_log, settings, config))
+    told.add(partial(_spans, settings, config, headers))
     return told
+
+
+def _log(settings: Settings, config: Any) -> DecisionLog | None:
+    if settings.log is None:
+        return None
+    rank = config.parallel_config.data_parallel_index
+    return DecisionLog(rank_file(settings.log, rank), settings.log_mib)
+
+
+def _spans(settings: Settings, config: Any, headers: Headers) -> RequestSpans | None:
+    endpoint = config.observability_config.otlp_traces_endpoint
+    if endpoint is None or settings.spans == 0:
+        return None
+    return RequestSpans(endpoint, settings.spans, headers)
