@@ -58,6 +58,7 @@ def test_the_wheel_is_a_command_and_a_plugin_of_vllm(wheel):
     points = wheel.read(name).decode()
     assert "lengthwise = lengthwise.cli:main" in points
     assert "lengthwise = lengthwise.vllm.plugin:register" in points
+    assert "lengthwise = lengthwise.vllm.endpoint:Endpoint" in points
 
 
 ELSEWHERE = {
@@ -70,7 +71,7 @@ ELSEWHERE = {
     "pandas": "the extra pandas",
     "ray": "the extra ray",
     "sched_sim": "measured beside the simulator where it is installed",
-    "starlette": "comes with Ray Serve",
+    "starlette": "comes with vLLM and with Ray Serve",
     "tokenizers": "comes with transformers",
     "vllm": "the extra vllm",
     "yaml": "comes with vLLM",

@@ -117,6 +117,7 @@ async def _follow(
             if answer.status != 200:
                 timing.error = f"HTTP {answer.status}: {(await answer.text())[:200]}"
                 return
+            timing.replica = answer.headers.get("x-lengthwise-replica", "")
             async for line in answer.content:
                 if line.startswith(b"data: {"):
                     _note(timing, json.loads(line[6:]), time.perf_counter() - start)
@@ -131,6 +132,5 @@ def _note(timing: Routed, event: dict[str, Any], now: float) -> None:
         timing.error = str(event["error"]["message"])
         return
     for choice in event["choices"]:
-        timing.replica = event.get("replica", "")
         timing.answer += choice.get("token_ids", [])
         timing.saw(now, timing.answer, choice["finish_reason"] is not None)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import ProxyHandler, build_opener
 
 import msgspec
@@ -26,6 +26,20 @@ _PATIENCE_S = 120.0
 """For replicas that are to be known, warm or idle."""
 
 
+def routing(address: str) -> dict[str, Any]:
+    """What the router behind an address knows; empty as long as there is none."""
+    with _DIRECT.open(f"{address}/v1/routing", timeout=60) as answer:
+        found = msgspec.json.decode(answer.read(), type=list[dict[str, Any]])
+    return found[0] if found else {}
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
 class Front:
     """One address with replicas behind it, whose router can be changed.
 
@@ -42,9 +56,7 @@ class Front:
 
     def known(self) -> Known:
         """The router's own figures, and its view of the replicas."""
-        with _DIRECT.open(f"{self.address}/v1/routing", timeout=60) as answer:
-            found = msgspec.json.decode(answer.read(), type=list[Known])
-        return found[0] if found else Known()
+        return msgspec.convert(routing(self.address), Known)
 
     def send(
         self,
@@ -102,8 +114,5 @@ def on_ray(route: Route) -> Iterator[Front]:
     """The app of ``lengthwise route`` on a free port, as long as the block lasts."""
     from lengthwise.ray.app import serving, use_router
 
-    with socket.socket() as free:
-        free.bind((route.host, 0))
-        port = int(free.getsockname()[1])
-    with serving(replace(route, port=port)) as address:
+    with serving(replace(route, port=free_port(route.host))) as address:
         yield Front(address, route.replicas, use_router)

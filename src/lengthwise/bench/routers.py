@@ -12,12 +12,12 @@ from tqdm import tqdm
 from lengthwise.bench import plan as plans
 from lengthwise.bench.client import Known, Routed
 from lengthwise.bench.front import Front, on_ray
-from lengthwise.bench.job import STOCK, BenchRequest, settings_of
+from lengthwise.bench.job import STOCKS, BenchRequest, settings_of
 from lengthwise.bench.router_figures import capacity, routed
 from lengthwise.core.checks import at_least, folder_for, positive
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
-from lengthwise.models.served import context_of
+from lengthwise.models.served import ENGINE_CONTEXT, context_of
 from lengthwise.ray.app import Route, absolute, check, check_names
 from lengthwise.results import setups
 from lengthwise.results.files import write_requests, write_results
@@ -94,7 +94,7 @@ def _route(plan: RouterPlan, spec: str) -> Route:
     """The settings that ``lengthwise route`` would have."""
     base = plan.base
     policy, folder = plans.with_predictors(base, spec)
-    if policy == STOCK:
+    if policy in STOCKS:
         raise UserError(
             "replicas run lengthwise's scheduler: --policies fcfs decides as stock does"
         )
@@ -107,8 +107,17 @@ def _route(plan: RouterPlan, spec: str) -> Route:
         # Any port: the bench looks for a free one.
         port=0,
         report_s=plan.report_s,
-        engine=plans.engine_arguments(base),
+        flags=_flags(base),
     )
+
+
+def _flags(base: plans.BenchPlan) -> list[str]:
+    """vLLM's flags for the engines that other benches have, too."""
+    context = str(context_of(base.model))
+    flags = ["--max-model-len", context, "--max-num-batched-tokens", str(ENGINE_CONTEXT)]
+    for name, value in plans.engine_arguments(base).items():
+        flags += [f"--{name.replace('_', '-')}", str(value)]
+    return [*flags, "--enforce-eager"]
 
 
 class _Bench:

@@ -12,8 +12,10 @@ from lengthwise.cli.groups import examples
 
 @click.command(
     short_help="Several vLLM engines on Ray Serve, one address.",
+    context_settings={"ignore_unknown_options": True},
     epilog=examples(
         "lengthwise route MODEL --instances 2",
+        "lengthwise route MODEL --instances 2 --ingresses 2 --api-key KEY --max-model-len 8192",
         "lengthwise route MODEL --instances 2 --router max-min --predictor FOLDER",
     ),
 )
@@ -23,7 +25,7 @@ from lengthwise.cli.groups import examples
     "--router",
     None,
     "NAME",
-    "Who chooses: p2c, max-min, ...; by default predicted with --predictor, or least-in-flight.",
+    "Who chooses: p2c, max-min, ...; by default predicted with --predictor, or least-work.",
 )
 @flags.text("--policy", "lengthwise", "NAME", "The order inside each instance.")
 @flags.predictor()
@@ -32,6 +34,9 @@ from lengthwise.cli.groups import examples
 @flags.text("--host", "127.0.0.1", "HOST", "Address to listen on.")
 @flags.whole("--port", 8000, "Port to listen on.")
 @flags.report_interval
+@flags.whole("--ingresses", 1, "Processes that clients connect to; with two, one may die.")
+@flags.number("--drain", 600.0, "Most seconds for answers under way when a process is to go.")
+@click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def route(
     model: str,
     instances: int,
@@ -43,13 +48,23 @@ def route(
     host: str,
     port: int,
     report_interval: float,
+    ingresses: int,
+    drain: float,
+    rest: tuple[str, ...],
 ) -> None:
-    """Serve MODEL with several vLLM engines behind one address."""
+    """Serve MODEL with several vLLM servers behind one address; every further flag goes to them."""
     from lengthwise.models.fingerprint import model_folder
     from lengthwise.ray.app import Route, absolute, run
     from lengthwise.vllm.settings import Settings
 
     folder = Path(model_folder(model)).resolve()
     settings = Settings(policy=policy, probe=absolute(predictor), **learn.settings())
-    router = router or ("least-in-flight" if predictor is None else "predicted")
-    run(Route(folder, settings, instances, router, seats, host, port, report_interval))
+    router = router or ("least-work" if predictor is None else "predicted")
+    run(
+        Route(
+            *(folder, settings, instances, router, seats, host, port, report_interval),
+            ingresses=ingresses,
+            drain_s=drain,
+            flags=list(rest),
+        )
+    )

@@ -24,8 +24,31 @@ def plain(prediction: Prediction) -> dict[str, Any]:
     return found
 
 
+def packed(prediction: Prediction) -> list[float]:
+    """The same as :func:`plain` in one list of numbers, for ``vllm_xargs``: vLLM's API takes those.
+
+    The expected tokens; then, of a distribution, its limit (0: none) and its parts.
+    """
+    found = plain(prediction)
+    parts = [number for name in _PARTS for number in found.get(name, ())]
+    return [found["tokens"], found["limit"] or 0.0, *parts] if parts else [found["tokens"]]
+
+
+def _unpacked(hint: list[Any]) -> dict[str, Any]:
+    """What :func:`packed` wrote, as :func:`plain` has it. Other lists are a ValueError."""
+    if not all(isinstance(each, float | int) and not isinstance(each, bool) for each in hint):
+        raise ValueError("a packed prediction has numbers only")
+    size, left = divmod(len(hint) - 2, len(_PARTS))
+    if len(hint) == 1:
+        return {"tokens": hint[0]}
+    if left or size < 1:
+        raise ValueError("a packed prediction has four parts of one length")
+    parts = {name: hint[2 + i * size : 2 + (i + 1) * size] for i, name in enumerate(_PARTS)}
+    return {"tokens": hint[0], "limit": hint[1] or None, **parts}
+
+
 def handed_on(hint: Any) -> Prediction | None:
-    """The prediction in a hint: a router's if it is what :func:`plain` wrote.
+    """The prediction in a hint: a router's if it is what :func:`plain` or :func:`packed` wrote.
 
     A number is what a client says. None if it is NaN or infinite.
 
@@ -33,6 +56,8 @@ def handed_on(hint: Any) -> Prediction | None:
         ValueError: if it is neither, or its distribution is not one.
     """
     try:
+        if isinstance(hint, list):
+            hint = _unpacked(hint)
         if not isinstance(hint, dict):
             return point(float(hint), "client")
         if float(hint["tokens"]) < LEAST:

@@ -1,109 +1,76 @@
-"""The HTTP side: OpenAI-like routes, one prediction a request, resubmission."""
+"""The HTTP side: listens on the route's port, and passes everything on to replicas."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+import socket
+import threading
+from typing import Any
 
-from ray.exceptions import RayActorError
 from ray.serve.handle import DeploymentHandle
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from lengthwise.errors import UserError
-from lengthwise.ray import openai, registry
-from lengthwise.ray.retry import BrokenError, Chunk, answered
+from lengthwise.ray import registry
+from lengthwise.ray.auth import Keys
+from lengthwise.ray.front import Front
+from lengthwise.ray.listening import Listening
+
+_KEEP_ALIVE_S = 75
 
 
 class Ingress:
-    """Takes HTTP requests and sends them to replicas through our router.
+    """One process that clients connect to. Several share the port, each with its own connections.
 
     Args:
         replicas: the handle of the replicas' deployment.
-        model: folder of the model, for its tokenizer.
-        most_tokens: of prompt and answer together.
+        listening: where.
     """
 
-    def __init__(self, replicas: DeploymentHandle, model: str, most_tokens: int) -> None:
-        from transformers import AutoTokenizer
+    def __init__(self, replicas: DeploymentHandle, listening: Listening) -> None:
+        import uvicorn
 
-        self._generate = replicas.options(method_name="generate", stream=True)
-        self._model, self._most_tokens = model, most_tokens
-        self._tokenizer = AutoTokenizer.from_pretrained(model)
+        # Ray Serve makes a handle's router, which feeds our balancer, when options are asked for.
+        self._replicas = replicas.options(method_name="pid")
+        self._front = Front(registry.balancer, Keys(listening.keys))
+        config = uvicorn.Config(
+            self._front,
+            log_level="warning",
+            access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            **listening.tls,  # type: ignore[arg-type]
+        )
+        self._server = uvicorn.Server(config)
+        self._socket = _shared(listening.host, listening.port)
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
 
-    async def __call__(self, http: Request) -> Response:
-        """One HTTP request."""
-        path = http.url.path
-        if path == "/v1/models":
-            return JSONResponse({"object": "list", "data": [{"id": self._model}]})
-        if path == "/health":
-            return JSONResponse({"status": "ok"})
-        if path == "/v1/routing":
-            return JSONResponse([router.describe() for router in registry.ROUTERS])
-        if path not in openai.PATHS:
-            return JSONResponse(openai.failure(f"no route {path}", "not_found"), 404)
-        try:
-            ask = await self._ask(path, http)
-        except UserError as error:
-            return JSONResponse(openai.failure(str(error), "invalid_request_error"), 400)
-        if ask.stream:
-            return StreamingResponse(self._stream(ask), media_type="text/event-stream")
-        return await self._whole(ask)
+    def _run(self) -> None:
+        import uvloop
 
-    async def use_router(self, name: str) -> None:
+        uvloop.run(self._server.serve(sockets=[self._socket]))
+
+    def use_router(self, name: str) -> None:
         """Let another router choose from now on; called through the app's handle, not over HTTP."""
-        for router in registry.ROUTERS:
-            await asyncio.wrap_future(router.use(name))
+        found = registry.balancer()
+        if found is not None:
+            found.use(name)
 
-    async def _ask(self, path: str, http: Request) -> openai.Ask:
-        try:
-            body = await http.json()
-        except ValueError:
-            raise UserError("the body is not JSON") from None
-        id = f"cmpl-{uuid.uuid4().hex}"
-        return openai.parse(path, body, id, self._model, self._tokenizer, self._most_tokens)
+    def check_health(self) -> None:
+        """Raises if it does not listen any more, so that Ray Serve starts another."""
+        if not self._thread.is_alive():
+            raise RuntimeError("the HTTP server ended")
 
-    async def _chunks(self, ask: openai.Ask) -> AsyncIterator[Chunk]:
-        """The answer's chunks; the routers of this process see them pass."""
-        id, tokens, done = ask.request["id"], 0, False
-        try:
-            stream = answered(self._generate.remote, ask.request, (RayActorError,))
-            async with aclosing(stream) as chunks:  # type: ignore[type-var]
-                async for chunk in chunks:
-                    tokens += len(chunk["ids"])
-                    done = chunk["finish"] is not None
-                    for router in registry.ROUTERS:
-                        router.streams(id, tokens)
-                    yield chunk
-        finally:
-            for router in registry.ROUTERS:
-                router.finished(id, tokens if done else 0)
+    async def __del__(self) -> None:
+        """Called by Ray Serve when it is to go: it stops listening and serves what it has."""
+        self._server.should_exit = True
+        await asyncio.to_thread(self._thread.join)
 
-    async def _stream(self, ask: openai.Ask) -> AsyncIterator[str]:
-        tokens = 0
-        try:
-            async for chunk in self._chunks(ask):
-                tokens += len(chunk["ids"])
-                yield openai.piece(ask, chunk)
-        except (BrokenError, RuntimeError, ValueError) as error:
-            yield openai.failed(str(error))
-        yield openai.last(ask, tokens)
 
-    async def _whole(self, ask: openai.Ask) -> Response:
-        """The answer in one piece: until it is whole nothing was streamed to the client."""
-        for last_try in (False, True):
-            text, tokens, finish = "", 0, ""
-            try:
-                async for chunk in self._chunks(ask):
-                    text += chunk["text"]
-                    tokens += len(chunk["ids"])
-                    finish = chunk["finish"] or finish
-                return JSONResponse(openai.whole(ask, text, tokens, finish))
-            except BrokenError as error:
-                if last_try:
-                    return JSONResponse(openai.failure(str(error), "server_error"), 502)
-            except (RuntimeError, ValueError) as error:
-                return JSONResponse(openai.failure(str(error), "server_error"), 500)
-        raise AssertionError("unreachable")
+def _shared(host: str, port: int) -> socket.socket:
+    """A socket on a port that other ingresses listen on, too: connections go to all of them."""
+    info: Any = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=1)[0]
+    made = socket.socket(info[0], info[1])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(info[4])
+    made.listen(2048)
+    return made

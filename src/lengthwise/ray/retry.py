@@ -1,44 +1,31 @@
-"""A request outlives its replica, as long as nothing of it was streamed."""
+"""How often, and after which pauses, a request that no replica answered is sent again."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
-
-Chunk = dict[str, Any]
-TRIES = 5
-"""How often a request is sent at most."""
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 
-class BrokenError(Exception):
-    """A replica died in the middle of an answer, or too many did before it."""
+@dataclass(frozen=True)
+class Patience:
+    """With replicas that are gone, while nothing of the answer was streamed.
 
-
-async def answered(
-    generate: Callable[[dict[str, Any]], AsyncIterator[Chunk]],
-    request: dict[str, Any],
-    dead: tuple[type[Exception], ...],
-    tries: int = TRIES,
-) -> AsyncIterator[Chunk]:
-    """The chunks of an answer; sent again if its replica died before the first one.
-
-    The same request goes, so a prediction that joined it stays.
-
-    Args:
-        generate: sends a request to some replica.
-        dead: what it raises if that one is gone.
-
-    Raises:
-        BrokenError: if it died later, or ``tries`` did.
+    Attributes:
+        tries: how often a request is sent, or finds no replica, at most.
+        deaths: of replicas under one request, after which it is suspected of killing them.
+        first_s, most_s: the first pause, which doubles, and the longest one, in seconds.
+        again_s: what a client is told to wait for if there is no answer.
     """
-    for _ in range(tries):
-        begun = False
-        try:
-            async for chunk in generate(request):
-                begun = True
-                yield chunk
-            return
-        except dead as error:
-            if begun:
-                raise BrokenError("the replica died in the middle of this answer") from error
-    raise BrokenError(f"{tries} replicas died before they began to answer")
+
+    tries: int = 10
+    deaths: int = 3
+    first_s: float = 0.1
+    most_s: float = 2.0
+    again_s: int = 5
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds to wait after each try, half of it at random: requests must not come at once."""
+        for i in range(self.tries):
+            whole = min(self.first_s * 2.0**i, self.most_s)
+            yield whole * random.uniform(0.5, 1.0)

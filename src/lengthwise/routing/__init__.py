@@ -6,14 +6,17 @@ from lengthwise.errors import UserError
 from lengthwise.routing.fleet import Fleet, Sent
 from lengthwise.routing.instance import Capacity, Flight, Instance, Report
 from lengthwise.routing.least_in_flight import LeastInFlight
+from lengthwise.routing.least_work import LeastWork
 from lengthwise.routing.max_min import MaxMin
 from lengthwise.routing.predicted import Predicted
+from lengthwise.routing.prefixes import Prefix, prefix_of
 from lengthwise.routing.round_robin import RoundRobin
 from lengthwise.routing.router import Router
 from lengthwise.routing.two_choices import TwoChoices
 
 ROUTERS: dict[str, type[Router]] = {
-    router.name: router for router in (RoundRobin, TwoChoices, LeastInFlight, Predicted, MaxMin)
+    router.name: router
+    for router in (RoundRobin, TwoChoices, LeastInFlight, LeastWork, Predicted, MaxMin)
 }
 
 __all__ = [
@@ -22,10 +25,12 @@ __all__ = [
     "Fleet",
     "Flight",
     "Instance",
+    "Prefix",
     "Report",
     "Router",
     "Sent",
     "make_router",
+    "prefix_of",
 ]
 
 

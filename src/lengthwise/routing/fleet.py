@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lengthwise.core.prediction import Prediction
 from lengthwise.routing.hindsight import Hindsight
 from lengthwise.routing.instance import Capacity, Flight, Instance, Key, Report
+from lengthwise.routing.prefixes import NOTHING, Prefix
 from lengthwise.routing.router import Router
 
 
@@ -46,10 +47,12 @@ class Fleet:
         """An instance comes, or comes back: empty."""
         self.instances[key] = Instance(key, capacity, self.hindsight.left)
 
-    def submit(self, id: str, prompt_tokens: int, most: float = math.inf) -> Prediction | None:
+    def submit(
+        self, id: str, prompt_tokens: int, most: float = math.inf, prefix: Prefix = NOTHING
+    ) -> Prediction | None:
         """A request comes, for the first time or again; its prediction, None if unknown.
 
-        ``most``: its max_tokens.
+        ``most``: its max_tokens. ``prefix``: what of its prompt an instance may have cached.
         """
         if id in self._known:
             self.resubmitted += 1
@@ -58,7 +61,8 @@ class Fleet:
             if self.router.predicts:
                 self.predictions += 1
                 self._known[id] = self._predict(id)
-        self.waiting.append(Flight(id, prompt_tokens, self._known[id], most=most))
+        flight = Flight(id, prompt_tokens, self._known[id], most=most, prefix=prefix)
+        self.waiting.append(flight)
         return self._known[id]
 
     def route(self, now: float) -> list[Sent]:
@@ -82,6 +86,10 @@ class Fleet:
         """The instance that a request was sent to, if it is in flight."""
         instance = self._where.get(id)
         return None if instance is None else instance.key
+
+    def predicted(self, id: str) -> Prediction | None:
+        """What was predicted of a request when it first came."""
+        return self._known.get(id)
 
     def streams(self, id: str, generated: int, now: float) -> None:
         """The front has seen ``generated`` tokens of a request pass."""

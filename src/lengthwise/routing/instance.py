@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lengthwise.core.prediction import Prediction
 from lengthwise.routing.outlook import Held, Outlook
+from lengthwise.routing.prefixes import NOTHING, Prefix, Prefixes
 
 Key = Hashable
 
@@ -62,6 +63,8 @@ class Flight:
         streaming: whether a token of it was seen.
         reported: remaining tokens at ``seen``, as the instance predicts them; NaN: it does not.
         most: tokens at which it ends in any case, its ``max_tokens``.
+        prefix: of its prompt, by which instances that have it cached are found.
+        uncached: tokens of its prompt that its instance had not cached, as far as is known.
         left: expected tokens to come at the time ``at``; NaN if that is not known any more.
     """
 
@@ -75,6 +78,8 @@ class Flight:
     streaming: bool = False
     reported: float = math.nan
     most: float = math.inf
+    prefix: Prefix = NOTHING
+    uncached: float = math.nan
     left: float = math.nan
     at: float = 0.0
 
@@ -115,8 +120,9 @@ class Instance:
         self.pace = capacity.pace
         self.capacity = capacity
         self.flights: dict[str, Flight] = {}
-        self.foreign = 0
+        self.foreign: dict[str, Flight] = {}
         self._left = left
+        self._prefixes = Prefixes(capacity.memory)
         self._ended: dict[str, float] = {}
         self._fresh = False
         self._at = self._prefill = 0.0
@@ -126,10 +132,16 @@ class Instance:
     @property
     def in_flight(self) -> int:
         """Requests it holds: those sent from here, and those of other routers that it reported."""
-        return len(self.flights) + self.foreign
+        return len(self.flights) + len(self.foreign)
+
+    def uncached(self, flight: Flight) -> float:
+        """Tokens of a request's prompt that it would have to compute, as far as is known."""
+        return flight.prompt_tokens * (1.0 - self._prefixes.share(flight.prefix))
 
     def dispatch(self, flight: Flight) -> None:
         """Count a request that is sent to it."""
+        flight.uncached = self.uncached(flight)
+        self._prefixes.add(flight.prefix)
         self.flights[flight.id] = flight
         self._fresh = False
 
@@ -157,7 +169,8 @@ class Instance:
         """
         self._fresh = False
         self._learn_pace(report.pace)
-        self.foreign = len(report.held.keys() - self.flights.keys() - self._ended.keys())
+        others = report.held.keys() - self.flights.keys() - self._ended.keys()
+        self.foreign = {id: _foreign(id, report) for id in others}
         self._ended = {id: at for id, at in self._ended.items() if at >= report.at - 1.0}
         gone = []
         for flight in list(self.flights.values()):
@@ -243,11 +256,26 @@ class Instance:
         self._at, self._fresh = now, True
         seated: list[Held] = []
         queued: list[Held] = []
-        prompts = 0
-        for flight in self.flights.values():
+        prompts = 0.0
+        for flight in (*self.flights.values(), *self.foreign.values()):
             left = self.left(flight, now)
             (seated if flight.streaming else queued).append(Held(left, self._share(flight, left)))
-            prompts += 0 if flight.streaming else flight.prompt_tokens
+            prompts += 0 if flight.streaming else flight.uncached
         self._prefill = prompts * self.capacity.prefill_s
         self._outlook = Outlook(seated, queued)
         return self._outlook
+
+
+def _foreign(id: str, report: Report) -> Flight:
+    """A request of another router, of which nothing is known but what its instance reports."""
+    generated = report.held[id]
+    return Flight(
+        id,
+        prompt_tokens=0,
+        prediction=None,
+        generated=generated,
+        seen=report.at,
+        streaming=generated > 0,
+        reported=report.left.get(id, math.nan),
+        uncached=0.0,
+    )

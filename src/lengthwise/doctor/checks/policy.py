@@ -5,7 +5,7 @@ from __future__ import annotations
 from lengthwise.doctor.asked import Asked
 from lengthwise.doctor.check import Check, Finding
 from lengthwise.policies import make_policy
-from lengthwise.vllm.plugin import is_ours
+from lengthwise.vllm.ours import is_ours
 
 
 class Policy(Check):

@@ -1,0 +1,263 @@
+"""``python -m lengthwise.bench.kills MODEL``: parts of a route are killed under load.
+
+Many requests are sent at once, half of them streamed. Once some are answered, a replica, an
+engine core or an ingress is killed. Answers are compared with those of one replica's server,
+asked directly. A client sends a request again, as OpenAI's own does, if it got an error of the
+server, or no connection, before anything of the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import psutil
+
+from lengthwise.bench.front import free_port, routing
+from lengthwise.core.checks import at_least
+from lengthwise.errors import UserError
+from lengthwise.models.fingerprint import model_folder
+from lengthwise.traces.prompts import read_prompts
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+VICTIMS = {
+    "replica": "ServeReplica:lengthwise:replicas",
+    "engine": "VLLM::EngineCore",
+    "ingress": "ServeReplica:lengthwise:ingress",
+}
+"""What is killed, and what its process is called."""
+
+_TRIES, _PAUSE_S, _PATIENCE_S = 8, 1.0, 300.0
+_BEFORE = 0.2
+"""Share of the requests that are answered before the kill."""
+
+
+@dataclass
+class Answer:
+    """What a client got for one request.
+
+    Attributes:
+        tries: how often it was sent by the client.
+        broken: whether a stream ended in an error after its first token.
+    """
+
+    text: str | None = None
+    tries: int = 0
+    broken: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the requests of one kill.
+
+    Attributes:
+        answered: of ``requests``, those with a whole answer.
+        same: of those, the ones whose text is the single server's.
+        again: requests that their client had to send again.
+        broken: streams that had begun, which nobody can send again.
+        lost: requests without an answer that had not begun.
+        whole_s: seconds from the kill until all parts were there again.
+    """
+
+    victim: str
+    requests: int
+    answered: int
+    same: int
+    again: int
+    broken: int
+    lost: int
+    whole_s: float
+
+
+@contextmanager
+def route(model: Path, seats: int, ingresses: int, policy: str) -> Iterator[str]:
+    """The address of a route with two replicas, as long as the block lasts."""
+    from lengthwise.ray.app import Route, serving
+    from lengthwise.vllm.settings import Settings
+
+    flags = ["--max-model-len", "1024", "--enforce-eager"]
+    settings = Settings(policy=policy, learn=False)
+    made = Route(model, settings, router="least-work", seats=seats, flags=flags)
+    with serving(replace(made, port=free_port(made.host), ingresses=ingresses)) as address:
+        until(lambda: len(routing(address).get("addresses", {})) == 2, "both replicas")
+        yield address
+
+
+def until(done: Callable[[], bool], what: str) -> float:
+    """Seconds until it was done.
+
+    Raises:
+        UserError: if it took too long.
+    """
+    start = time.monotonic()
+    while not done():
+        if time.monotonic() - start > _PATIENCE_S:
+            raise UserError(f"{what} were not there within {_PATIENCE_S:.0f} s")
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+def processes(name: str) -> list[psutil.Process]:
+    """Processes of that name below this one."""
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        try:
+            if name in " ".join(each.cmdline()):
+                found.append(each)
+        except psutil.Error:
+            continue
+    return found
+
+
+def bodies(model: Path, count: int, tokens: int) -> list[dict[str, Any]]:
+    """So many requests of different prompts, every other one a stream."""
+    prompts = [prompt.text for prompt in read_prompts("builtin")]
+    return [
+        {
+            "model": str(model),
+            "messages": [{"role": "user", "content": f"({i}) {prompts[i % len(prompts)]}"[:800]}],
+            "max_tokens": tokens,
+            "temperature": 0,
+            "stream": i % 2 == 1,
+        }
+        for i in range(count)
+    ]
+
+
+async def send_all(
+    address: str, asked: list[dict[str, Any]], some: Callable[[], None] | None = None
+) -> list[Answer]:
+    """All of them at once; ``some`` is called once a share of them is answered."""
+    from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
+    answers = [Answer() for _ in asked]
+    left = int(_BEFORE * len(asked))
+
+    async def one(session: ClientSession, answer: Answer, body: dict[str, Any]) -> None:
+        nonlocal left
+        await _follow(session, f"{address}/v1/chat/completions", body, answer)
+        left -= 1
+        if left == 0 and some is not None:
+            some()
+
+    timeout = ClientTimeout(total=None, sock_connect=5.0)
+    async with ClientSession(connector=TCPConnector(limit=0), timeout=timeout) as session:
+        await asyncio.gather(*(one(session, *each) for each in zip(answers, asked, strict=True)))
+    return answers
+
+
+async def _follow(session: ClientSession, url: str, body: dict[str, Any], answer: Answer) -> None:
+    from aiohttp import ClientError
+
+    while answer.tries < _TRIES and answer.text is None and not answer.broken:
+        if answer.tries:
+            await asyncio.sleep(_PAUSE_S * answer.tries)
+        answer.tries += 1
+        try:
+            async with session.post(url, json=body) as got:
+                if got.status < 500:
+                    await _read(got, body["stream"], answer)
+        except (ClientError, OSError):
+            continue
+
+
+async def _read(got: Any, stream: bool, answer: Answer) -> None:
+    if not stream:
+        answer.text = str((await got.json())["choices"][0]["message"]["content"])
+        return
+    text, ended = "", False
+    try:
+        async for line in got.content:
+            if line.startswith(b"data: {"):
+                event = json.loads(line[6:])
+                for choice in event.get("choices", ()):
+                    text += choice["delta"].get("content") or ""
+                    ended = ended or choice["finish_reason"] is not None
+    finally:
+        answer.broken = bool(text) and not ended
+    answer.text = text if ended else None
+
+
+def kill(address: str, victim: str, asked: list[dict[str, Any]], right: list[str]) -> Outcome:
+    """Kill one process of a kind while the requests are served."""
+    names = {name: len(processes(each)) for name, each in VICTIMS.items()}
+    killed: list[float] = []
+
+    def now() -> None:
+        os.kill(processes(VICTIMS[victim])[0].pid, signal.SIGKILL)
+        killed.append(time.monotonic())
+
+    answers = asyncio.run(send_all(address, asked, now))
+    until(
+        lambda: (
+            all(len(processes(each)) == names[name] for name, each in VICTIMS.items())
+            and len(_addresses(address)) == names["replica"]
+        ),
+        f"all parts after the {victim} was killed",
+    )
+    pairs = list(zip(answers, right, strict=True))
+    return Outcome(
+        victim,
+        requests=len(asked),
+        answered=sum(it.text is not None for it in answers),
+        same=sum(it.text == text for it, text in pairs),
+        again=sum(it.tries > 1 for it in answers),
+        broken=sum(it.broken for it in answers),
+        lost=sum(it.text is None and not it.broken for it in answers),
+        whole_s=round(time.monotonic() - killed[0], 1),
+    )
+
+
+def _addresses(address: str) -> dict[str, str]:
+    try:
+        found: dict[str, str] = routing(address).get("addresses", {})
+    except OSError:
+        return {}
+    return found
+
+
+@click.command()
+@click.argument("model")
+@click.option("--victims", default="replica,engine,ingress", show_default=True)
+@click.option("--requests", default=200, show_default=True)
+@click.option("--max-tokens", default=12, show_default=True)
+@click.option("--seats", default=4, show_default=True)
+@click.option("--ingresses", default=2, show_default=True)
+@click.option("--policy", default="lengthwise", show_default=True)
+def main(
+    model: str,
+    victims: str,
+    requests: int,
+    max_tokens: int,
+    seats: int,
+    ingresses: int,
+    policy: str,
+) -> None:
+    """Kill parts of a route with two replicas of MODEL under load; a line of JSON for each."""
+    at_least(1, requests=requests, max_tokens=max_tokens)
+    names = victims.split(",")
+    unknown = [name for name in names if name not in VICTIMS]
+    if unknown:
+        raise UserError(f"no {unknown[0]!r} to kill: name some of {', '.join(VICTIMS)}")
+    folder = Path(model_folder(model)).resolve()
+    asked = bodies(folder, requests, max_tokens)
+    with route(folder, seats, ingresses, policy) as address:
+        single = next(iter(routing(address)["addresses"].values()))
+        right = [it.text or "" for it in asyncio.run(send_all(single, asked))]
+        for name in names:
+            print(json.dumps(asdict(kill(address, name, asked, right))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
