@@ -1,4 +1,4 @@
-"""Decisions as a real server tells them: its log, vLLM's JSON log, and spans of its clients' traces.
+"""Decisions as a real server tells them: its log, vLLM's JSON log, spans of clients' traces.
 
 One server, more requests than seats; all that it told is looked at when it has ended.
 """

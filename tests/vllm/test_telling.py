@@ -52,7 +52,7 @@ def test_vllms_log_has_them_at_level_debug_structured(caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG, decisions.name)
     tell(Settings())
     (record,) = caplog.records
-    assert record.getMessage() == "r17 paused (seat) for r23"
+    assert record.getMessage() == "r17 paused for r23: 310 left, no recompute"
     said = json.loads(JsonFormatter("%(levelname)s %(message)s").format(record))
     assert said["levelname"] == "DEBUG"
     assert said["lengthwise"] | {"kind": "paused", "winner": 23} == said["lengthwise"]

@@ -327,6 +327,7 @@ TRACING = Surface(
         "tracing.otel": ("get_span_exporter",),
         "v1.request:Request": ("trace_headers",),
         "config:VllmConfig": ("observability_config",),
+        "v1.engine.core:EngineCore": ("shutdown()",),
     },
     "no spans of requests are sent; all else works",
 )
