@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ class Collector(Receiver):
     def take(self, document: object) -> None:
         self.documents.append(document)
 
-    def spans(self) -> Iterator[dict[str, Any]]:
+    def ours(self) -> Iterator[dict[str, Any]]:
         """Those of ours."""
         for document in self.documents:
             for resource in document["resourceSpans"]:
@@ -60,6 +61,11 @@ class Told:
     folder: Path
     collector: Collector
     seen: list[tuple[str, int]]
+
+    def whole(self) -> bool:
+        """Whether the end of every request, and every span that is due, has come."""
+        ends = [each for each in self.lines() if each["kind"] in ("finished", "aborted")]
+        return len(ends) == REQUESTS + 1 and len(list(self.collector.ours())) == REQUESTS - 1
 
     def lines(self) -> list[dict[str, Any]]:
         """The decision log's, of all its files, oldest first."""
@@ -119,7 +125,11 @@ def told(serving: Serving, model: Path, port: int, tmp_path_factory: Any) -> Ite
             leave(address, model)
             with ThreadPoolExecutor(REQUESTS) as pool:
                 seen = list(pool.map(lambda i: ask(address, model, i), range(REQUESTS)))
-        yield Told(folder, collector, seen)
+            found = Told(folder, collector, seen)
+            end = time.monotonic() + 300
+            while not found.whole() and time.monotonic() < end:
+                time.sleep(0.1)
+        yield found
 
 
 def test_each_request_has_its_lines_through_the_log_and_its_rotation(told: Told) -> None:
@@ -151,7 +161,7 @@ def test_vllms_json_log_has_the_same(told: Told) -> None:
 
 
 def test_spans_are_in_their_clients_traces(told: Told) -> None:
-    spans = {hexed(each["traceId"]): each for each in told.collector.spans()}
+    spans = {hexed(each["traceId"]): each for each in told.collector.ours()}
     clients = {trace(i) for i in range(2, REQUESTS)}
     # Number 0 sent no trace: it has one of its own. Number 1 did not want its trace sampled.
     assert len(spans) == len(clients) + 1
