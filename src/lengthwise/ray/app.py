@@ -104,11 +104,11 @@ def check(route: Route) -> list[str]:
             that does not do, flags that do not go together, a port in use, or too little memory.
     """
     check_names(route)
+    check_port(route.host, route.port)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
     own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
     flags = server_flags(str(route.model), route.settings, [*own, *route.flags])
-    check_port(route.host, route.port)
     # Last, because it takes seconds to import.
     try:
         import ray.serve  # noqa: F401
