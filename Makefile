@@ -11,7 +11,7 @@ OLDER := $(VENV)/vllm-0.31
 # What each version's tests found, for README's table.
 FOUND := .cache/versions
 
-.PHONY: demo test test-older test-fast lint bench gpu-check versions setup clean
+.PHONY: demo test test-older test-fast lint bench gpu-check versions dashboard setup clean
 
 demo: $(READY)
 	$(BIN)/lengthwise demo
@@ -31,14 +31,19 @@ test-older: $(OLDER)/.ready
 versions: $(READY)
 	$(BIN)/python tests/supported.py $(FOUND) README.md
 
+# The Grafana dashboard that the package ships, built anew.
+dashboard: $(READY)
+	$(BIN)/python dashboards/grafana.py
+
 test-fast: $(READY)
 	$(PYTEST) -m "not engine"
 
 lint: $(READY)
-	$(BIN)/ruff check src tests gpu
-	$(BIN)/ruff format --check src tests gpu
+	$(BIN)/ruff check src tests gpu dashboards
+	$(BIN)/ruff format --check src tests gpu dashboards
 	$(BIN)/mypy
 	MYPYPATH=gpu $(BIN)/mypy gpu/engine.py gpu/check.py
+	MYPYPATH=dashboards $(BIN)/mypy dashboards/grafana.py
 
 bench: $(READY)
 	$(BIN)/lengthwise bench "$$($(BIN)/lengthwise model)" --predictor builtin --held-out \
@@ -64,6 +69,9 @@ $(READY): pyproject.toml requirements/cpu.txt requirements/cpu-no-deps.txt
 	@command -v chromium >/dev/null 2>&1 \
 	  || (apt-get update -qq && apt-get install -y -qq chromium) \
 	  || echo "note: without chromium the tests of reports in a browser are skipped"
+	@command -v promtool >/dev/null 2>&1 \
+	  || (apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus) \
+	  || echo "note: without Debian's prometheus the tests of metrics and alerts are skipped"
 	touch $@
 
 $(OLDER)/.ready: requirements/vllm-0.31.txt $(READY)

@@ -34,7 +34,9 @@ FOREIGN = {
     *("--max-num-active-seqs", "--data-parallel-size", "--api-server-count"),
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
     *("--otlp-traces-endpoint", "--enable-log-requests", "--enable-log-outputs"),  # vLLM's
+    *("--max-log-len", "--middleware", "--api-key"),  # vLLM's
     "--max-log-len",  # vLLM's
+    *("--scheduling-policy", "--max-model-len"),  # vLLM's
     "--save-detailed",  # of vLLM's benchmark
     "--no-deps",  # pip's
     "--help",

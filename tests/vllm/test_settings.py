@@ -22,6 +22,11 @@ def test_settings_travel_through_vllms_config_as_json():
     assert Settings.read(json.loads(json.dumps(settings.additional_config()))) == settings
 
 
+def test_only_a_place_that_there_is_can_be_trusted(tmp_path):
+    with pytest.raises(UserError, match="trust is body, headers, none, not 'proxy'"):
+        Settings(trust="proxy").check(str(tmp_path))
+
+
 def test_what_others_set_there_is_left_alone():
     config = {"theirs": 1, **Settings(policy="sjf").additional_config()}
     assert Settings.read(config).policy == "sjf"

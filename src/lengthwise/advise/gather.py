@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from lengthwise.advise.plan import DATA, PRESENT, STOCK, AdvicePlan, Contender
 from lengthwise.advise.source import Source
 from lengthwise.advise.supported import Supported, supported
 from lengthwise.calibration import Calibration
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError
 from lengthwise.sim.setup import Setup
 from lengthwise.traces.trace import Trace
@@ -31,6 +32,8 @@ class Options:
         watermark: blocks that stay free at an admission, as a share (vLLM's ``--watermark``).
         target: seconds for 99 % of the first tokens; None is 1.5 times what they are now.
         most: requests that are simulated.
+        classes: service classes of the requests, if there are any.
+        attain: share of each class that is to get what it is promised.
     """
 
     policies: tuple[str, ...]
@@ -39,6 +42,8 @@ class Options:
     target: float | None = None
     most: int = MOST
     seed: int = 0
+    classes: Classes | None = None
+    attain: float = 0.99
 
     def check(self) -> None:
         """Refuse policies that do not exist, before any file is read.
@@ -61,6 +66,7 @@ def gathered(
     whole = trace.workload
     served, notes = _busiest(whole, options.most)
     setup, assumed = setup_of(calibration)
+    setup = replace(setup, classes=options.classes)
     known = supported(served, options.seed)
     contenders, dropped = _contenders(options, known)
     plan = AdvicePlan(
@@ -73,6 +79,7 @@ def gathered(
         (calibration.fastest, calibration.slowest),
         options.target,
         options.seed,
+        options.attain,
     )
     plan.check()
     too_large = _too_large(served, plan.setup_of(plan.stock))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lengthwise.advise.plan import PRESENT, AdvicePlan, Contender
@@ -94,25 +94,39 @@ class Find:
     def run(self, plan: AdvicePlan) -> Capacity:
         """Raises or lowers the load until both sides are known, then closes in."""
         assert plan.target is not None
-        borne, beyond = self.borne, self.beyond
-        while not (borne and beyond / borne <= _CLOSE):
-            if borne >= _MOST_LOAD or beyond <= 1.0 / _MOST_LOAD:
-                break
-            if math.isinf(beyond):
-                load = borne * _STRIDE or PRESENT
-            else:
-                load = math.sqrt(borne * beyond) or beyond / _STRIDE
-            if self._bears(plan, load, plan.target):
-                borne = load
-            else:
-                beyond = load
-        return Capacity(self.contender, borne, beyond)
+        target = plan.target
+        ends = search(self.borne, self.beyond, lambda load: self._bears(plan, load, target))
+        return Capacity(self.contender, *ends)
 
     def _bears(self, plan: AdvicePlan, load: float, target: float) -> bool:
         simulator = plan.simulator(self.contender, load)
         late = _Late(simulator, plan, load, target)
         simulator.run(late)
         return not late.too_many
+
+
+def search(borne: float, beyond: float, bears: Callable[[float], bool]) -> tuple[float, float]:
+    """Raises or lowers the load until both sides are known, then closes in.
+
+    Args:
+        borne, beyond: loads that are known to be borne, and not to; 0 and infinite if none is.
+        bears: whether a load is borne.
+
+    Returns:
+        The largest load that was found to be borne, and the least that was not.
+    """
+    while not (borne and beyond / borne <= _CLOSE):
+        if borne >= _MOST_LOAD or beyond <= 1.0 / _MOST_LOAD:
+            break
+        if math.isinf(beyond):
+            load = borne * _STRIDE or PRESENT
+        else:
+            load = math.sqrt(borne * beyond) or beyond / _STRIDE
+        if bears(load):
+            borne = load
+        else:
+            beyond = load
+    return borne, beyond
 
 
 def _kept(plan: AdvicePlan, run: Answered, target: float) -> bool:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lengthwise.advise import tables
+from lengthwise.advise import tables, target_tables
 from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
 from lengthwise.advise.plan import DATA, PRESENT
 from lengthwise.advise.show import speed_of
 from lengthwise.advise.source import Source
+from lengthwise.advise.target_page import target_sections
 from lengthwise.advise.traffic import load_over_time
-from lengthwise.advise.verdict import FLAG, Verdict, share
+from lengthwise.advise.verdict import Verdict, share
 from lengthwise.report.change import Figure
 from lengthwise.report.charts import by_length, distribution, over_time
 from lengthwise.report.charts.calibration import calibration
@@ -30,6 +31,7 @@ def page_of(advice: Advice, source: Source, said: Verdict) -> Page:
     every = [advice.served(advice.run(each, PRESENT)) for each in advice.plan.contenders]
     sections = [
         Section("Were seats or memory ever full?", _fullness(advice, source, both)),
+        *target_sections(advice, every),
         Section("What each policy would change", _changes(advice, every)),
         *([Section("How much more traffic", _more(advice))] if advice.capacities else []),
         Section("Who gains, who loses", _who(both)),
@@ -44,8 +46,11 @@ def page_of(advice: Advice, source: Source, said: Verdict) -> Page:
 def _summary(advice: Advice, said: Verdict) -> Sequence[Part]:
     parts: list[Part] = [Text(said.headline, strong=True)]
     if said.switch:
-        parts.append(Text(f"The flag: {FLAG}"))
-    return [*parts, *map(Text, said.reasons), tables.present(advice)]
+        parts.append(Text(f"The flag: {said.flag}"))
+    parts += map(Text, said.reasons)
+    if advice.classes is not None:
+        parts.append(target_tables.attainment(advice))
+    return [*parts, tables.present(advice)]
 
 
 def _fullness(advice: Advice, source: Source, both: Sequence[Served]) -> Sequence[Part]:

@@ -76,6 +76,8 @@ class AdvicePlan:
         speeds: factors of the seconds of a step, the least and the most that the calibration
             leaves possible.
         target: seconds within which 99 % of the first tokens are to come.
+        attain: share of each class's requests that are to get what they are promised, where
+            ``setup`` has service classes.
         seed: of the predictors' errors and of the resamples.
     """
 
@@ -88,6 +90,7 @@ class AdvicePlan:
     speeds: tuple[float, float] = (1.0, 1.0)
     target: float | None = None
     seed: int = 0
+    attain: float = 0.99
 
     def check(self) -> None:
         """Refuse what cannot be simulated, before anything is.
@@ -130,8 +133,9 @@ class AdvicePlan:
     def simulator(self, contender: Contender, load: float, speed: float = 1.0) -> Simulator:
         """What serves the requests under a contender; steps take ``speed`` times as long."""
         steps = self.steps if speed == 1.0 else Scaled(self.steps, speed)
-        policy, predictor = make_policy(contender.policy), self._predictor(contender.predictor)
         setup = self.setup_of(contender)
+        policy = make_policy(contender.policy, setup.classes)
+        predictor = self._predictor(contender.predictor)
         return Simulator(self.at(load), policy, predictor, steps, setup, self.seed)
 
     def _predictor(self, name: str) -> Predictor:

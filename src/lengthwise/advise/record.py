@@ -11,6 +11,7 @@ from lengthwise.advise.source import Source
 from lengthwise.advise.verdict import Verdict
 from lengthwise.results import setups
 from lengthwise.results.files import rows_of, write_requests, write_results
+from lengthwise.results.promises import described, services_of
 from lengthwise.sim.figures import times_of
 
 
@@ -29,7 +30,8 @@ def write(advice: Advice, source: Source, said: Verdict, out: Path) -> None:
             told = advice.served(run).predicted
             times = times_of(plan.workload, run.outcome)
             predicted = None if told is None else told.tolist()
-            write_requests(out, number, rows_of(plan.workload, times, predicted))
+            service = services_of(advice.classes, plan.workload)
+            write_requests(out, number, rows_of(plan.workload, times, predicted, service))
 
 
 def _setup(advice: Advice, source: Source, said: Verdict) -> setups.Advice:
@@ -76,6 +78,18 @@ def _setup(advice: Advice, source: Source, said: Verdict) -> setups.Advice:
         headline=said.headline,
         reasons=list(said.reasons),
         switch=said.switch,
+        classes=described(advice.classes),
+        attain=None if advice.classes is None else plan.attain,
+        alone=advice.alone.classes if isinstance(advice.alone.classes, dict) else {},
+        class_capacities=[
+            setups.ClassBorne(
+                policy=str(each.contender),
+                service=each.service,
+                load=each.load,
+                beyond=each.beyond if math.isfinite(each.beyond) else None,
+            )
+            for each in advice.class_capacities
+        ],
     )
 
 

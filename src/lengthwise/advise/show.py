@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lengthwise.advise import tables
+from lengthwise.advise import tables, target_tables
 from lengthwise.advise.advice import MEAN, P99, TTFT, Advice
 from lengthwise.advise.source import Source
-from lengthwise.advise.verdict import FLAG, Verdict, share
+from lengthwise.advise.verdict import Verdict, share
 from lengthwise.report.numbers import plain
 from lengthwise.report.parts import Cell, Table
 from lengthwise.results.tables import print_table
@@ -21,6 +21,9 @@ def show(advice: Advice, source: Source, said: Verdict) -> None:
     say(speed_of(source))
     for seen in source.observed:
         say(seen)
+    if advice.classes is not None:
+        _print(target_tables.attainment(advice))
+        _print(target_tables.class_capacities(advice))
     _print(tables.present(advice))
     _print(tables.by_load(advice, MEAN))
     _print(tables.by_load(advice, TTFT))
@@ -32,7 +35,7 @@ def show(advice: Advice, source: Source, said: Verdict) -> None:
     for reason in said.reasons:
         say(f"- {reason}")
     if said.switch:
-        say(f"The flag: {FLAG}")
+        say(f"The flag: {said.flag}")
 
 
 def speed_of(source: Source) -> str:

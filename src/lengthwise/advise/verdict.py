@@ -40,11 +40,13 @@ class Verdict:
         headline: one sentence.
         reasons: sentences, the most important first.
         switch: whether the flag is to be set.
+        flag: what to start the server with.
     """
 
     headline: str
     reasons: tuple[str, ...]
     switch: bool
+    flag: str = FLAG
 
 
 def verdict(advice: Advice) -> Verdict:
@@ -55,7 +57,7 @@ def verdict(advice: Advice) -> Verdict:
     name = advice.advised.policy
     if now:
         headline = f"Switch to {name}: {_said(advice, PRESENT)}."
-        because = (*_piled_up(advice), _waits(advice), *_price(advice, PRESENT), *_unsure(advice))
+        because = (*piled_up(advice), waits(advice), *_price(advice, PRESENT), *_unsure(advice))
         return Verdict(headline, because, True)
     if waited < RARELY:
         headline = (
@@ -67,7 +69,7 @@ def verdict(advice: Advice) -> Verdict:
             "Nothing to gain at the present load: requests waited, but serving them in another "
             "order changes neither their mean latency nor their time to first token by 1 %."
         )
-    reasons = [*_piled_up(advice), _waits(advice)]
+    reasons = [*piled_up(advice), waits(advice)]
     if later is None:
         most = max(advice.plan.loads)
         reasons.append(f"Nor is there with {more(most)} requests, the most that was simulated.")
@@ -107,7 +109,7 @@ def _from_to(change: Change) -> str:
     return f"{seconds(change.before)} → {seconds(change.after)} ({change})"
 
 
-def _piled_up(advice: Advice) -> Iterator[str]:
+def piled_up(advice: Advice) -> Iterator[str]:
     """What no order mends."""
     run = advice.run(advice.stock, PRESENT)
     if overloaded(run.outcome, advice.plan.setup.seats):
@@ -117,7 +119,7 @@ def _piled_up(advice: Advice) -> Iterator[str]:
         )
 
 
-def _waits(advice: Advice) -> str:
+def waits(advice: Advice) -> str:
     seen = advice.watched
     waited = f"Under {advice.stock} requests waited in {share(seen.waiting_share)} of the time"
     most = f"at most {share(seen.most_used)} of the KV memory was in use."

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+from msgspec import UNSET, UnsetType
 
 from lengthwise.bench.job import STOCK, BenchRequest, Job, JobOutcome
 from lengthwise.bench.plan import (
@@ -27,9 +29,12 @@ from lengthwise.bench.worker import REFUSED
 from lengthwise.core.checks import folder_for
 from lengthwise.errors import UserError
 from lengthwise.models.served import context_of
+from lengthwise.results.class_tables import show_attainment
 from lengthwise.results.files import write_requests, write_results
+from lengthwise.results.promises import held, services
 from lengthwise.results.record import Notes, Run
 from lengthwise.results.tables import show_bench
+from lengthwise.results.timings import Times
 from lengthwise.vllm.engine import check_memory, check_vllm
 
 Execute = Callable[[list[Job]], list[JobOutcome]]
@@ -61,6 +66,7 @@ def compare(plan: BenchPlan, out: Path, execute: Execute | None = None) -> list[
         for load in plan.loads:
             bench.run_at(load * capacity, load)
     show_bench(bench.runs)
+    show_attainment(bench.runs)
     return bench.runs
 
 
@@ -112,10 +118,15 @@ class _Bench:
         )
         number, notes = len(self.runs), Notes(other_answers=other)
         labels = labels_of(self._plan, spec, rate, load)
-        self.runs.append(Run.of(*labels, outcome.seen, outcome.work, notes))
-        write_results(self._out, setup_of(self._plan), self.runs)
         by_id = {request.id: request for request in requests}
-        rows = (by_id[timing.id].row(timing) for timing in outcome.timings)
+        classes, own = self._plan.classes, [by_id[timing.id] for timing in outcome.timings]
+        service = services(classes, [it.tenant for it in own], [it.priority for it in own])
+        got = held(classes, Times.of(outcome.timings), service)
+        self.runs.append(Run.of(*labels, outcome.seen, got, outcome.work, notes))
+        write_results(self._out, setup_of(self._plan), self.runs)
+        names: Sequence[str | UnsetType] = service or [UNSET] * len(own)
+        named = zip(own, outcome.timings, names, strict=True)
+        rows = (request.row(timing, service=name) for request, timing, name in named)
         write_requests(self._out, number, rows)
         (self._out / f"steps-{number}.json").write_text(json.dumps(outcome.windows) + "\n")
 

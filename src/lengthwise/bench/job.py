@@ -18,6 +18,11 @@ from lengthwise.vllm.settings import Settings
 STOCK = "stock"
 """The policy of a run that uses vLLM's own scheduler."""
 
+STOCK_PRIORITY = "stock-priority"
+"""The same with ``--scheduling-policy priority``."""
+
+STOCKS = (STOCK, STOCK_PRIORITY)
+
 
 @dataclass(frozen=True)
 class BenchRequest:
@@ -88,7 +93,7 @@ class Job:
     @property
     def oracle(self) -> bool:
         """Whether its policy reads true lengths."""
-        return self.policy != STOCK and make_policy(self.policy).source == "oracle"
+        return self.policy not in STOCKS and make_policy(self.policy).source == "oracle"
 
     def save(self, path: Path) -> None:
         """Write it for :meth:`load`."""

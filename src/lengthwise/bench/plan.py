@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lengthwise.bench.job import STOCK, BenchRequest, settings_of
+from lengthwise.bench.job import STOCKS, BenchRequest, settings_of
 from lengthwise.core.checks import at_least, positive
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError
 from lengthwise.models.served import ENGINE_CONTEXT, Tokenized, TooLong, check_model
 from lengthwise.policies import make_policy
 from lengthwise.predictors.store import check_there
 from lengthwise.results import setups
+from lengthwise.results.promises import described, kept
 from lengthwise.results.record import Labels, Size
 from lengthwise.traces.arrival_times import trace
 from lengthwise.vllm.engine import engine_name
@@ -106,13 +108,18 @@ class BenchPlan:
                 settings.check(str(self.model))
         check_model(self.model)
 
+    @property
+    def classes(self) -> Classes | None:
+        """The service classes of its prompts; None if there are none."""
+        return kept(self.settings)
+
     def engine_settings(self) -> list[Settings]:
         """The plug-in's settings for each policy but vLLM's own."""
         given = [with_predictors(self, spec) for spec in self.policies]
         return [
             settings_of(policy, folder, self.settings)
             for policy, folder in given
-            if policy != STOCK
+            if policy not in STOCKS
         ]
 
     def check_arrivals(self) -> None:
@@ -128,7 +135,7 @@ class BenchPlan:
 def source_of(spec: str) -> str:
     """The prediction that a policy of the bench uses; vLLM's own uses none."""
     name = spec.partition("@")[0]
-    return "none" if name == STOCK else make_policy(name).source
+    return "none" if name in STOCKS else make_policy(name).source
 
 
 def needs_predictor(spec: str) -> bool:
@@ -246,6 +253,7 @@ def shared_setup(plan: BenchPlan) -> dict[str, Any]:
         "probe": plan.probe,
         "cv": plan.cv,
         "trace": plan.trace and str(plan.trace),
+        "classes": described(plan.classes),
     }
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lengthwise.bench import plan as plans
 from lengthwise.bench.client import Known, Routed
 from lengthwise.bench.front import Front, on_ray
-from lengthwise.bench.job import STOCK, BenchRequest, settings_of
+from lengthwise.bench.job import STOCKS, BenchRequest, settings_of
 from lengthwise.bench.router_figures import capacity, routed
 from lengthwise.core.checks import at_least, folder_for, positive
 from lengthwise.core.text import visible
@@ -94,7 +94,7 @@ def _route(plan: RouterPlan, spec: str) -> Route:
     """The settings that ``lengthwise route`` would have."""
     base = plan.base
     policy, folder = plans.with_predictors(base, spec)
-    if policy == STOCK:
+    if policy in STOCKS:
         raise UserError(
             "replicas run lengthwise's scheduler: --policies fcfs decides as stock does"
         )

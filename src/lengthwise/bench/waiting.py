@@ -5,6 +5,7 @@ for the model. All policies serve the same arrivals in one process, in turns of 
 many requests always wait: one arrives for each that finished. schedule() admits them, the
 handling of outputs frees those that finished, and arrivals are queued in add_request(). Seconds
 are the thread's own; a ratio is the median over turns, each against the first policy's turn.
+Then: what the engine takes to tell its state, once without requests and once with a page's.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _BLOCKS = 25_000
 _PROMPT, _ANSWER = 200.0, 100.0
 _CONTEXT = 2048
 _TURN = 10
+
+_TOLD = {"metrics": (0, 0), "the live page": (200, 50)}
+"""Requests and decisions that an engine lists once a second for each of them."""
 
 
 class Timed:
@@ -65,6 +69,23 @@ class Timed:
         self._stub.forget()
         self.admitted += len(output.scheduled_new_reqs)
         self.parts.append((scheduled - added, updated - answering, added - start))
+
+    def telling(self) -> dict[str, float]:
+        """Milliseconds of the engine for one answer of each kind; ours only."""
+        answer = getattr(self._stub.scheduler, "answer", None)
+        found: dict[str, float] = {}
+        if answer is None:
+            return found
+        for what, listed in _TOLD.items():
+            spent = []
+            for _ in range(_TURN):
+                # As in a server, steps lie between two answers.
+                self.step()
+                start = time.thread_time()
+                answer(*listed)
+                spent.append(time.thread_time() - start)
+            found[what] = 1000 * float(np.median(spent))
+        return found
 
 
 def _requests(stub: Stub, mixed: int) -> Iterator[Any]:
@@ -119,7 +140,10 @@ def main() -> None:
             f"{part} {np.median(of):.0f} µs ({np.median(of / base[part]):.3f}x)"
             for part, of in found.items()
         )
+        told = ", ".join(f"{ms:.2f} ms for {what}" for what, ms in one.telling().items())
         say(f"{name:>12}: {shown}; admitted {one.admitted / len(one.parts):.2f} a step")
+        if told:
+            say(f"{'':>12}  its state takes {told}")
 
 
 def _turns(one: Timed) -> dict[str, NDArray[np.float64]]:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from lengthwise.bench.job import STOCK, BenchRequest, Job, JobOutcome, settings_of
+from lengthwise.bench.job import STOCK_PRIORITY, STOCKS, BenchRequest, Job, JobOutcome, settings_of
 from lengthwise.bench.turns import Clock
 from lengthwise.core.text import visible
 from lengthwise.errors import UserError
@@ -50,7 +50,8 @@ def execute(job: Job, clock: Clock | None = None, terminal: TextIO | None = None
         UserError: if the engine cannot be built as asked.
     """
     OraclePredictor.allowed = True
-    driver = Driver(job.model, job.seats, _settings(job), **job.engine)
+    order = {"scheduling_policy": "priority"} if job.policy == STOCK_PRIORITY else {}
+    driver = Driver(job.model, job.seats, _settings(job), **job.engine, **order)
     _warm_up(driver)
     steps = StepLog(driver.compositions())
     # Policies must not count the time in which other runs have their turn.
@@ -67,7 +68,7 @@ def execute(job: Job, clock: Clock | None = None, terminal: TextIO | None = None
 
 
 def _settings(job: Job) -> Settings | None:
-    if job.policy == STOCK:
+    if job.policy in STOCKS:
         return None
     return settings_of(job.policy, job.probe, job.settings)
 

@@ -13,8 +13,10 @@ from lengthwise.cli import flags, values
 from lengthwise.cli.calibration import Speed, speed
 from lengthwise.cli.groups import examples, result_on_stdout
 from lengthwise.cli.padded import refuse_padded
+from lengthwise.cli.service import Service, check_promises, service
 from lengthwise.cli.traffic import Traffic, traffic
 from lengthwise.core import checks
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError
 from lengthwise.results.terminal import say
 
@@ -23,16 +25,22 @@ if TYPE_CHECKING:
     from lengthwise.traces import Trace
 
 
+POLICIES = ("lengthwise", "lengthwise@data", "lengthwise@oracle", "trail@data")
+WITH_CLASSES = ("lengthwise+targets", "lengthwise+targets@data", "lengthwise", "fcfs+priority")
+"""What is compared unless the user says."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """Flags that say what is compared, and where the advice goes."""
 
-    policies: list[str]
+    policies: list[str] | None
     loads: str
     ttft_target: float | None
     watermark: float
     most: int
     rate: float | None
+    attain: float | None
     seed: int
     workers: int
     out: Path
@@ -48,9 +56,10 @@ class Compared:
 compared = flags.bundle(
     Compared,
     flags.policies(
-        "lengthwise,lengthwise@data,lengthwise@oracle,trail@data",
+        None,
         "Policies to compare with stock's order of arrival; the first is advised. @data: told what "
-        "the trace itself tells of a request when it comes; @oracle: its true length.",
+        "the trace itself tells of a request when it comes; @oracle: its true length.  [default: "
+        f"{','.join(POLICIES)}; with --classes {','.join(WITH_CLASSES)}]",
     ),
     flags.loads("1,1.1,1.25,1.5", "Factors of the trace's own arrival rate."),
     flags.number(
@@ -62,6 +71,12 @@ compared = flags.bundle(
     flags.watermark,
     flags.whole("--most", 20_000, "Requests to simulate at most: the busiest in a row."),
     flags.number("--rate", None, "Requests per second, for a file without times."),
+    flags.number(
+        "--attain",
+        None,
+        "Share of each class of --classes that is to get what it is promised: the most traffic "
+        "with it is looked for (default: 0.99).",
+    ),
     flags.seed,
     flags.workers,
     flags.out("results/advise"),
@@ -82,12 +97,14 @@ compared = flags.bundle(
         "lengthwise advise vllm.log",
         "lengthwise advise bench-result.json --seats 256",
         "lengthwise advise http://localhost:8000",
+        "lengthwise advise vllm.log --classes classes.toml --attain 0.99",
     ),
 )
 @traffic
 @speed
 @compared
-def advise(traffic: Traffic, speed: Speed, compared: Compared) -> None:
+@service
+def advise(traffic: Traffic, speed: Speed, compared: Compared, service: Service) -> None:
     """Say what each policy would change for your own traffic.
 
     WORKLOAD is what you have: a log of requests, a trace, the result of vllm bench serve, or the
@@ -98,6 +115,7 @@ def advise(traffic: Traffic, speed: Speed, compared: Compared) -> None:
     from lengthwise.advise.page import page_of
     from lengthwise.advise.record import write
     from lengthwise.advise.show import show
+    from lengthwise.advise.target_verdict import target_verdict
     from lengthwise.advise.verdict import verdict
     from lengthwise.report.files import check_file
     from lengthwise.report.write import write_page
@@ -106,28 +124,49 @@ def advise(traffic: Traffic, speed: Speed, compared: Compared) -> None:
     check_file(compared.page)
     checks.at_least(1, most=compared.most)
     checks.at_least(0, workers=compared.workers, seed=compared.seed)
-    refuse_padded(compared.policies, "lengthwise simulate padded")
+    classes = service.read()
+    policies = compared.policies or [*(POLICIES if classes is None else WITH_CLASSES)]
+    refuse_padded(policies, "lengthwise simulate padded")
+    check_promises(policies, classes)
     checks.share(watermark=compared.watermark)
     checks.positive(ttft_target=compared.ttft_target, rate=compared.rate)
     options = Options(
-        tuple(compared.policies),
+        tuple(policies),
         tuple(checks.numbers("loads", compared.loads)),
         compared.watermark,
         compared.ttft_target,
         compared.most,
         compared.seed,
+        classes,
+        _attain(compared.attain, classes),
     )
     options.check()
     results = compared.out / "results.json"
     with result_on_stdout(compared.as_json, results):
         trace, calibration, observed = _sources(traffic, speed, compared)
+        trace = replace(trace, workload=service.mixed(trace.workload, compared.seed))
         plan, source, supported = gathered(trace, calibration, options, observed)
         found = find(plan, supported, compared.workers)
-        said = verdict(found)
+        said = verdict(found) if classes is None else target_verdict(found, service.classes or "")
         write(found, source, said, compared.out)
         write_page(page_of(found, source, said), compared.page)
         show(found, source, said)
         say(f"report: {compared.page}; results: {results}")
+
+
+def _attain(given: float | None, classes: Classes | None) -> float:
+    """The share of each class that is to get what it is promised.
+
+    Raises:
+        UserError: if there are no classes, or it is no share.
+    """
+    if given is None:
+        return 0.99
+    if classes is None:
+        raise UserError("--attain is a share of the classes of --classes FILE: give that, too")
+    if not 0.0 < given <= 1.0:
+        raise UserError(f"--attain must be above 0 and at most 1, like 0.99, not {given:g}")
+    return given
 
 
 def _sources(

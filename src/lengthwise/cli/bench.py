@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 from lengthwise.cli import flags, reporting, values
 from lengthwise.cli.groups import Modes, examples, result_on_stdout
 from lengthwise.cli.padded import refuse_padded
+from lengthwise.cli.service import Service, check_promises, service
 from lengthwise.core import checks
 from lengthwise.report.files import check_file
 
@@ -138,13 +139,15 @@ def plan_of(
 @flags.model
 @flags.policies(
     None,
-    "stock is vLLM's own; policy@FOLDER has its own predictors, policy@none has none.  "
-    "[default: stock,lengthwise; and trail with --predictor]",
+    "stock is vLLM's own, stock-priority that with --scheduling-policy priority; policy@FOLDER "
+    "has its own predictors, policy@none has none.  [default: stock,lengthwise; and trail with "
+    "--predictor; with --classes stock,stock-priority,lengthwise,lengthwise+targets]",
 )
 @flags.predictor()
 @flags.prompts
 @engine
 @arrivals
+@service
 @flags.until
 @flags.out("results/bench")
 @reporting.report
@@ -156,6 +159,7 @@ def policies(
     prompts: flags.Prompts,
     engine: Engine,
     arrivals: Arrivals,
+    service: Service,
     until: int | None,
     out: Path,
     report: Path | None,
@@ -168,8 +172,15 @@ def policies(
     check_file(report)
     if policies is None:
         policies = ["stock", "lengthwise", *(["trail"] if predictor is not None else [])]
+        if service.classes is not None:
+            policies = ["stock", "stock-priority", "lengthwise", "lengthwise+targets"]
     refuse_padded(policies, "lengthwise bench padded")
+    classes = service.read()
+    check_promises(policies, classes)
     plan = plan_of(model, prompts, policies, predictor, engine, arrivals, until, arrivals.given())
+    plan = replace(plan, prompts=service.spread(plan.prompts, plan.seed))
+    if classes is not None:
+        plan = replace(plan, settings={**plan.settings, "classes": classes.plain()})
     from lengthwise.bench.compare import compare
 
     with result_on_stdout(as_json, out / "results.json"):

@@ -222,6 +222,49 @@ learn = bundle(
     ),
 )
 
+
+@dataclass(frozen=True)
+class Telling:
+    """Where a server tells what it decides."""
+
+    lengthwise_log: Path | None
+    lengthwise_log_mib: float | None
+    lengthwise_spans: float | None
+
+    def settings(self) -> dict[str, Any]:
+        """The plug-in's settings that say so; what is not given keeps its default."""
+        log = None if self.lengthwise_log is None else str(self.lengthwise_log.absolute())
+        found = {
+            "log": log,
+            "log_mib": self.lengthwise_log_mib,
+            "spans": self.lengthwise_spans,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+telling = bundle(
+    Telling,
+    click.option(
+        "--lengthwise-log",
+        type=values.PATH,
+        metavar="FILE",
+        help="Each decision as a line of JSON, without any text of a prompt or an answer.",
+    ),
+    click.option(
+        "--lengthwise-log-mib",
+        type=float,
+        metavar="X",
+        help="MiB after which that file is rotated; four are kept beside it.  [default: 64]",
+    ),
+    click.option(
+        "--lengthwise-spans",
+        type=float,
+        metavar="SHARE",
+        help="Share of requests with a span of their decisions, where --otlp-traces-endpoint "
+        "says.  [default: 0.01]",
+    ),
+)
+
 constants = text(
     "--constants", "", "NAME=X,...", "Constants of the systems, like slice=64,gamma=0.5,size=8."
 )

@@ -11,9 +11,12 @@ from lengthwise import __version__
 from lengthwise.cli.advise import advise
 from lengthwise.cli.bench import bench
 from lengthwise.cli.calibrate import calibrate
+from lengthwise.cli.check_config import check_config
 from lengthwise.cli.collect import collect
 from lengthwise.cli.completion import completion
+from lengthwise.cli.dashboard import dashboard
 from lengthwise.cli.demo import demo
+from lengthwise.cli.doctor import doctor
 from lengthwise.cli.evaluate import evaluate
 from lengthwise.cli.groups import one_line
 from lengthwise.cli.model import model
@@ -38,7 +41,17 @@ def lengthwise() -> None:
 
 for command in (serve, route, advise, bench, simulate, collect, train, evaluate, calibrate, theory):
     lengthwise.add_command(command)
-for command in (record, report, predictors, demo, model, completion):
+for command in (
+    check_config,
+    doctor,
+    dashboard,
+    record,
+    report,
+    predictors,
+    demo,
+    model,
+    completion,
+):
     lengthwise.add_command(command)
 
 

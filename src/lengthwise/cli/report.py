@@ -8,6 +8,7 @@ import click
 
 from lengthwise.cli import values
 from lengthwise.cli.groups import examples
+from lengthwise.cli.service import classes, read
 from lengthwise.report.files import check_file
 from lengthwise.results.terminal import say
 
@@ -17,6 +18,7 @@ from lengthwise.results.terminal import say
     epilog=examples(
         "lengthwise report results/bench",
         "lengthwise report results/before results/after --out change.html",
+        "lengthwise report results/bench --classes classes.toml",
     ),
 )
 @click.argument("first", metavar="A", type=values.PATH)
@@ -29,17 +31,20 @@ from lengthwise.results.terminal import say
     metavar="FILE.html",
     help="The page; its tables as CSV and charts as PNG go into a folder beside it.",
 )
-def report(first: Path, second: Path | None, out: Path) -> None:
+@classes
+def report(first: Path, second: Path | None, out: Path, classes: str | None) -> None:
     """Write a page of the results in folder A, or of those in B against those in A.
 
     A and B are folders that bench or simulate wrote. Of simulations, charts of single requests
-    need the requests, which simulate leaves behind with --report.
+    need the requests, which simulate leaves behind with --report. With --classes their requests
+    are held against these promises, each in the class of its tenant or priority.
     """
     check_file(out, "out")
     from lengthwise.report.results import study_of
 
-    one = study_of(first)
-    two = None if second is None else study_of(second)
+    promised = read(classes)
+    one = study_of(first, promised)
+    two = None if second is None else study_of(second, promised)
     # Drawing takes a second to load, which bad input need not wait for.
     from lengthwise.report.compare import compare
     from lengthwise.report.origin import origin_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import click
 from lengthwise.cli import flags, reporting, values
 from lengthwise.cli.groups import Modes, examples, result_on_stdout
 from lengthwise.cli.padded import refuse_padded
+from lengthwise.cli.service import Service, compared, service
 from lengthwise.cli.simulated import (
+    POLICIES,
     Arrivals,
     Engine,
     Runs,
@@ -41,15 +44,22 @@ def simulate() -> None:
         "lengthwise simulate --synthetic constant:50,exp:200 --rates burst --requests 2000",
         "lengthwise simulate TRACE.csv --policies fcfs,lengthwise,lengthwise@lognormal:0.8 "
         "--profile a100-llama3-8b",
+        "lengthwise simulate TRACE.csv --classes builtin --class-mix interactive=0.6,batch=0.4",
     )
 )
 @traffic
 @simulated
 @arrivals
+@service
 @engine
 @runs
 def policies(
-    traffic: Traffic, policies: list[str], arrivals: Arrivals, engine: Engine, runs: Runs
+    traffic: Traffic,
+    policies: list[str],
+    arrivals: Arrivals,
+    service: Service,
+    engine: Engine,
+    runs: Runs,
 ) -> None:
     """Simulate policies on one engine.
 
@@ -60,13 +70,17 @@ def policies(
 
     runs.check()
     refuse_padded(policies, "lengthwise simulate padded")
-    setup = engine.setup()
+    setup = replace(engine.setup(), classes=service.read())
+    policies = compared(policies, POLICIES, setup.classes)
     plan = sweep_plan(traffic, policies, arrivals, engine.profile, setup, runs, Continuous())
+    plan = replace(plan, workload=service.mixed(plan.workload))
     with result_on_stdout(runs.as_json, runs.results):
         served = sweep(plan, runs.out)
+        from lengthwise.results.class_tables import show_attainment
         from lengthwise.results.tables import show_sweep
 
         show_sweep(served)
+        show_attainment(served)
         say(f"saved in {runs.results}")
         reporting.write_report(runs.out, runs.report)
 
@@ -139,6 +153,7 @@ def padded(
 @flags.text(
     "--deaths", None, "INSTANCE:AT[:BACK],...", "Engines that die and come back, in seconds."
 )
+@service
 @engine
 @runs
 def fleet(
@@ -151,6 +166,7 @@ def fleet(
     report_interval: float,
     stale: float,
     deaths: str | None,
+    service: Service,
     engine: Engine,
     runs: Runs,
 ) -> None:
@@ -160,11 +176,12 @@ def fleet(
 
     runs.check()
     refuse_padded(policies, "lengthwise simulate padded")
-    setup, dying = engine.setup(), _deaths(deaths)
+    setup, dying = replace(engine.setup(), classes=service.read()), _deaths(deaths)
+    policies = compared(policies, POLICIES, setup.classes)
     layouts = [Layout(count, report_interval, stale, dying) for count in instances]
     trace = traffic.read(own_times=False)
     plan = FleetPlan(
-        trace.workload,
+        service.mixed(trace.workload),
         policies,
         routers,
         engine.profile,
@@ -181,10 +198,12 @@ def fleet(
     )
     with result_on_stdout(runs.as_json, runs.results):
         served = fleet_sweep(plan, runs.out)
+        from lengthwise.results.class_tables import show_attainment
         from lengthwise.results.tables import show_fleets
         from lengthwise.studies.fleet_report import draw_fleets
 
         show_fleets(served)
+        show_attainment(served)
         saved = [runs.results, *draw_fleets(served, runs.out)]
         say(f"saved in {', '.join(map(str, saved))}")
         reporting.write_report(runs.out, runs.report)

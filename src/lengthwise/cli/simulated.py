@@ -144,8 +144,11 @@ runs = flags.bundle(
     flags.as_json,
 )
 
+POLICIES = "fcfs,lengthwise,trail,oracle"
+"""What is compared unless the user says."""
+
 simulated = flags.policies(
-    "fcfs,lengthwise,trail,oracle",
+    POLICIES,
     "Policies; policy@predictor says what it is told (default: nothing, if it can do without).",
 )
 

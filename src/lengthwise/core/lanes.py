@@ -115,7 +115,22 @@ class Lanes(Generic[T]):
         return heapq.merge(*(lane.in_order() for lane in self._lanes.values()), key=self._order)
 
     def _look(self) -> T:
+        if self._policy.shifts:
+            self._shift()
         return min([lane.peek() for lane in self._lanes.values()], key=self._order)
+
+    def _shift(self) -> None:
+        """The first of each lane moves to another if the policy says so, then the next one."""
+        for lane, queue in list(self._lanes.items()):
+            while queue:
+                first = queue.peek()
+                if self._policy.lane(self._view(first)) == lane:
+                    break
+                queue.remove(first)
+                del self._lane_of[first]
+                self._insert(first)
+            if not queue and self._lanes.get(lane) is queue:
+                del self._lanes[lane]
 
     def _insert(self, item: T) -> None:
         lane = self._policy.lane(self._view(item))

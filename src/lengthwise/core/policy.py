@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from lengthwise.core.patience import NEVER, Threshold
 from lengthwise.core.request import Request
+from lengthwise.core.service import Classes
 
 COMMITTED = -math.inf
 """Rank of a request that must run to completion: before everything else."""
@@ -48,12 +49,14 @@ class Overtaking(NamedTuple):
         backlog: work that waits.
         longest: the longest backlog of late, which is FCFS's longest wait.
         spare: work that may still go first from behind the gate.
+        admitted: work that was admitted so far: the work clock.
     """
 
     tolerance: float
     backlog: float
     longest: float
     spare: float
+    admitted: float
 
 
 class Listener:
@@ -116,10 +119,13 @@ class Policy(Listener, ABC):
         quantum: tokens for which it then goes first.
         timed: whether keys of waiting requests move by themselves, with the clock or with
             other requests' service. Engines then keep them in :class:`Lanes`.
+        shifts: whether a waiting request's lane may change by itself, once it is the first in it.
         reads_cache: whether its keys depend on what the prefix cache has of a prompt.
         steady: whether a running request's key can only improve but for new predictions.
         foresees: whether nobody is admitted whose expected memory does not last
             (:mod:`lengthwise.core.foresight`).
+        promises: whether it orders by what service classes are promised (:meth:`promise`);
+            without classes it promises nothing.
         slice: most tokens served at a time, after which a request goes back to the pool and
             is ranked anew (:mod:`lengthwise.vllm.slices`); infinite: no slices.
     """
@@ -132,9 +138,11 @@ class Policy(Listener, ABC):
     threshold: Threshold = NEVER
     quantum: int = 1
     timed: bool = False
+    shifts: bool = False
     reads_cache: bool = False
     steady: bool = True
     foresees: bool = False
+    promises: bool = False
     slice: float = math.inf
 
     @property
@@ -149,6 +157,9 @@ class Policy(Listener, ABC):
         Queues of timed policies look at the keys again only if it, or the queue, has changed.
         """
         return None
+
+    def promise(self, classes: Classes) -> None:
+        """Once, before the engine begins: what is promised to the requests of each class."""
 
     @abstractmethod
     def rank(self, request: Request) -> float:

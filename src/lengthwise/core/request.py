@@ -27,6 +27,8 @@ class Request:
         preemptions: how often it lost its seat.
         tenant: whose request it is, as the client said.
         priority: the client's class; the lower goes first (vLLM's own field).
+        service: name of its service class (:mod:`lengthwise.core.service`); empty if there
+            are none.
         cached_tokens: prompt tokens that the prefix cache had when it was asked last: at its
             arrival, and for policies that read it in vLLM also at the head of the queue.
         least_tokens, most_tokens: bounds of its output length that its parameters set.
@@ -49,6 +51,7 @@ class Request:
     preemptions: int = 0
     tenant: str | None = None
     priority: int = 0
+    service: str = ""
     deadline: float | None = None
     cached_tokens: int = 0
     least_tokens: int = 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
 
 from lengthwise.errors import UserError
 
@@ -36,8 +39,25 @@ class Target:
         return (
             (self.ttft is None or ttft <= self.ttft)
             and (self.deadline is None or latency <= self.deadline)
-            and (self.tpot is None or latency - ttft <= self.tpot * max(tokens - 1, 0))
+            and (self.tpot is None or tokens <= 1 or latency - ttft <= self.tpot * (tokens - 1))
         )
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What a request says of whoever sent it; None where it says nothing.
+
+    Attributes:
+        tenant: whose request it is.
+        priority: vLLM's own field, 0 where the client sends none.
+        tier: OpenAI's ``service_tier``.
+        service: the class that the client asks for by name.
+    """
+
+    tenant: str | None = None
+    priority: int = 0
+    tier: str | None = None
+    service: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,12 +70,16 @@ class ServiceClass:
         share: of the engine's work, what the class cannot lose while it has requests, from 0
             to below 1.
         tenants: whose requests are in it.
+        tiers: values of ``service_tier`` that put a request into it.
+        priorities: values of vLLM's ``priority`` that do.
     """
 
     name: str
     target: Target = Target()
     share: float = 0.0
     tenants: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
+    priorities: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,36 +87,108 @@ class Classes:
     """All classes of a server; each request is in one.
 
     Attributes:
-        all: in the order in which they were given.
+        all: in the order in which they were given: where promises cannot all be kept, those
+            of later classes give way first.
         default: name of the class of requests that no other class claims.
+        clients_choose: whether a client may ask for a class by its name.
 
     Raises:
-        UserError: if there are none, two have one name or tenant, or ``default`` is no class.
+        UserError: if two have one name, tenant, tier or priority, ``default`` is no class,
+            or the shares are no shares of one whole.
     """
 
     all: tuple[ServiceClass, ...]
     default: str
+    clients_choose: bool = False
 
     def __post_init__(self) -> None:
         names = [each.name for each in self.all]
         if len(set(names)) < len(names):
             raise UserError("two classes have the same name: give each its own")
         if self.default not in names:
-            raise UserError(f"the default class {self.default!r} is none of {', '.join(names)}")
-        tenants = [tenant for each in self.all for tenant in each.tenants]
-        for tenant in tenants:
-            if tenants.count(tenant) > 1:
-                raise UserError(f"tenant {tenant!r} is in two classes: leave it in one")
+            known = ", ".join(names) or "there are none"
+            raise UserError(f"the default class {self.default!r} is no class: {known}")
+        for what in ("tenants", "tiers", "priorities"):
+            claimed: dict[Any, str] = {}
+            for each in self.all:
+                for claim in getattr(each, what):
+                    _claim(claimed, claim, each.name, what)
+        if sum(each.share for each in self.all) >= 1.0:
+            raise UserError(
+                "the shares of all classes sum to 1 or more: leave something for what they "
+                "do not need"
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """Of all classes, in their order."""
+        return [each.name for each in self.all]
+
+    @property
+    def promised(self) -> bool:
+        """Whether any class is promised anything."""
+        return any(each.target or each.share for each in self.all)
 
     def named(self, name: str) -> ServiceClass | None:
         """The class of this name."""
-        return next((each for each in self.all if each.name == name), None)
+        return self._named.get(name)
 
-    def of(self, tenant: str | None) -> ServiceClass:
-        """The class of a tenant's requests."""
-        for each in self.all:
-            if tenant is not None and tenant in each.tenants:
-                return each
-        found = self.named(self.default)
-        assert found is not None
-        return found
+    def of(self, sender: Sender) -> ServiceClass:
+        """The class of a sender's requests.
+
+        The first that applies: the class that the client asks for, where clients choose; its
+        tenant's; its tier's; its priority's; the default.
+        """
+        asked = self._named.get(sender.service or "") if self.clients_choose else None
+        return (
+            asked
+            or self._tenants.get(sender.tenant or "")
+            or self._tiers.get(sender.tier or "")
+            or self._priorities.get(sender.priority)
+            or self._named[self.default]
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As the file of classes has it; :func:`lengthwise.core.classes_file.classes_of` reads it.
+
+        Durations are in seconds.
+        """
+        return {
+            "default": self.default,
+            "clients_choose": self.clients_choose,
+            "class": {each.name: _plain(each) for each in self.all},
+        }
+
+    @cached_property
+    def _named(self) -> dict[str, ServiceClass]:
+        return {each.name: each for each in self.all}
+
+    @cached_property
+    def _tenants(self) -> dict[str, ServiceClass]:
+        return _by((each.tenants, each) for each in self.all)
+
+    @cached_property
+    def _tiers(self) -> dict[str, ServiceClass]:
+        return _by((each.tiers, each) for each in self.all)
+
+    @cached_property
+    def _priorities(self) -> dict[int, ServiceClass]:
+        return _by((each.priorities, each) for each in self.all)
+
+
+def _claim(claimed: dict[Any, str], claim: object, name: str, what: str) -> None:
+    if claim in claimed:
+        one = {"tenants": "tenant", "tiers": "tier", "priorities": "priority"}[what]
+        where = "twice in one class" if claimed[claim] == name else "in two classes"
+        raise UserError(f"{one} {claim!r} is {where}: leave it in one")
+    claimed[claim] = name
+
+
+def _by(claims: Iterable[tuple[Iterable[Any], ServiceClass]]) -> dict[Any, ServiceClass]:
+    return {claim: each for several, each in claims for claim in several}
+
+
+def _plain(each: ServiceClass) -> dict[str, Any]:
+    targets = {name: value for name, value in asdict(each.target).items() if value is not None}
+    lists = {what: [*getattr(each, what)] for what in ("tenants", "tiers", "priorities")}
+    return targets | {"share": each.share} | {what: found for what, found in lists.items() if found}

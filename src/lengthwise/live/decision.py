@@ -32,6 +32,7 @@ class Decision(msgspec.Struct, frozen=True):
         winner_left: the same of ``winner``.
         waited: seconds since its arrival.
         overtook: requests that arrived before it and still waited when it was admitted.
+        overtaken: requests that arrived after it and were admitted before it, once it has a seat.
         recompute: tokens that have to be computed again because of it.
         prompt, tokens: tokens of its prompt, and of its answer so far.
         predicted: answer in tokens that was predicted first; None if nothing was.
@@ -57,3 +58,4 @@ class Decision(msgspec.Struct, frozen=True):
     tenant: str = ""
     service: str = ""
     ttft: float | None = None
+    overtaken: int = 0

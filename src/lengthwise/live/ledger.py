@@ -220,14 +220,16 @@ class Ledger:
                 winner=None if known is None else known.number,
                 left=left_of(view),
                 winner_left=None if winner is None else left_of(winner),
-                waited=self.waited(entry),
+                waited=self._clock() - entry.arrived,
                 overtook=overtook,
                 recompute=recompute,
                 prompt=view.prompt_tokens,
                 tokens=view.generated,
                 predicted=view.initial,
                 tenant=view.tenant or "",
+                service=view.service,
                 ttft=entry.ttft,
+                overtaken=entry.overtaken,
             )
         )
 

@@ -58,8 +58,7 @@ class Totals(msgspec.Struct):
         steps, full_steps: engine steps, and those that began with all seats taken.
         scheduler_s: seconds in ``schedule()`` and in handling outputs, vLLM's part included.
         ranking_s: of those what lengthwise added.
-        tap_s: seconds in the worker for reading hidden states and the probe, where it runs in
-            the engine's own process; else 0.
+        tap_s: seconds in the worker for reading hidden states and for the probe.
         prompt_s: seconds of the engine's process for predicting from prompts.
         ignored_hints: hints of clients that were outside their limits.
     """
@@ -146,12 +145,14 @@ class Bound(msgspec.Struct, frozen=True):
         backlog: work that waits, in tokens.
         longest: the longest backlog of late, which is what anybody waits for at most under FCFS.
         spare: work that may still go first from behind the gate, in tokens.
+        admitted: work that was admitted since the start, in tokens: the work clock.
     """
 
     tolerance: float
     backlog: float
     longest: float
     spare: float
+    admitted: float
 
 
 class EngineNow(msgspec.Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""Counters of what a running engine spends and does."""
+"""What a running engine spends and does: counters, and Prometheus metrics with what shows them."""

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 from lengthwise.core.policy import Policy
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError
 from lengthwise.policies.boost import Boost
 from lengthwise.policies.bounded import Bounded
+from lengthwise.policies.edf import EDF
 from lengthwise.policies.fair import Fair
 from lengthwise.policies.fcfs import FCFS
 from lengthwise.policies.foreseeing import Foreseeing
@@ -29,6 +31,7 @@ from lengthwise.policies.sliced import Sliced
 from lengthwise.policies.spf import SPF
 from lengthwise.policies.sprpt import SPRPT
 from lengthwise.policies.ssjf import SSJF
+from lengthwise.policies.targets import Targeted
 from lengthwise.policies.tie import TIE
 from lengthwise.policies.trail import Trail
 from lengthwise.policies.trail_early import TrailEarly
@@ -37,15 +40,16 @@ from lengthwise.policies.wrapper import Wrapper
 for _policy in (
     *(FCFS, SJF, SSJF, HRRN, LTR, MLFQ, SPRPT, Trail, TrailEarly, Oracle),
     *(SCLS, Magnus, Lengthwise),
-    *(Boost, PromptHRRN, SPF, TIE, Gittins),
+    *(Boost, PromptHRRN, SPF, TIE, Gittins, EDF),
 ):
     register_policy(_policy)
 
 WRAPPERS: dict[str, type[Wrapper]] = {
-    wrapper.name: wrapper for wrapper in (Bounded, Fair, Foreseeing, Prioritised, Sliced)
+    wrapper.name: wrapper for wrapper in (Bounded, Fair, Foreseeing, Prioritised, Sliced, Targeted)
 }
 
 __all__ = [
+    "EDF",
     "FCFS",
     "HRRN",
     "LTR",
@@ -69,19 +73,24 @@ __all__ = [
     "Prioritised",
     "PromptHRRN",
     "Sliced",
+    "Targeted",
     "Trail",
     "TrailEarly",
     "Wrapper",
     "make_policy",
     "register_policy",
+    "with_targets",
 ]
 
 
-def make_policy(spec: str) -> Policy:
+def make_policy(spec: str, classes: Classes | None = None) -> Policy:
     """Build a policy from ``name``, with arguments ``name:ARGUMENT:...`` (``trail:0.5``).
 
     Wrappers follow, each around what stands before it: ``trail:0.8+fair+bound:10s``. One's
     own policy is named as it was registered, or ``MODULE:CLASS``, with arguments after it.
+
+    Args:
+        classes: what is promised to whom, for policies that order by that.
 
     Raises:
         UserError: for an unknown name or an argument it does not take.
@@ -95,7 +104,19 @@ def make_policy(spec: str) -> Policy:
         if name not in WRAPPERS:
             raise UserError(f"policy {spec!r}: after + comes {', '.join(sorted(WRAPPERS))}")
         policy = _made(spec, "wrapper", WRAPPERS[name], [policy], arguments)
+    if classes is not None:
+        policy.promise(classes)
     return policy
+
+
+def with_targets(spec: str) -> str:
+    """The policy that ``lengthwise`` stands for where there are service classes.
+
+    Any other policy stays what it is.
+    """
+    name = spec.partition(":")[0]
+    plain = name == Lengthwise.name and "+" not in spec
+    return f"{spec}+{Targeted.name}" if plain else spec
 
 
 def _made(

@@ -87,7 +87,7 @@ class Lengthwise(Policy):
     @property
     def overtaking(self) -> Overtaking:
         gate = self._gate
-        return Overtaking(self.tolerance, gate.backlog, gate.peak, gate.saved)
+        return Overtaking(self.tolerance, gate.backlog, gate.peak, gate.saved, gate.clock)
 
     def rank(self, request: Request) -> float:
         return COMMITTED if request.started else self._rating(request).lane

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from lengthwise.core.policy import Key, Overtaking, Policy, hears
 from lengthwise.core.request import Request
+from lengthwise.core.service import Classes
 
 
 class Wrapper(Policy):
@@ -26,9 +27,11 @@ class Wrapper(Policy):
         self.paused_per_seat = policy.paused_per_seat
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
+        self.shifts = policy.shifts
         self.foresees = policy.foresees
         self.reads_cache = policy.reads_cache
         self.slice = policy.slice
+        self.promises = policy.promises
 
     @property
     def listens(self) -> bool:
@@ -41,6 +44,12 @@ class Wrapper(Policy):
     @property
     def overtaking(self) -> Overtaking | None:
         return self._policy.overtaking
+
+    def promise(self, classes: Classes) -> None:
+        self._policy.promise(classes)
+        # What it orders by may take that.
+        self.timed |= self._policy.timed
+        self.shifts |= self._policy.shifts
 
     def rank(self, request: Request) -> float:
         return self._policy.rank(request)

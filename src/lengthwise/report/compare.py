@@ -14,6 +14,7 @@ from lengthwise.report.pairs import Pair, clear, pairs_of
 from lengthwise.report.parts import Cell, Origin, Page, Part, Section, Table, Text
 from lengthwise.report.results import Study
 from lengthwise.report.runs import MOST
+from lengthwise.report.targets import promises, target_changes
 
 _SETUP = {
     "model": "the model",
@@ -53,7 +54,14 @@ def compare(left: Study, right: Study) -> Page:
         few = f"{len(differences)} thing{'s differ' if len(differences) > 1 else ' differs'}"
         summary.insert(len(summary) - 1, Text(f"{few} between the two: see below."))
     title = f"{second} against {first}"
-    return Page(title, summary, [where, *_charts(pairs, first, second)], _origin(left, right))
+    both = [
+        (pair.name, pair.traffic, pair.before, pair.after)
+        for pair in pairs
+        if pair.before is not None and pair.after is not None
+    ]
+    attained = target_changes(both, right.classes, (first, second))
+    sections = [where, *attained, *_charts(pairs, first, second)]
+    return Page(title, summary, sections, _origin(left, right))
 
 
 def differing(left: Study, right: Study, first: str, second: str) -> Iterator[str]:
@@ -66,6 +74,11 @@ def differing(left: Study, right: Study, first: str, second: str) -> Iterator[st
         if was != now:
             what = f"{words[:1].upper()}{words[1:]}"
             yield f"{what}: {_value(was)} in {first}, {_value(now)} in {second}."
+    if left.classes != right.classes:
+        was, now = (
+            "none" if each is None else promises(each) for each in (left.classes, right.classes)
+        )
+        yield f"The service classes in {first}: {was}; in {second}: {now}."
     seeds = seeds_of(left), seeds_of(right)
     if seeds[0] != seeds[1]:
         yield f"The seeds: {seeds[0]} in {first}, {seeds[1]} in {second}."

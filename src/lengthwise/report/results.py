@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
+from lengthwise.core.service import Classes
+from lengthwise.errors import reading
 from lengthwise.report.served import Served
-from lengthwise.results.files import Results, read_requests, read_results
-from lengthwise.results.record import Run
+from lengthwise.results.attainment import promised
+from lengthwise.results.files import AGAIN, Results, read_requests, read_results
+from lengthwise.results.promises import kept
+from lengthwise.results.record import Promised, Run
 
 _DIFFERING = ("router", "instances", "replicas", "stale_s", "seats")
 
@@ -25,11 +30,13 @@ class Study:
         results: what results.json holds.
         served: the requests of each run, or None where no file has them.
         name: of the folder.
+        classes: the service classes that its requests are in; None without any.
     """
 
     results: Results
     served: Sequence[Served | None]
     name: str = "results"
+    classes: Classes | None = None
 
     @property
     def runs(self) -> list[Run]:
@@ -68,13 +75,26 @@ class Study:
         return list(found.values())
 
     @property
+    def heaviest(self) -> str | None:
+        """The traffic with the highest rate of which there are requests; else the first."""
+        known = [
+            (-1.0 if run.rate is None else run.rate, self.traffic_of(run))
+            for run, served in zip(self.runs, self.served, strict=True)
+            if served is not None
+        ]
+        return max(known, key=lambda each: each[0])[1] if known else None
+
+    @property
     def traffics(self) -> list[str]:
         """The kinds of traffic, in order of the runs."""
         return list(dict.fromkeys(map(self.traffic_of, self.runs)))
 
 
-def study_of(folder: Path) -> Study:
+def study_of(folder: Path, classes: Classes | None = None) -> Study:
     """A folder that ``lengthwise bench`` or ``simulate`` wrote.
+
+    Args:
+        classes: hold the requests against these service classes, not those of the study.
 
     Raises:
         UserError: if it is none, or damaged.
@@ -85,9 +105,21 @@ def study_of(folder: Path) -> Study:
     for number, run in enumerate(results.runs):
         there = (folder / f"requests-{number}.jsonl").is_file()
         rows = read_requests(folder, number) if there else []
-        one = Served.of(rows, study.name_of(run)) if rows else None
+        one = Served.of(rows, study.name_of(run), classes) if rows else None
         served.append(one if one is not None and _belongs(one, run) else None)
-    return Study(results, served, study.name)
+    if classes is None:
+        with reading(folder / "results.json", AGAIN):
+            return Study(results, served, study.name, kept(results.setup))
+    runs = [_held_against(*each, classes) for each in zip(results.runs, served, strict=True)]
+    return Study(replace(results, runs=runs), served, study.name, classes)
+
+
+def _held_against(run: Run, served: Served | None, classes: Classes) -> Run:
+    """The run with its figures by these classes; without any where no file has its requests."""
+    if served is not None:
+        return Run.of(run, promised(served.times, served.service, classes))
+    nothing: dict[str, Any] = {each.name: UNSET for each in fields(Promised)}
+    return replace(run, **nothing)
 
 
 def _belongs(served: Served, run: Run) -> bool:

@@ -6,14 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-import numpy as np
-
 from lengthwise.report.change import FIGURES
 from lengthwise.report.charts.by_length import by_output, by_prompt
 from lengthwise.report.charts.calibration import calibration
 from lengthwise.report.charts.distribution import latency, ttft
-from lengthwise.report.charts.load import Curve, against_load
 from lengthwise.report.charts.over_time import over_time
+from lengthwise.report.loads import load_sections
 from lengthwise.report.numbers import seconds
 from lengthwise.report.pairs import study_pair
 from lengthwise.report.parts import Origin, Page, Part, Section, Text
@@ -23,8 +21,9 @@ from lengthwise.report.tables.fairness import by_length, by_tenant
 from lengthwise.report.tables.numbers import of_runs
 from lengthwise.report.tables.passed import passed
 from lengthwise.report.tables.preemptions import preemptions
+from lengthwise.report.targets import target_sections, target_verdicts
 from lengthwise.results.record import Run
-from lengthwise.results.runs import grouped, interval, mean
+from lengthwise.results.runs import mean
 
 MOST = 8
 """Runs in a chart: as many as there are colours."""
@@ -40,12 +39,6 @@ TITLES = {
     "simulate-fleets": "Simulated fleets",
 }
 
-_LOADED = (
-    ("mean-by-load", "mean latency", "mean_latency_s"),
-    ("p99-by-load", "p99 latency", "p99_latency_s"),
-    ("ttft-by-load", "p99 time to first token", "p99_ttft_s"),
-)
-
 
 def page_of(study: Study, origin: Origin) -> Page:
     """The report of a bench or a simulation.
@@ -57,8 +50,10 @@ def page_of(study: Study, origin: Origin) -> Page:
     what = setup.get("workload") or setup.get("model", "")
     title = f"{TITLES.get(study.results.study, study.results.study)}: {what}"
     numbers = of_runs(study.runs, study.name_of, study.traffic_of, partial(_changed, study))
-    summary: list[Part] = [*(Text(each, True) for each in verdicts(study)), numbers]
-    sections = [*_requests(study), *_loads(study), *_work(study)]
+    said = [*verdicts(study), *target_verdicts(study)]
+    summary: list[Part] = [*(Text(each, True) for each in said), numbers]
+    sections = [*_requests(study), *target_sections(study, MOST)]
+    sections += [*load_sections(study, MOST), *_work(study)]
     return Page(title, summary, sections, origin)
 
 
@@ -124,7 +119,7 @@ def request_sections(
 
 
 def _requests(study: Study) -> list[Section]:
-    traffic = _heaviest(study)
+    traffic = study.heaviest
     if traffic is None:
         return [Section("Requests", [Text("There is no file of single requests of these runs.")])]
     served = study.at(traffic)
@@ -136,40 +131,6 @@ def _requests(study: Study) -> list[Section]:
         where = Text(f"Charts and tables of single requests are of this traffic: {traffic}.")
         first = Section(first.title, [where, *first.parts])
     return [first, *others]
-
-
-def _heaviest(study: Study) -> str | None:
-    """The traffic with the highest rate of which there are requests; else the first."""
-    known = [
-        (-1.0 if run.rate is None else run.rate, study.traffic_of(run))
-        for run, served in zip(study.runs, study.served, strict=True)
-        if served is not None
-    ]
-    return max(known, key=lambda each: each[0])[1] if known else None
-
-
-def _loads(study: Study) -> list[Section]:
-    rated = [run for run in study.runs if run.rate is not None and run.finished]
-    if len({run.rate for run in rated}) < 2:
-        return []
-    as_load = all(run.get("load") is not None for run in rated)
-    field, unit = (
-        ("load", "load (share of the capacity)") if as_load else ("rate", "requests per second")
-    )
-    groups = _by(rated, study.name_of)[:MOST]
-    charts = [
-        against_load(name, what, "seconds", [_curve(study, g, field, figure) for g in groups], unit)
-        for name, what, figure in _LOADED
-    ]
-    return [Section("Against load", charts)]
-
-
-def _curve(study: Study, group: Sequence[Run], field: str, figure: str) -> Curve:
-    points = grouped(group, [field])
-    found = [interval([run.get(figure, math.nan) for run in point]) for point in points]
-    value, half = np.array(found).T
-    load = np.array([point[0][field] for point in points], np.float64)
-    return Curve(study.name_of(group[0]), load, value, value - half, value + half)
 
 
 def _work(study: Study) -> list[Section]:

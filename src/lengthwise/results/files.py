@@ -22,7 +22,8 @@ from lengthwise.workload.workload import Workload
 
 Setup = Served | Simulated
 
-_AGAIN = "run lengthwise bench or simulate again"
+AGAIN = "run lengthwise bench or simulate again"
+"""What to do about a file of results that is damaged."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,10 @@ def write_results(out: Path, setup: Setup, runs: Sequence[Run], *engine: Part) -
 def content_of(setup: Setup, runs: Sequence[Run], *engine: Part) -> dict[str, Any]:
     """What :func:`write_results` writes, but for what made it."""
     study = next(name for name, kind in STUDIES.items() if type(setup) is kind)
-    described: dict[str, Any] = {}
-    for part in (setup, *engine):
-        described |= plain(part)
+    described: dict[str, Any] = plain(setup)
+    for part in engine:
+        # What both have, like the service classes, is the study's.
+        described |= {name: it for name, it in plain(part).items() if name not in described}
     return {
         "schema_version": VERSION,
         "lengthwise": __version__,
@@ -78,7 +80,7 @@ def read_results(folder: Path) -> Results:
     path = folder / "results.json"
     if not path.is_file():
         raise UserError(f"no results.json in {folder}: give a folder that lengthwise wrote")
-    with reading(path, _AGAIN):
+    with reading(path, AGAIN):
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         version = content.get("schema_version")
         if version != VERSION:
@@ -110,6 +112,7 @@ class RequestRow:
         longest_gap: longest time between two tokens.
         sent, replica, error: what a route's client noted.
         slices, predicted: batches it took part in, and its predicted tokens.
+        service: name of its service class, where there were classes.
     """
 
     id: str
@@ -126,10 +129,14 @@ class RequestRow:
     error: str | UnsetType = UNSET
     slices: Count = UNSET
     predicted: float | UnsetType | None = UNSET
+    service: str | UnsetType = UNSET
 
 
 def rows_of(
-    workload: Workload, times: Times, predicted: Sequence[float] | None = None
+    workload: Workload,
+    times: Times,
+    predicted: Sequence[float] | None = None,
+    service: Sequence[str] = (),
 ) -> Iterator[RequestRow]:
     """The requests of a workload and what a run made of them, in the workload's order.
 
@@ -137,6 +144,7 @@ def rows_of(
         times: of the same requests.
         predicted: n output tokens predicted at arrival, NaN for unknown; None without
             predictions.
+        service: n names of service classes, or none at all.
     """
     for i in range(len(workload)):
         begun = math.isfinite(times.first[i])
@@ -151,6 +159,7 @@ def rows_of(
             tenant=workload.tenant[i] if workload.tenant else None,
             priority=int(workload.priority[i]),
             predicted=UNSET if predicted is None else _known(predicted[i]),
+            service=service[i] if service else UNSET,
         )
 
 
@@ -171,6 +180,6 @@ def read_requests(folder: Path, number: int) -> list[RequestRow]:
         UserError: if the file is missing or damaged.
     """
     path = folder / f"requests-{number}.jsonl"
-    with reading(path, _AGAIN):
+    with reading(path, AGAIN):
         lines = path.read_bytes().splitlines()
         return [msgspec.json.decode(line, type=RequestRow) for line in lines]

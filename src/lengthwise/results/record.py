@@ -74,6 +74,52 @@ class TenantFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassFigures:
+    """What the requests of one service class got of a run; times unset where none finished.
+
+    Attributes:
+        met: requests that finished and met every target of the class.
+        attained_share: ``met`` as a share of all its requests; None if it has none.
+        late_ttft, late_tpot, late_deadline: requests that finished and missed that target;
+            unset where it is not promised. One request may miss several.
+        goodput_requests_per_s, goodput_tokens_per_s: of the requests that met their targets.
+    """
+
+    requests: int
+    finished: int
+    met: int
+    attained_share: float | None
+    goodput_requests_per_s: float
+    goodput_tokens_per_s: float
+    late_ttft: Count = UNSET
+    late_tpot: Count = UNSET
+    late_deadline: Count = UNSET
+    mean_latency_s: Number = UNSET
+    p99_latency_s: Number = UNSET
+    mean_ttft_s: Number = UNSET
+    p99_ttft_s: Number = UNSET
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promised:
+    """What requests got of what their service classes are promised; unset without classes.
+
+    Attributes:
+        classes: by the class's name.
+        attained_share: of the requests that were promised anything, the share that finished and
+            met every target; None if there are none.
+        goodput_requests_per_s, goodput_tokens_per_s: of these that met their targets.
+        jain_classes: Jain's index over the classes' mean latency per output token.
+    """
+
+    classes: dict[str, ClassFigures] | UnsetType = UNSET
+    attained_share: float | UnsetType | None = UNSET
+    goodput_requests_per_s: Number = UNSET
+    goodput_tokens_per_s: Number = UNSET
+    jain_classes: Number = UNSET
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """What the clients saw; figures of finished requests, unset where none finished.
 
@@ -84,6 +130,8 @@ class Seen:
         rejected: requests that no engine could hold.
         makespan_s: from the first arrival to the last token.
         tenants: by the tenant's name; empty if no request has one.
+        jain_tenants: Jain's index over the tenants' mean latency per output token: 1 if all are
+            served alike, 1/n if one of n has all of the delay; unset without tenants.
         until, until_s: how many requests, and when so many had finished (None: fewer did).
     """
 
@@ -105,6 +153,7 @@ class Seen:
     requests_per_s: Number = UNSET
     makespan_s: Number = UNSET
     tenants: dict[str, TenantFigures] | UnsetType = UNSET
+    jain_tenants: Number = UNSET
     until: Count = UNSET
     until_s: float | UnsetType | None = UNSET
 
@@ -211,7 +260,7 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Labels, Size, Seen, Work, Spread, Batched, Notes):
+class Run(Labels, Size, Seen, Promised, Work, Spread, Batched, Notes):
     """One run: a policy, perhaps behind a router, at one rate with one seed.
 
     A field can also be read by its name, ``run["mean_latency_s"]``, as tables do.

@@ -22,9 +22,8 @@ VERSION = 1
 
 _REF = "#/$defs/{name}"
 
-_SEEN = tuple(
-    each.name for each in fields(Seen) if each.name not in ("rejected", "until", "until_s")
-)
+_SOMETIMES = ("rejected", "jain_tenants", "until", "until_s")
+_SEEN = tuple(each.name for each in fields(Seen) if each.name not in _SOMETIMES)
 _STEPS = ("preemptions", "recomputed_tokens", "scheduler_ms_per_step", "predictor_ms_per_step")
 _SPREAD = ("router", "failed", "predictions", "resubmitted", "seat_imbalance", "work_imbalance")
 _BATCHED = ("instances", "batches", "mean_batch_size", "invalid_tokens", "slices_per_request")

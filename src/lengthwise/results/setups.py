@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from lengthwise.results.record import ClassFigures
+
 Options = dict[str, Any]
 """Settings of an engine or a system, as its own dataclass has them."""
 
@@ -17,6 +19,7 @@ class Served:
         probe: folder of trained predictors, where a policy names none.
         cv: coefficient of variation of the gaps between arrivals.
         trace: file with arrival times, if they come from one.
+        classes: the service classes, as ``results/promises.py`` writes them; empty if none are.
     """
 
     model: str
@@ -30,6 +33,7 @@ class Served:
     probe: str | None
     cv: float
     trace: str | None
+    classes: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,7 @@ class Simulated:
         rows: of the file that the workload comes from; 0 if it comes from none.
         left_out: rows of the file that are no requests of the workload, by reason.
         found: what was worked out from the file's content, a sentence each.
+        classes: the service classes, as ``results/promises.py`` writes them; empty if none are.
     """
 
     workload: str
@@ -103,6 +108,7 @@ class Simulated:
     rows: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
+    classes: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +173,17 @@ class Borne:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassBorne(Borne):
+    """The load at which a class attains the share that is asked for.
+
+    Attributes:
+        service: the class.
+    """
+
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Advice(Simulated):
     """``lengthwise advise``.
 
@@ -179,6 +196,10 @@ class Advice(Simulated):
         target_s: seconds within which 99 % of the first tokens are to come.
         pairs_right: share of pairs of answers that the data itself puts in order.
         headline, reasons, switch: the advice.
+        attain: share of each service class that is to get what is promised; None without classes.
+        alone: what each class would attain if each request were alone on the engine.
+        class_capacities: the load that each policy bears with that share of a class attained; a
+            class that does not attain it alone is not among them.
     """
 
     loads: list[float]
@@ -197,6 +218,9 @@ class Advice(Simulated):
     headline: str
     reasons: list[str]
     switch: bool
+    attain: float | None = None
+    alone: dict[str, ClassFigures] = field(default_factory=dict)
+    class_capacities: list[ClassBorne] = field(default_factory=list)
 
 
 STUDIES: dict[str, type[Served] | type[Simulated]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import numpy as np
 from msgspec import UNSET
 from numpy.typing import NDArray
 
+from lengthwise.results.fairness import evenness
 from lengthwise.results.record import Seen, Work
 from lengthwise.results.tenants import by_tenant
 from lengthwise.results.until import time_until
@@ -106,6 +108,18 @@ class Times:
         )
 
 
+def makespan(times: Times) -> float:
+    """Seconds from the first arrival to the last token of a request that finished; 0 if none."""
+    done = np.isfinite(times.finish)
+    return float(times.finish[done].max() - times.arrival.min()) if done.any() else 0.0
+
+
+def per_second(count: float, seconds: float) -> float:
+    """A rate; 0 where no time passed, or too little for a number to hold the rate."""
+    rate = count / seconds if seconds > 0.0 else 0.0
+    return rate if math.isfinite(rate) else 0.0
+
+
 def seen(times: Times, until: int | None = None, rejected: int | None = None) -> Seen:
     """What the clients saw of a run; only finished requests count.
 
@@ -123,7 +137,8 @@ def seen(times: Times, until: int | None = None, rejected: int | None = None) ->
     tpot = (done.finish - done.first)[several] / (done.tokens[several] - 1)
     tokens = int(done.tokens.sum())
     finish = done.finish - times.arrival.min()
-    makespan = float(finish.max())
+    seconds = makespan(times)
+    index = evenness(latency, done.tokens, done.tenant) if any(done.tenant) else None
     return Seen(
         requests=len(times),
         finished=len(done),
@@ -139,10 +154,11 @@ def seen(times: Times, until: int | None = None, rejected: int | None = None) ->
         max_waiting_s=float(waiting.max()),
         mean_max_waiting_s=float(waiting.mean()),
         output_tokens=tokens,
-        tokens_per_s=tokens / makespan,
-        requests_per_s=len(done) / makespan,
-        makespan_s=makespan,
+        tokens_per_s=per_second(tokens, seconds),
+        requests_per_s=per_second(len(done), seconds),
+        makespan_s=seconds,
         tenants=by_tenant(done.tenant, latency, ttft, waiting, done.tokens),
+        jain_tenants=UNSET if index is None else index,
         **time_until(finish, until),
     )
 

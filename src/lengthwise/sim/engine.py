@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from lengthwise.core.policy import Policy
 from lengthwise.core.request import Request
+from lengthwise.core.service import Sender
 from lengthwise.core.slices import slice_end
 from lengthwise.sim.decodes import Job
 from lengthwise.sim.predictors import Predictor
@@ -204,6 +205,8 @@ class Simulator:
             return None
         view = Request(str(i), traffic.arrival[i], i, prompt)
         view.tenant, view.priority = traffic.tenant[i], traffic.priority[i]
+        if self._setup.classes is not None:
+            view.service = self._setup.classes.of(Sender(view.tenant, view.priority)).name
         view.cached_tokens = min(traffic.prefix[i], prompt - 1)
         if self._policy.source != "none":
             traffic.predict(i, view)

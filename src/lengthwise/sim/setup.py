@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.core.checks import at_least, not_negative
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError
 
 Seconds = NDArray[np.float64]
@@ -29,6 +30,7 @@ class Setup:
         cached: share of an evicted or sliced request's tokens that prefix caching gives back.
         swap_s: seconds to copy one block out and in again.
         interval: tokens between two refinements of a prediction.
+        classes: service classes of the requests, if there are any.
     """
 
     seats: int = 256
@@ -43,6 +45,7 @@ class Setup:
     cached: float = 0.0
     swap_s: float = 0.0
     interval: int = 1
+    classes: Classes | None = None
 
     def __post_init__(self) -> None:
         at_least(1, seats=self.seats, kv_blocks=self.blocks, block_size=self.block_size)

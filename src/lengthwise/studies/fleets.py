@@ -15,6 +15,7 @@ from lengthwise.policies import make_policy
 from lengthwise.results import setups
 from lengthwise.results.capacity import middle_rate
 from lengthwise.results.files import plain, rows_of, write_requests, write_results
+from lengthwise.results.promises import described, held, services_of
 from lengthwise.results.record import Labels, Notes, Run, Size, Spread
 from lengthwise.routing import make_router
 from lengthwise.sim.cluster import Cluster, Layout
@@ -126,6 +127,7 @@ def fleet_sweep(plan: FleetPlan, out: Path | None) -> list[Run]:
             layouts=[plain(layout) for layout in plan.layouts],
             loads=plan.loads,
             capacity_requests_per_s=one,
+            classes=described(plan.setup.classes),
             **origin(plan.trace),
         )
         write_results(out, setup, runs, plan.setup)
@@ -141,7 +143,7 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
     start = time.perf_counter()
     cluster = Cluster(
         workload,
-        lambda: make_policy(name),
+        lambda: make_policy(name, plan.setup.classes),
         make_router(case.router),
         make_predictor(predictor),
         load_profile(plan.profile),
@@ -175,10 +177,12 @@ def run_case(plan: FleetPlan, case: FleetCase) -> Run:
         simulated_in_s=time.perf_counter() - start,
     )
     size = Size(seats=plan.setup.seats, instances=n)
+    times, service = times_of(workload, outcome.total), services_of(plan.setup.classes, workload)
     if plan.requests_in is not None and case.seed == 0:
-        rows = rows_of(workload, times_of(workload, outcome.total), cluster.initial)
+        rows = rows_of(workload, times, cluster.initial, service)
         write_requests(plan.requests_in, case.number, rows)
-    return Run.of(labels, size, *figures(workload, outcome.total, plan.until), spread, notes)
+    got = *figures(workload, outcome.total, plan.until), held(plan.setup.classes, times, service)
+    return Run.of(labels, size, *got, spread, notes)
 
 
 def _split(plan: FleetPlan, spec: str) -> tuple[str, str]:

@@ -119,7 +119,7 @@ def replay(
     ``slowness`` is the bench's time of a step over the profile's, by the time it began.
     """
     was = run.figures
-    name = "fcfs" if was.policy == "stock" else was.policy
+    name = _STOCK.get(was.policy, was.policy)
     policy = make_policy(name)
     setup = replace(
         setup,
@@ -212,10 +212,14 @@ def compare(
     return rows
 
 
+_STOCK = {"stock": "fcfs", "stock-priority": "fcfs+priority"}
+"""vLLM's own orders, as the simulator has them."""
+
+
 def _known(policy: str) -> bool:
     """Whether the simulator has this policy; one's own may be gone since the bench."""
     try:
-        return policy == "stock" or bool(make_policy(policy))
+        return policy in _STOCK or bool(make_policy(policy))
     except UserError:
         return False
 

@@ -91,7 +91,7 @@ class Figures(NamedTuple):
 def serve(workload: Workload, spec: str, time: StepTime, setup: Setup, seed: int) -> Outcome:
     """One run under ``policy@predictor``."""
     policy, predictor = split(spec)
-    made = make_policy(policy), make_predictor(predictor)
+    made = make_policy(policy, setup.classes), make_predictor(predictor)
     return Simulator(workload, *made, time, setup, seed).run()
 
 

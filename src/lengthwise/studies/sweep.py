@@ -16,6 +16,7 @@ from lengthwise.errors import UserError
 from lengthwise.policies import make_policy
 from lengthwise.results import setups
 from lengthwise.results.files import RequestRow, rows_of, write_requests, write_results
+from lengthwise.results.promises import described, held, services_of
 from lengthwise.results.record import Labels, Notes, Part, Run, Size
 from lengthwise.results.timings import Times
 from lengthwise.sim.engine import Simulator
@@ -49,9 +50,13 @@ class Measured:
     times: Times
     predicted: Sequence[float] | None = None
 
-    def rows(self, workload: Workload) -> Iterator[RequestRow]:
-        """Its requests as files have them; those without an id are numbered."""
-        return rows_of(workload, self.times, self.predicted)
+    def rows(self, workload: Workload, service: Sequence[str] = ()) -> Iterator[RequestRow]:
+        """Its requests as files have them; those without an id are numbered.
+
+        Args:
+            service: the names of their classes, or none at all.
+        """
+        return rows_of(workload, self.times, self.predicted, service)
 
 
 class Serving(Protocol):
@@ -88,7 +93,7 @@ class Continuous:
     ) -> Measured:
         """Figures of one run."""
         time = load_profile(plan.profile)
-        made = make_policy(policy), make_predictor(predictor)
+        made = make_policy(policy, plan.setup.classes), make_predictor(predictor)
         simulator = Simulator(workload, *made, time, plan.setup, seed)
         outcome = simulator.run()
         piled_up = bool(workload.arrival[-1] > 0) and overloaded(outcome, plan.setup.seats)
@@ -188,9 +193,12 @@ def run_case(plan: SweepPlan, case: Case) -> Run:
         arrivals="burst" if workload.arrival[-1] == 0 else process,
         seed=case.seed,
     )
-    run = Run.of(labels, *found.parts, Notes(simulated_in_s=time.perf_counter() - start))
+    notes = Notes(simulated_in_s=time.perf_counter() - start)
+    classes = plan.setup.classes
+    service = services_of(classes, workload)
+    run = Run.of(labels, *found.parts, held(classes, found.times, service), notes)
     if plan.requests_in is not None and case.seed == 0:
-        write_requests(plan.requests_in, case.number, found.rows(workload))
+        write_requests(plan.requests_in, case.number, found.rows(workload, service))
     return run
 
 
@@ -255,6 +263,7 @@ def sweep(plan: SweepPlan, out: Path | None) -> list[Run]:
             until=plan.until,
             rates=["burst" if rate == BURST else rate for rate in plan.rates],
             process=plan.process,
+            classes=described(plan.setup.classes),
             **origin(plan.trace),
         )
         write_results(out, setup, runs, plan.serving.described(plan))

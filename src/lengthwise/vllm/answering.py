@@ -105,7 +105,7 @@ class Answering:
             full_steps=self._notes.full_steps,
             scheduler_s=COSTS.schedule_s,
             ranking_s=COSTS.ranking_s,
-            tap_s=COSTS.predict_s,
+            tap_s=self._notes.tap_s,
             prompt_s=COSTS.prompt_s + COSTS.service_s,
             ignored_hints=int(stats.get("ignored_hints", 0)),
         )
@@ -143,7 +143,7 @@ class Answering:
             self._notes.ledger.waited(entry),
             self._notes.ledger.overtaken(entry),
             view.tenant or "",
-            "",
+            view.service,
             view.promoted,
             routed_id(request),
         )

@@ -39,11 +39,19 @@ def preload() -> dict[str, str]:
 
     The CPU engine is markedly slower without them. Empty if nothing is to be added.
     """
-    wanted = [Path(sys.prefix) / "lib/libiomp5.so"]
-    wanted += sorted(Path("/usr/lib").glob("*/libtcmalloc_minimal.so.4"))
+    wanted = fast_libraries()
     loaded = [path for path in os.environ.get("LD_PRELOAD", "").split(":") if path]
     missing = [str(path) for path in wanted if path.is_file() and str(path) not in loaded]
     return {"LD_PRELOAD": ":".join([*missing, *loaded])} if missing else {}
+
+
+def fast_libraries() -> list[Path]:
+    """Intel's OpenMP and tcmalloc, where they are or would be."""
+    tcmalloc = sorted(Path("/usr/lib").glob("*/libtcmalloc_minimal.so.4"))
+    return [
+        Path(sys.prefix) / "lib/libiomp5.so",
+        *(tcmalloc or [Path("/usr/lib/libtcmalloc_minimal.so.4")]),
+    ]
 
 
 def preload_libraries() -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from lengthwise.core.handed_on import handed_on
 from lengthwise.core.prediction import Prediction, point
+from lengthwise.core.service import Sender, Target
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of, shown
@@ -34,22 +35,52 @@ TEMPLATE_HINT = "template"
 DEADLINE_HINT = "deadline"
 """Key in a request's ``extra_args``: its latest useful finish time in seconds."""
 
+LATENCY_HINT = "lengthwise_deadline_ms"
+"""Key in a request's ``extra_args``: milliseconds from its arrival to its last token, at most."""
+
+TTFT_HINT = "lengthwise_ttft_ms"
+"""Key in a request's ``extra_args``: milliseconds from its arrival to its first token, at most."""
+
+TPOT_HINT = "lengthwise_tpot_ms"
+"""Key in a request's ``extra_args``: most milliseconds for each token after the first."""
+
+CLASS_HINT = "lengthwise_class"
+"""Key in a request's ``extra_args``: the service class that it asks for."""
+
+TIER_HINT = "lengthwise_tier"
+"""Key in a request's ``extra_args``: OpenAI's ``service_tier``."""
+
+SESSION_HINT = "lengthwise_session"
+"""Key in a request's ``extra_args``: the conversation that it is a part of."""
+
+UNTRUSTED_HINT = "lengthwise_untrusted"
+"""Key in a request's ``extra_args``: what named its tenant or priority and was not believed."""
+
 ROUTED_HINT = "lengthwise_routed_id"
 """Key in a request's ``extra_args``: the id that a router in front of several servers gave it."""
 
 _KEYS = (
     ROUTED_HINT,
-    TENANT_HINT,
-    TEMPLATE_HINT,
-    PREDICTED_HINT,
-    EXPECTED_HINT,
-    ORACLE_HINT,
-    DEADLINE_HINT,
+    *(TENANT_HINT, TEMPLATE_HINT, PREDICTED_HINT, EXPECTED_HINT, ORACLE_HINT, DEADLINE_HINT),
+    *(LATENCY_HINT, TTFT_HINT, TPOT_HINT, CLASS_HINT, TIER_HINT, SESSION_HINT, UNTRUSTED_HINT),
     SLICE,
 )
 
+_LONGEST_MS = 30 * 24 * 3600 * 1000
+"""No target is further away than a month."""
+
+_MOST_UNTRUSTED = 16
+"""Headers and fields that one request can have named anybody in."""
+
+_NO_TARGET = Target()
+
+_BY_TIER = {"priority": -1, "flex": 1}
+"""A tier's priority, for requests that have none of their own."""
+
 _QUIET_S = 60.0
 """Seconds between two lines of the log about hints that were ignored."""
+
+_COUNT = "a number of tokens from 1"
 
 _Value = TypeVar("_Value")
 
@@ -83,6 +114,11 @@ class Ignored:
             self.counts.total(),
         )
 
+    def untrusted(self, places: Any) -> None:
+        """These headers and fields were not believed; the API server has logged that."""
+        if isinstance(places, list):
+            self.counts["untrusted"] += min(len(places), _MOST_UNTRUSTED)
+
 
 @dataclass(frozen=True)
 class Hints:
@@ -94,8 +130,12 @@ class Hints:
         predicted: a router's prediction of its output tokens, or the number that a client
             expects, from 1 to its ``max_tokens``.
         truth: its true output tokens, as a bench measured them, within the same limits.
-        deadline: its latest useful finish time in seconds.
-        priority: vLLM's own field.
+        deadline: its latest useful finish time in seconds of the engine's clock.
+        priority: vLLM's own field; without one, as the tier has it.
+        target: what the client asks for this request, from its arrival on.
+        service: the service class that it asks for.
+        tier: OpenAI's ``service_tier``, where it asks for another than the ordinary one.
+        session: the conversation that it is a part of.
     """
 
     tenant: str | None = None
@@ -104,43 +144,89 @@ class Hints:
     truth: float | None = None
     deadline: float | None = None
     priority: int = 0
+    target: Target = _NO_TARGET
+    service: str | None = None
+    tier: str | None = None
+    session: str | None = None
 
     @classmethod
     def of(cls, request: Any, ignored: Ignored) -> Hints:
         """The hints of a vLLM request; what is no hint is ignored and counted."""
         given = getattr(request.sampling_params, "extra_args", None)
-        hints = given if isinstance(given, Mapping) else {}
-
-        def read(key: str, wanted: str, parse: Callable[[Any], _Value | None]) -> _Value | None:
-            try:
-                return parse(hints.get(key))
-            except ValueError:
-                ignored.add(key, hints.get(key), wanted)
-                return None
-
-        def tokens(said: Any) -> float | None:
-            return None if said is None else _tokens(said, max_tokens(request))
-
-        def expected(said: Any) -> Prediction | None:
-            number = tokens(said)
-            return None if number is None else point(number, "client")
-
-        def predicted(said: Any) -> Prediction | None:
-            # Only a router says more than a number.
-            if isinstance(said, dict | list):
-                return _handed_on(said, max_tokens(request))
-            return expected(said)
-
-        tenant = read(TENANT_HINT, "a text", name_of)
-        count = "a number of tokens from 1"
+        said = _Said(given if isinstance(given, Mapping) else {}, request, ignored)
+        tenant, tier = said.name(TENANT_HINT), said.name(TIER_HINT)
+        ignored.untrusted(said.given.get(UNTRUSTED_HINT))
         return cls(
             tenant,
-            read(TEMPLATE_HINT, "a text", name_of) or tenant or "",
-            read(PREDICTED_HINT, count, predicted) or read(EXPECTED_HINT, count, expected),
-            read(ORACLE_HINT, count, tokens),
-            read(DEADLINE_HINT, "a number of seconds", _seconds),
-            _priority(request.priority, ignored),
+            said.name(TEMPLATE_HINT) or tenant or "",
+            said.predicted() or said.expected(EXPECTED_HINT),
+            said.tokens(ORACLE_HINT),
+            said.read(DEADLINE_HINT, "a number of seconds", _seconds),
+            _priority(request.priority, ignored) or _BY_TIER.get(tier or "", 0),
+            Target(said.delay(TTFT_HINT), said.delay(TPOT_HINT), said.delay(LATENCY_HINT)),
+            said.name(CLASS_HINT),
+            tier,
+            said.name(SESSION_HINT) or _session(request),
         )
+
+    @property
+    def sender(self) -> Sender:
+        """What it says of whoever sent it."""
+        return Sender(self.tenant, self.priority, self.tier, self.service)
+
+    def deadline_from(self, arrival: float) -> float | None:
+        """Its latest useful finish time for an arrival at this time, in seconds."""
+        if self.deadline is not None or self.target.deadline is None:
+            return self.deadline
+        return arrival + self.target.deadline
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a client said, read value by value."""
+
+    given: Mapping[str, Any]
+    request: Any
+    ignored: Ignored
+
+    def read(self, key: str, wanted: str, parse: Callable[[Any], _Value]) -> _Value | None:
+        said = self.given.get(key)
+        if said is None:
+            return None
+        try:
+            return parse(said)
+        except ValueError:
+            self.ignored.add(key, said, wanted)
+            return None
+
+    def name(self, key: str) -> str | None:
+        return self.read(key, "a text", name_of)
+
+    def tokens(self, key: str) -> float | None:
+        return self.read(key, _COUNT, self._tokens)
+
+    def delay(self, key: str) -> float | None:
+        return self.read(key, "a number of milliseconds above 0", _delay)
+
+    def expected(self, key: str) -> Prediction | None:
+        return self.read(key, _COUNT, lambda said: point(self._tokens(said), "client"))
+
+    def predicted(self) -> Prediction | None:
+        # Only a router says more than a number.
+        if isinstance(self.given.get(PREDICTED_HINT), dict | list):
+            return self.read(PREDICTED_HINT, _COUNT, self._handed_on)
+        return self.expected(PREDICTED_HINT)
+
+    def _tokens(self, said: Any) -> float:
+        if not _is_number(said) or said < 1:
+            raise ValueError
+        return float(min(said, max_tokens(self.request)))
+
+    def _handed_on(self, said: dict[str, Any] | list[Any]) -> Prediction:
+        found = handed_on(said)
+        if found is None:
+            raise ValueError
+        return found.at_most(max_tokens(self.request))
 
 
 def routed_id(request: Any) -> str:
@@ -171,14 +257,9 @@ def _fit(key: str, said: Any) -> Any:
         return said[:LONGEST_NAME].encode(errors="replace").decode()
     if key == PREDICTED_HINT and isinstance(said, dict | list):
         return said if _is_handed_on(said) else []
+    if key == UNTRUSTED_HINT and isinstance(said, list):
+        return [each for each in said[:_MOST_UNTRUSTED] if isinstance(each, str) and each.isascii()]
     return said if is_whole(said) or isinstance(said, float | bool | None) else []
-
-
-def _handed_on(said: dict[str, Any] | list[Any], most: int) -> Prediction:
-    found = handed_on(said)
-    if found is None:
-        raise ValueError
-    return found.at_most(most)
 
 
 def _is_handed_on(said: dict[str, Any] | list[Any]) -> bool:
@@ -188,18 +269,22 @@ def _is_handed_on(said: dict[str, Any] | list[Any]) -> bool:
         return False
 
 
-def _tokens(said: Any, most: int) -> float:
-    if not _is_number(said) or said < 1:
+def _delay(said: Any) -> float:
+    if not _is_number(said) or not 0 < said <= _LONGEST_MS:
         raise ValueError
-    return float(min(said, most))
+    return float(said) / 1000
 
 
-def _seconds(said: Any) -> float | None:
-    if said is None:
-        return None
+def _seconds(said: Any) -> float:
     if not _is_number(said) or abs(said) > WHOLE.stop:
         raise ValueError
     return float(said)
+
+
+def _session(request: Any) -> str | None:
+    """As vLLM's own field has it, from header or body."""
+    said = getattr(request, "session_id", None)
+    return said[:LONGEST_NAME] or None if isinstance(said, str) else None
 
 
 def _is_number(said: Any) -> bool:

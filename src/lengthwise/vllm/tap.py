@@ -14,6 +14,7 @@ import torch
 from lengthwise.errors import UserError
 from lengthwise.metrics.counters import COSTS
 from lengthwise.predictors.layers import LAST
+from lengthwise.vllm.attach import attach
 from lengthwise.vllm.runner_v1 import RunnerV1
 from lengthwise.vllm.runner_v2 import RunnerV2
 from lengthwise.vllm.step import Reader, Step
@@ -21,6 +22,11 @@ from lengthwise.vllm.step import Reader, Step
 WANTED = "lengthwise_wanted"
 """Name of the flag on vLLM's SchedulerOutput, pickled to the worker: False if nobody
 will read this step's predictions. Without the flag they are wanted."""
+
+
+SPENT = "lengthwise_tap_s"
+"""Name of the attribute of vLLM's ModelRunnerOutput: seconds that the tap and what looks at its
+steps have taken of the worker so far."""
 
 
 class Watcher(Protocol):
@@ -65,6 +71,7 @@ class Tap:
         if inner:
             _ask_for(inner, runner)
         self._watchers = watchers
+        self._looked = False
         self._execute, self._sample = runner.execute_model, runner.sample_tokens
         runner.execute_model, runner.sample_tokens = self.execute_model, self.sample_tokens
 
@@ -75,6 +82,7 @@ class Tap:
             watcher.begin(scheduler_output)
         result = self._execute(scheduler_output, *args, **kwargs)
         awake = [watcher for watcher in self._watchers if watcher.awake]
+        self._looked = bool(awake)
         if awake:
             with COSTS.timed("predict_s"):
                 step = self._reader.step(scheduler_output)
@@ -90,6 +98,8 @@ class Tap:
         with COSTS.timed("predict_s"):
             for watcher in self._watchers:
                 output = watcher.output(output)
+            if self._looked and output is not None:
+                attach(output, SPENT, lambda: COSTS.predict_s)
         return output
 
 

@@ -1,4 +1,4 @@
-"""Figures by tenant and by length; Jain's index."""
+"""Figures by tenant and by length."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 
 from lengthwise.report.served import Served
-from lengthwise.report.tables.fairness import by_length, by_tenant, jain
-
-
-def test_jains_index_is_one_for_equals_and_a_share_for_one_of_n() -> None:
-    assert jain(np.full(7, 3.0)) == pytest.approx(1.0)
-    assert jain(np.array([1.0, 0.0, 0.0, 0.0])) == pytest.approx(0.25)
-    assert jain(np.array([np.nan])) is None
+from lengthwise.report.tables.fairness import by_length, by_tenant
 
 
 def test_each_tenant_has_its_figures_and_the_run_its_index() -> None:

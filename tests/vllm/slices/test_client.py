@@ -150,7 +150,7 @@ def test_a_flag_is_refused_before_the_server_starts(given, flag):
 def test_an_engine_is_refused_before_it_is_built():
     built = []
     sliced = Settings(policy="fcfs+slice:8").additional_config()
-    make = _wrapped(lambda given: built.append(given))
+    make = _wrapped(lambda given: built.append(given), built.append)
     with pytest.raises(UserError, match="--speculative-config and slices"):
         make(config(additional_config=sliced, speculative_config=object()))
     assert built == []

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lengthwise.core.arrays import Floats
-from lengthwise.report.look import FAINT, line
+from lengthwise.core.service import ServiceClass
+from lengthwise.report.look import FAINT, INK, line
 from lengthwise.report.numbers import seconds
 from lengthwise.report.parts import Cell, Chart, Table
 from lengthwise.report.plots import logarithmic, look, name_lines, nothing, plot
@@ -35,7 +36,24 @@ def ttft(served: Sequence[Served]) -> Chart:
     return _chart("ttft", "Time to first token", served, [each.ttft for each in served])
 
 
-def _chart(name: str, what: str, served: Sequence[Served], times: Sequence[Floats]) -> Chart:
+def ttft_of_class(own: ServiceClass, served: Sequence[Served]) -> Chart:
+    """TTFT of one class's requests, a line for each run; what is promised is marked.
+
+    Args:
+        served: only the requests of the class, of each run.
+    """
+    what = f"Time to first token of {own.name}"
+    times = [each.ttft for each in served]
+    return _chart(f"ttft-of-{own.name}", what, served, times, own.target.ttft)
+
+
+def _chart(
+    name: str,
+    what: str,
+    served: Sequence[Served],
+    times: Sequence[Floats],
+    target: float | None = None,
+) -> Chart:
     known = [each[np.isfinite(each)] for each in times]
     names = [each.name for each in served]
     with look():
@@ -44,6 +62,8 @@ def _chart(name: str, what: str, served: Sequence[Served], times: Sequence[Float
         drawn = [each for each, times in zip(names, known, strict=True) if len(times)]
         if lines:
             _shares(axes, max(map(len, known)))
+            if target is not None:
+                _mark(axes, target)
             logarithmic(axes, "x")
             name_lines(figure, lines, drawn)
         else:
@@ -52,7 +72,7 @@ def _chart(name: str, what: str, served: Sequence[Served], times: Sequence[Float
         name,
         figure,
         f"{what}: how many requests take longer (● half, ■ 1 in 10, ▲ 1 in 100)",
-        _described(what, names, known),
+        _described(what, names, known, target),
         _table(name, what, names, known),
     )
 
@@ -81,8 +101,20 @@ def _shares(axes: Axes, most: int) -> None:
     axes.axhline(0.5, color=FAINT.light, linewidth=0.6)
 
 
-def _described(what: str, names: Sequence[str], known: Sequence[Floats]) -> str:
+def _mark(axes: Axes, target: float) -> None:
+    """A line at what is promised."""
+    at = max(target, LEAST)
+    axes.axvline(at, color=INK.light, linewidth=1.0, linestyle=(0, (2, 2)))
+    place = ("data", "axes fraction")
+    axes.annotate(f" promised: {seconds(target)}", (at, 0.01), xycoords=place, va="bottom")
+
+
+def _described(
+    what: str, names: Sequence[str], known: Sequence[Floats], target: float | None
+) -> str:
     found = [f"{what} of the requests, on a logarithmic scale of seconds."]
+    if target is not None:
+        found.append(f"A line marks what is promised: {seconds(target)}.")
     for name, times in zip(names, known, strict=True):
         if len(times):
             half, tenth, hundredth = (seconds(float(np.quantile(times, p))) for p in LEVELS)

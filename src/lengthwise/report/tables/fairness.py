@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lengthwise.core.arrays import Floats
 from lengthwise.report.parts import Cell, Table
 from lengthwise.report.served import Served
+from lengthwise.results.fairness import evenness, normalised
 
 _HEADS = (
     *("requests", "mean latency (s)", "p99 latency (s)", "mean TTFT (s)", "longest TTFT (s)"),
@@ -28,10 +28,10 @@ def by_tenant(served: Sequence[Served], most: int = 20) -> Table:
     rows: list[list[Cell]] = []
     hidden = 0
     for one in served:
-        names = np.array([name or "" for name in one.tenant] or [""] * len(one), dtype=object)
-        known, counts = np.unique(names.astype(str), return_counts=True)
+        names = np.array([name or "" for name in one.tenant] or [""] * len(one), dtype=str)
+        known, counts = np.unique(names, return_counts=True)
         order = np.argsort(-counts, kind="stable")
-        index = jain(np.array([_normalised(one, names == name) for name in known]))
+        index = evenness(one.latency, one.output, names.tolist())
         hidden = max(hidden, len(known) - most)
         for name in known[order[:most]]:
             figures = _figures(one, names == name)
@@ -58,16 +58,6 @@ def by_length(served: Sequence[Served]) -> Table:
     return Table("by-length", "By length of the answer", heads, rows, note)
 
 
-def jain(values: Floats) -> float | None:
-    """Jain's fairness index of positive values [n]: (Σx)² / (n Σx²); None if none is known."""
-    known = values[np.isfinite(values)]
-    if not len(known) or not known.any():
-        return None
-    # In shares of the largest: the squares of tiny values would vanish.
-    shares = known / known.max()
-    return float(shares.sum() ** 2 / (len(shares) * (shares**2).sum()))
-
-
 def _classes(served: Sequence[Served]) -> Iterator[tuple[str, float, float]]:
     """Names and ends of the classes, the lower end not in it."""
     lengths = np.concatenate([np.zeros(0, np.int64), *(each.output for each in served)])
@@ -80,15 +70,10 @@ def _classes(served: Sequence[Served]) -> Iterator[tuple[str, float, float]]:
         yield name, low, high
 
 
-def _normalised(served: Served, own: NDArray[np.bool_]) -> float:
-    done = own & np.isfinite(served.finish)
-    each = served.latency[done] / np.maximum(served.output[done], 1)
-    return float(each.mean()) if len(each) else float("nan")
-
-
 def _figures(served: Served, own: NDArray[np.bool_]) -> list[Cell]:
     latency = served.latency[own & np.isfinite(served.finish)]
     ttft = served.ttft[own & np.isfinite(served.first)]
+    each = normalised(served.latency[own], served.output[own], [None] * int(own.sum()))
     return [
         int(own.sum()),
         *(
@@ -97,5 +82,5 @@ def _figures(served: Served, own: NDArray[np.bool_]) -> list[Cell]:
             else (None,) * 2
         ),
         *((float(ttft.mean()), float(ttft.max())) if len(ttft) else (None,) * 2),
-        _normalised(served, own) if len(latency) else None,
+        float(each[0]) if len(each) else None,
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lengthwise.core.arrays import Ints
 from lengthwise.report.parts import Cell, Table
 from lengthwise.report.served import Served
 
@@ -43,15 +44,25 @@ def _longest(served: Served) -> list[list[Cell]]:
     return [_row(served, int(i)) for i in found if waits[i] >= 0.0]
 
 
-def _row(served: Served, i: int) -> list[Cell]:
+def passers(served: Served, i: int) -> Ints:
+    """The requests that arrived after request i and had their first token before it had."""
     ahead = (served.arrival > served.arrival[i]) & (served.first < served.first[i])
     by = np.flatnonzero(ahead)
-    by = by[np.argsort(served.first[by], kind="stable")]
+    return by[np.argsort(served.first[by], kind="stable")]
+
+
+def id_of(served: Served, i: int) -> str:
+    """A request's id, or its number in order of arrival."""
+    return served.id[i] if len(served.id) else str(i)
+
+
+def _row(served: Served, i: int) -> list[Cell]:
+    by = passers(served, i)
     tokens = int((served.prompt[by] + served.output[by]).sum())
-    named = ", ".join(_id(served, int(j)) for j in by[:_NAMED])
+    named = ", ".join(id_of(served, int(j)) for j in by[:_NAMED])
     return [
         served.name,
-        _id(served, i),
+        id_of(served, i),
         float(served.arrival[i]),
         float(served.ttft[i]),
         int(served.prompt[i]),
@@ -60,7 +71,3 @@ def _row(served: Served, i: int) -> list[Cell]:
         tokens,
         named + (", …" if len(by) > _NAMED else "") or None,
     ]
-
-
-def _id(served: Served, i: int) -> str:
-    return served.id[i] if len(served.id) else str(i)

@@ -1,12 +1,13 @@
 """Hangs the stitcher into vLLM's engine client, under LLMEngine, AsyncLLM and the server.
 
-Hints of clients are made fit to travel on the same way.
+Hints of clients join their requests, and are made fit to travel, on the same way.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 from lengthwise.errors import UserError
@@ -14,9 +15,11 @@ from lengthwise.vllm.arrivals import check_policy
 from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.hints import fit_to_travel
 from lengthwise.vllm.limits import SPECULATING, STAGES
+from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.stitch import Stitcher
 from lengthwise.vllm.surface import CLIENT, check_running
+from lengthwise.vllm.trust import bring
 
 _FACTORIES = ("make_client", "make_async_mp_client")
 _UNCACHED = "--no-enable-prefix-caching"
@@ -27,10 +30,13 @@ _RUST = "VLLM_USE_RUST_FRONTEND"
 _TRANSFER = ("--kv-transfer-config", "--kv-offloading-size")
 
 
-def install() -> None:
+def install(made: Callable[[Any], None]) -> None:
     """Wrap what builds vLLM's engine clients; without our settings they are untouched.
 
     So are those of a vLLM that builds them in another way: there the scheduler refuses slices.
+
+    Args:
+        made: is given each client that was made.
     """
     from vllm.v1.engine import core_client
 
@@ -38,10 +44,10 @@ def install() -> None:
     for name in _FACTORIES:
         original = getattr(kind, name, None)
         if original is not None and not hasattr(original, "lengthwise"):
-            setattr(kind, name, staticmethod(_wrapped(original)))
+            setattr(kind, name, staticmethod(_wrapped(original, made)))
 
 
-def _wrapped(factory: Any) -> Any:
+def _wrapped(factory: Any, made: Callable[[Any], None]) -> Any:
     @functools.wraps(factory)
     def make(*args: Any, **kwargs: Any) -> Any:
         for given in (*args, *kwargs.values()):
@@ -49,11 +55,13 @@ def _wrapped(factory: Any) -> Any:
                 # Here, because what the scheduler refuses comes after the model has loaded.
                 settings = Settings.read(given.additional_config)
                 check_policy(settings)
+                settings.check_trust()
                 if settings.slice is not None:
                     check_running([CLIENT])
                     check(given)
         client = factory(*args, **kwargs)
         attach(client)
+        made(client)
         return client
 
     make.lengthwise = True  # type: ignore[attr-defined]
@@ -65,7 +73,7 @@ def attach(client: Any) -> None:
     from vllm.v1.engine.core_client import AsyncMPClient
 
     config = getattr(client, "vllm_config", None) or client.engine_core.vllm_config
-    if hasattr(client, "lengthwise") or KEY not in (config.additional_config or {}):
+    if hasattr(client, "lengthwise") or not _concerns(config):
         return
     settings = Settings.read(config.additional_config)
     asynchronous = isinstance(client, AsyncMPClient)
@@ -73,8 +81,14 @@ def attach(client: Any) -> None:
     if settings.slice is not None:
         _cut(client, settings, config, asynchronous)
     name = "add_request_async" if asynchronous else "add_request"
-    add = getattr(client, name)
-    setattr(client, name, lambda request: add(fit_to_travel(request)))
+    add, trust = getattr(client, name), settings.trust
+    setattr(client, name, lambda request: add(fit_to_travel(bring(request, trust))))
+
+
+def _concerns(config: Any) -> bool:
+    """Whether there are settings of ours, or our scheduler without any."""
+    scheduler = getattr(config.scheduler_config, "scheduler_cls", None)
+    return KEY in (config.additional_config or {}) or is_ours(scheduler)
 
 
 def _cut(client: Any, settings: Settings, config: Any, asynchronous: bool) -> None:

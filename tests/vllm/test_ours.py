@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from lengthwise.vllm.plugin import is_ours
+from lengthwise.vllm.ours import is_ours
 
 pytest.importorskip("vllm")
 

@@ -1,0 +1,1 @@
+"""What can be wrong before a server starts, and the command that mends it."""

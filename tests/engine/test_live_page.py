@@ -1,0 +1,97 @@
+"""The live page while a server serves: driven in Chromium, no text of a prompt in its data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from lengthwise.vllm.endpoint import STATE
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev extra)")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
+
+PATIENCE_MS = 300_000
+"""With a server on a busy machine: only ends a test that hangs."""
+
+KEY = {"authorization": "Bearer secret"}
+REQUESTS = 8
+
+
+@pytest.fixture(scope="module")
+def server(serving: Any, port: int, tmp_path_factory: Any) -> Iterator[tuple[str, Path]]:
+    """A server with two seats, a key and the page; its address and its log."""
+    log = tmp_path_factory.mktemp("page") / "log"
+    flags = ["--policy", "trail", "--predictor", "builtin", "--max-num-seqs", "2"]
+    with serving(log, port, [*flags, "--api-key", "secret"], VLLM_PLUGINS="lengthwise") as address:
+        yield address, log
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        opened = browser.new_page()
+        opened.set_default_timeout(PATIENCE_MS)
+        yield opened
+        browser.close()
+
+
+def test_the_page_is_open_and_its_data_wants_the_key(server: tuple[str, Path]) -> None:
+    address, _ = server
+    assert httpx.get(f"{address}/lengthwise").status_code == 200
+    assert httpx.get(address + STATE).status_code == 401
+    (engine,) = httpx.get(address + STATE, headers=KEY).json()
+    assert (engine["policy"], engine["seats"]) == ("trail", 2)
+    foreign = {**KEY, "origin": "https://elsewhere.example"}
+    assert httpx.get(address + STATE, headers=foreign).status_code == 403
+
+
+def test_seats_queue_and_decisions_appear_and_no_text(
+    server: tuple[str, Path], model: Path, tab: Any
+) -> None:
+    address, log = server
+    got: list[Any] = []
+
+    def ask(number: int) -> str:
+        body = {
+            "model": str(model),
+            "prompt": f"The zebrafish number {number} in the aquarium",
+            **{"max_tokens": 96, "min_tokens": 40, "temperature": 0, "user": "acme"},
+        }
+        found = httpx.post(f"{address}/v1/completions", json=body, headers=KEY, timeout=6000)
+        found.raise_for_status()
+        return str(found.json()["choices"][0]["text"])
+
+    tab.on("response", got.append)
+    tab.goto(f"{address}/lengthwise")
+    tab.locator("#key-text").fill("secret")
+    tab.keyboard.press("Enter")
+    tab.locator("main").wait_for()
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        jobs: list[Future[str]] = [pool.submit(ask, number) for number in range(REQUESTS)]
+        tab.locator("#seats li").first.wait_for()
+        tab.locator("#queue tbody tr").first.wait_for()
+        tab.locator("#decisions .admitted").first.wait_for()
+        answers = [job.result() for job in jobs]
+    tab.locator("#decisions .finished").first.wait_for()
+    tab.locator("#accuracy circle").first.wait_for(state="attached")
+    assert "finished after" in tab.locator("#decisions .finished").first.inner_text()
+    told = [each.text() for each in got if STATE in each.url and each.status == 200]
+    everything = "\n".join([*told, httpx.get(address + STATE, headers=KEY).text])
+    assert len(told) > 1
+    assert "zebrafish" not in everything
+    assert "aquarium" not in everything
+    assert all(len(answer.strip()) > 24 for answer in answers)
+    assert not [answer for answer in answers if answer.strip()[:24] in everything]
+    text = log.read_text()
+    assert f'"GET {STATE}' not in "".join(line for line in text.splitlines() if " 200" in line)
+    assert "/v1/completions" in text
