@@ -23,7 +23,7 @@ from lengthwise.results.terminal import say
 from lengthwise.routing import make_router
 from lengthwise.vllm.engine import check_memory, is_cpu_build, preload
 from lengthwise.vllm.flags import Flags
-from lengthwise.vllm.serve import server_flags
+from lengthwise.vllm.serve import allow_plugins, server_flags
 from lengthwise.vllm.settings import Settings
 
 APP, REPLICAS, INGRESS = "lengthwise", "replicas", "ingress"
@@ -126,6 +126,7 @@ def serving(route: Route) -> Iterator[str]:
         UserError: what :func:`check` refuses, or a replica that does not start.
     """
     flags = check(route)
+    allow_plugins(route.settings)
     import ray
     from ray import serve
 
