@@ -16,10 +16,11 @@ class Server:
     def __init__(self, *script: Any) -> None:
         self.script, self.died = script, False
         self.active: set[str] = set()
+        self.generating: set[str] = set()
         self.door = Door(self, lambda: self.died)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.active = set(self.door.active)
+        self.active, self.generating = set(self.door.active), set(self.door.generating)
         for step in self.script:
             if step == "dies":
                 self.died = True
@@ -28,7 +29,7 @@ class Server:
             else:
                 await send(step)
 
-    def ask(self) -> list[dict[str, Any]]:
+    def ask(self, path: str = "/v1/completions") -> list[dict[str, Any]]:
         sent: list[dict[str, Any]] = []
 
         async def send(message: Any) -> None:
@@ -37,7 +38,7 @@ class Server:
         async def receive() -> Any:
             return {"type": "http.request"}
 
-        scope = {"type": "http", "headers": [(ID.encode(), b"mine")]}
+        scope = {"type": "http", "path": path, "headers": [(ID.encode(), b"mine")]}
         asyncio.run(self.door(scope, receive, send))
         return sent
 
@@ -54,8 +55,14 @@ def test_answers_pass_as_they_are_and_are_counted_meanwhile() -> None:
     script = [head(200), part(b"a"), part(b"b")]
     server = Server(*script)
     assert server.ask() == script
-    assert server.active == {"mine"}
-    assert server.door.active == set()
+    assert server.active == server.generating == {"mine"}
+    assert server.door.active == server.door.generating == set()
+
+
+def test_only_what_generates_is_an_engine_s_work() -> None:
+    server = Server(head(200), part(b"a"))
+    server.ask("/tokenize")
+    assert (server.active, server.generating) == ({"mine"}, set())
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,7 @@ def check(route: Route) -> list[str]:
     check_port(route.host, route.port)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
-    own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
-    flags = server_flags(str(route.model), route.settings, [*own, *route.flags])
+    flags = replica_flags(route)
     # Last, because it takes seconds to import.
     try:
         import ray.serve  # noqa: F401
@@ -116,6 +115,26 @@ def check(route: Route) -> list[str]:
         raise UserError(f"Ray Serve is missing ({error}): pip install 'lengthwise[ray]'") from None
     check_memory(str(route.model), route.replicas)
     return flags
+
+
+def replica_flags(route: Route) -> list[str]:
+    """The flags of ``vllm serve`` for each replica, checked.
+
+    Raises:
+        UserError: wrong vLLM, a predictor or model that does not do, flags that do not go together.
+    """
+    own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
+    return server_flags(str(route.model), route.settings, [*own, *route.flags])
+
+
+def redeploy(route: Route) -> None:
+    """Change the route that this process serves: replicas that are too many finish what they have.
+
+    Blocks until the change is made.
+    """
+    from ray import serve
+
+    serve.run(application(route, replica_flags(route)), name=APP, route_prefix=None)
 
 
 @contextmanager
