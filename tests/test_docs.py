@@ -125,7 +125,6 @@ def test_links_resolve(page: Path) -> None:
 def test_commands_have_the_options_that_are_named(page: Path) -> None:
     for words, named in commands_of(page):
         known = options(words)
-        if words[0] not in ("serve", "doctor"):  # hand every other option on to vLLM
         if words[0] not in ("serve", "route", "doctor"):  # hand every other option on to vLLM
             assert named <= known, (words, named - known)
     for module, named in modules_of(page):

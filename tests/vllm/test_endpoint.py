@@ -64,6 +64,8 @@ def test_it_can_be_left_out() -> None:
     before = len(app.routes)
     Endpoint().attach_router(app)
     assert len(app.routes) == before
+
+
 def test_there_is_no_page_where_the_settings_have_none() -> None:
     tab = browser(Client(states), settings={"page": False})
     assert [tab.get(path).status_code for path in ("/lengthwise", STATE)] == [404, 404]

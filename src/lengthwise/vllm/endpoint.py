@@ -20,7 +20,6 @@ from lengthwise.live.told import as_json
 from lengthwise.vllm.asking import Asking, NoAnswerError
 from lengthwise.vllm.guard import Guard
 from lengthwise.vllm.ours import is_ours, served_with, settings_in
-from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import Settings
 
 logger = logging.getLogger("vllm.lengthwise")
