@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lengthwise.metrics.counters import Costs
-from lengthwise.results.capacity import full_rate
+from lengthwise.results.capacity import ended_rate, full_rate, middle_rate
 from lengthwise.results.files import LONGEST, plain
 from lengthwise.results.record import Seen
 from lengthwise.results.timings import Times, Timing, seen, work
@@ -148,5 +148,5 @@ def test_times_of_any_size_have_figures(rows):
     times = Times(arrival, arrival + wait, arrival + wait + rest, gap, tokens)
     found = plain(seen(times, until=1))
     assert all(math.isfinite(it) for it in found.values() if isinstance(it, float))
-    if found["finished"]:
-        assert full_rate(times) >= 0.0
+    rates = full_rate(times), ended_rate(times), middle_rate(times.finished().finish)
+    assert all(0.0 <= rate < math.inf for rate in rates)

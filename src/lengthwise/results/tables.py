@@ -219,7 +219,7 @@ def show_fleets(runs: Group) -> None:
     """
 
     def finished(group: Group, base: Group) -> str:
-        return f"{float(np.mean([run.finished / run['makespan_s'] for run in group])):.2f}"
+        return f"{mean(group, 'requests_per_s'):.2f}"
 
     columns = [
         Column("N", lambda group, base: str(group[0]["instances"])),
