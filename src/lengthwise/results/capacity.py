@@ -41,7 +41,7 @@ def ended_rate(times: Times) -> float:
 
 
 def middle_rate(finish: Seconds) -> float:
-    """Requests per second between a tenth and eight tenths of the ends, [n] in any order; 0 of none.
+    """Requests per second between a tenth and eight tenths of the ends [n]; 0 of none.
 
     For long bursts: memory that large prompts cannot use, evictions and prompts between
     decodes are all in it.
