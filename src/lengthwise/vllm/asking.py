@@ -58,13 +58,21 @@ class Asking:
             return found
 
     async def _ask(self, rows: int, decisions: int) -> list[EngineNow]:
-        call = self._client.call_utility_all_async
         try:
             # Not wait_for: that of Python 3.11 may lose a cancellation, and a server not end.
             async with asyncio.timeout(PATIENCE_S):
-                answers = await call(UTILITY, rows, decisions)
+                answers = await self._call(UTILITY, rows, decisions)
             found = [msgspec.json.decode(answer, type=EngineNow) for answer in answers]
         except Exception as error:
             # vLLM raises bare exceptions where a method of the engine core fails or is missing.
             raise NoAnswerError(str(error) or type(error).__name__) from error
         return sorted(found, key=lambda each: each.engine)
+
+    async def _call(self, *call: Any) -> list[Any]:
+        client = self._client
+        if hasattr(client, "call_utility_all_async"):
+            return list(await client.call_utility_all_async(*call))
+        # vLLM 0.31 has only what that one does.
+        ask = client._call_utility_async
+        engines = client.core_engines
+        return list(await asyncio.gather(*(ask(*call, engine=engine) for engine in engines)))
