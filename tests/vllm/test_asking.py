@@ -1,0 +1,69 @@
+"""An API server asks its engines not too often, and takes the answers that there are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from lengthwise.live.state import EngineNow, Totals
+from lengthwise.vllm import asking
+from lengthwise.vllm.asking import Asking, NoAnswerError
+
+
+class Client:
+    """vLLM's client of two engines, named in another order than theirs; some do not answer."""
+
+    core_engines = (b"1", b"0")
+
+    def __init__(self, *silent: bytes) -> None:
+        self.silent = silent
+        self.asked: list[bytes] = []
+
+    async def _call_utility_async(self, method: str, *args: int, engine: bytes) -> str:
+        assert (method, len(args)) == (asking.UTILITY, 2)
+        self.asked.append(engine)
+        if engine in self.silent:
+            await asyncio.Event().wait()
+        totals = Totals()
+        now = EngineNow(int(engine), "m", "fcfs", 0.0, 2, 0, 0, 0, [0] * 6, 0.0, 64, 0, totals)
+        return msgspec.json.encode(now).decode()
+
+
+def test_engines_are_in_order_and_asked_once_while_an_answer_is_fresh() -> None:
+    async def ask() -> None:
+        client = Client()
+        made = Asking(client)
+        found = await asyncio.gather(*(made.states() for _ in range(5)))
+        assert [[each.engine for each in states] for states in found] == [[0, 1]] * 5
+        assert client.asked == [b"1", b"0"]
+        await made.states(rows=5)
+        assert client.asked == [b"1", b"0"] * 2
+
+    asyncio.run(ask())
+
+
+def test_an_engine_that_hangs_does_not_silence_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.01)
+    assert [each.engine for each in asyncio.run(Asking(Client(b"0")).states())] == [1]
+    with pytest.raises(NoAnswerError, match="TimeoutError"):
+        asyncio.run(Asking(Client(b"0", b"1")).states())
+
+
+@pytest.mark.parametrize("client", [object(), None])
+def test_a_client_that_cannot_ask_gives_no_answer(client: Any) -> None:
+    with pytest.raises(NoAnswerError):
+        asyncio.run(Asking(client).states())
+
+
+def test_a_cancellation_is_not_lost() -> None:
+    async def ask() -> None:
+        task = asyncio.create_task(Asking(Client(b"0", b"1")).states())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(ask())
