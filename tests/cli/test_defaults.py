@@ -77,7 +77,7 @@ def test_the_server_starts_with_one_flag_and_nothing_trained(
 @pytest.mark.parametrize(
     ("flags", "router"),
     [
-        ([], "least-in-flight"),
+        ([], "least-work"),
         (["--predictor", "builtin"], "predicted"),
         (["--router", "p2c", "--predictor", "builtin"], "p2c"),
     ],

@@ -66,6 +66,11 @@ def test_it_can_be_left_out() -> None:
     assert len(app.routes) == before
 
 
+def test_there_is_no_page_where_the_settings_have_none() -> None:
+    tab = browser(Client(states), settings={"page": False})
+    assert [tab.get(path).status_code for path in ("/lengthwise", STATE)] == [404, 404]
+
+
 @pytest.mark.parametrize("name", ["x.js", "..%2f__init__.py", "%2e%2e/state.py", "index.html.py"])
 def test_there_is_no_other_file(near: TestClient, name: str) -> None:
     assert near.get(f"/lengthwise/{name}").status_code == 404
