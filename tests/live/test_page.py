@@ -56,6 +56,8 @@ def open_tab(browser: Any, told: Server) -> Iterator[Any]:
     """One tab for all tests, and what it asked for and said in its console."""
     with served(app_of(Client(told.states))) as address:
         tab = opened(browser, address)
+        # Without any state every test would wait in vain.
+        wait_for(tab, "#status", "Live")
         yield tab
         tab.close()
 
@@ -158,7 +160,7 @@ def test_an_engine_that_fails_is_named_and_the_last_state_stays(tab: Any, server
 
 def test_no_width_scrolls_sideways_but_boxes_do(tab: Any, server: Server) -> None:
     server.engines, server.waiting = 3, 10_000
-    wait_for(tab, "#queue-note", "the first 80 of 10,000")
+    wait_for(tab, "#queue-note", "the first 40 of 10,000")
     wide = "[...document.querySelectorAll('main *')].filter(it => !it.closest('.box') && "
     wide += "it.getBoundingClientRect().right > innerWidth + 1).map(it => it.outerHTML)"
     for width in (320, 768, 1400):

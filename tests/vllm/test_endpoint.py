@@ -104,7 +104,7 @@ def test_numbers_out_of_limits_are_refused(near: TestClient, rows: str, decision
 def test_engines_are_asked_few_different_questions() -> None:
     client = Client(states)
     tab = browser(client)
-    for number in range(0, 1001, 50):
+    for number in range(0, 1001, 25):
         assert tab.get(STATE, params={"rows": number, "decisions": number}).status_code == 200
     assert {each[1] for each in client.asked} == {*ROWS}
     assert {each[2] for each in client.asked} == {*DECISIONS}

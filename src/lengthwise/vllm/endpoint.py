@@ -26,8 +26,8 @@ logger = logging.getLogger("vllm.lengthwise")
 
 STATE = "/v1/lengthwise/state"
 
-ROWS = (0, 100, 400, 1000)
-DECISIONS = (0, 100, 300, 1000)
+ROWS = (0, 25, 50, 100, 200, 400, 1000)
+DECISIONS = (0, 50, 200, 1000)
 """Engines are asked for one of these numbers, the least that suffices, so that few different
 questions are asked; the last is the most that a client gets."""
 
@@ -114,8 +114,8 @@ async def _state(request: Request) -> Response:
     client = None if request.client is None else request.client.host
     if line := live.guard.refusal(client, request.headers):
         return _refused(403, line)
-    rows = _number(request.query_params.get("rows", "100"), ROWS)
-    decisions = _number(request.query_params.get("decisions", "100"), DECISIONS)
+    rows = _number(request.query_params.get("rows", "50"), ROWS)
+    decisions = _number(request.query_params.get("decisions", "50"), DECISIONS)
     if rows is None or decisions is None:
         most = f"rows up to {ROWS[-1]}, decisions up to {DECISIONS[-1]}"
         return _refused(400, f"rows and decisions are whole numbers from 0: {most}")
