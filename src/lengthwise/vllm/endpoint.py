@@ -19,7 +19,7 @@ from lengthwise.live.files import INDEX, PageFile, page_files
 from lengthwise.live.told import as_json
 from lengthwise.vllm.asking import Asking, NoAnswerError
 from lengthwise.vllm.guard import Guard
-from lengthwise.vllm.ours import is_ours
+from lengthwise.vllm.ours import is_ours, served_with, settings_in
 from lengthwise.vllm.settings import Settings
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -71,6 +71,8 @@ class Endpoint:
 
     def attach_router(self, app: Any) -> None:
         """Add the routes to vLLM's FastAPI app."""
+        if not settings_in(served_with(app)).get("page", True):
+            return
         try:
             if not _is_wanted(app):
                 return
