@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -57,7 +58,7 @@ class Asking:
         """
         key = (rows, decisions)
         async with self._locks.setdefault(key, asyncio.Lock()):
-            at, known = self._known.get(key, (-FRESH_S, []))
+            at, known = self._known.get(key, (-math.inf, []))
             if time.monotonic() - at < max(FRESH_S, rows * FRESH_ROW_S - _EARLY_S):
                 return known
             found = await self._ask(rows, decisions)
