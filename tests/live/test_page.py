@@ -114,6 +114,7 @@ def test_it_shows_who_sits_who_waits_and_why(tab: Any) -> None:
     assert tab.locator("#accuracy circle").count() == 6
     assert "6 requests" in tab.locator("#accuracy-note").inner_text()
     parts = {"classes": "98 %", "learner": "version 3", "predictors": "91 %", "figures": "+10 %"}
+    assert tab.locator("#seats-note").inner_text() == "0 of 8 seats free."
     for part, text in parts.items():
         assert text in tab.locator(f"#{part}").inner_text()
     # Names of tenants are texts, whatever is in them.

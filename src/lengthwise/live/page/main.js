@@ -65,15 +65,15 @@ function take(found, lists) {
     if (!lists) engine.requests = before?.requests ?? [];
   }
   engines = found;
-  let missed = false;
+  let fresh = 0;
   for (const engine of engines) {
     if (!histories.has(engine.engine)) histories.set(engine.engine, new History());
-    missed = histories.get(engine.engine).add(engine) || missed;
+    fresh = Math.max(fresh, histories.get(engine.engine).add(engine));
   }
   const needed = Math.max(...engines.map((it) => it.running + it.paused)) + QUEUE_ROWS;
   wanted = {
     rows: Math.min(Math.max(FEW_ROWS, needed), MOST_ROWS),
-    decisions: missed ? MORE_DECISIONS : FEW_DECISIONS,
+    decisions: fresh > 0.8 * FEW_DECISIONS ? MORE_DECISIONS : FEW_DECISIONS,
   };
 }
 
