@@ -35,7 +35,9 @@ FOREIGN = {
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
     *("--otlp-traces-endpoint", "--enable-log-requests", "--enable-log-outputs"),  # vLLM's
     *("--max-log-len", "--middleware", "--api-key"),  # vLLM's
+    "--disable-log-stats",  # vLLM's
     "--max-log-len",  # vLLM's
+    *("--uds", "--allowed-origins"),  # vLLM's
     *("--scheduling-policy", "--max-model-len"),  # vLLM's
     "--save-detailed",  # of vLLM's benchmark
     "--no-deps",  # pip's
@@ -123,7 +125,7 @@ def test_links_resolve(page: Path) -> None:
 def test_commands_have_the_options_that_are_named(page: Path) -> None:
     for words, named in commands_of(page):
         known = options(words)
-        if words[0] not in ("serve", "doctor"):  # hand every other option on to vLLM
+        if words[0] not in ("serve", "route", "doctor"):  # hand every other option on to vLLM
             assert named <= known, (words, named - known)
     for module, named in modules_of(page):
         assert named <= options_of_module(module), module
@@ -149,7 +151,7 @@ def parse(line: str) -> None:
     """Read a shell line's command, if it is ours, without running it."""
     _, ours, words = line.partition("lengthwise ")
     if ours:
-        command, arguments = command_of(shlex.split(words.partition(";")[0]))
+        command, arguments = command_of(shlex.split(re.split(r";| > ", words)[0]))
         command.make_context(line, arguments)
 
 

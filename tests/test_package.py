@@ -73,8 +73,11 @@ ELSEWHERE = {
     "sched_sim": "measured beside the simulator where it is installed",
     "starlette": "comes with vLLM and with Ray Serve",
     "tokenizers": "comes with transformers",
+    "uvicorn": "comes with Ray Serve",
+    "uvloop": "comes with vLLM",
     "vllm": "the extra vllm",
     "yaml": "comes with vLLM",
+    "yarl": "comes with aiohttp",
 }
 """Packages that only parts of lengthwise import, when they run."""
 

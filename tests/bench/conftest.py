@@ -57,7 +57,7 @@ class Server:
         if self.script.get(wanted) == "waits":
             # The limit only ends a test that hangs.
             await asyncio.wait_for(self._others(), 600)
-        answer = self._web.StreamResponse()
+        answer = self._web.StreamResponse(headers={"x-lengthwise-replica": replica})
         await answer.prepare(http)
         tokens = min(wanted, body["max_tokens"])
         for i in range(tokens):
@@ -68,7 +68,7 @@ class Server:
                 break
             finish = "stop" if i == tokens - 1 else None
             choice = {"text": "x", "token_ids": [self.first + i], "finish_reason": finish}
-            await _event(answer, {"replica": replica, "choices": [choice]})
+            await _event(answer, {"choices": [choice]})
         self.open -= 1
         await answer.write(b"data: [DONE]\n\n")
         return answer

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lengthwise.core import Bins
-from lengthwise.core.handed_on import handed_on, plain
+from lengthwise.core.handed_on import handed_on, packed, plain
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.prediction import Prediction, each_of, point
 
@@ -22,11 +22,12 @@ def predictions(limit: float) -> list[Prediction | None]:
     return each_of(Lengths.of(bins, SHARES, np.full(2, limit)), "router")
 
 
+@pytest.mark.parametrize("form", [plain, packed])
 @pytest.mark.parametrize("limit", [300.0, math.inf])
-def test_a_distribution_arrives_as_it_was_sent(limit: float) -> None:
+def test_a_distribution_arrives_as_it_was_sent(limit: float, form: Any) -> None:
     for sent in predictions(limit):
         assert sent is not None
-        got = handed_on(json.loads(json.dumps(plain(sent))))
+        got = handed_on(json.loads(json.dumps(form(sent))))
         assert got is not None
         assert (got.tokens, got.age, got.source) == (sent.tokens, 0, "router")
         for age in (0, 20, 250):
@@ -34,10 +35,11 @@ def test_a_distribution_arrives_as_it_was_sent(limit: float) -> None:
             assert got.after(age).quantile(0.9) == sent.after(age).quantile(0.9)
 
 
-def test_a_point_arrives_as_one() -> None:
+@pytest.mark.parametrize("form", [plain, packed])
+def test_a_point_arrives_as_one(form: Any) -> None:
     sure = point(12.5, "prompt")
     assert sure is not None
-    assert handed_on(json.loads(json.dumps(plain(sure)))) == point(12.5, "router")
+    assert handed_on(json.loads(json.dumps(form(sure)))) == point(12.5, "router")
 
 
 def test_a_number_is_what_a_client_says() -> None:
@@ -49,6 +51,15 @@ def test_a_number_is_what_a_client_says() -> None:
 def test_what_is_no_prediction_is_one_line() -> None:
     good = plain(predictions(300.0)[0])  # type: ignore[arg-type]
     bad: list[Any] = ["many", [1], None, {}, {"tokens": "x"}]
+    bad += [
+        [],
+        [0.0, 0.0],
+        [3, 0, 1],
+        ["x", 0],
+        [9, 0, 1, 1, 1, 1],
+        [9, 0, "x", 2, 3, 1],
+        [True, 0],
+    ]
     bad += [good | {name: []} for name in ("lower", "upper", "values", "probabilities")]
     bad += [{name: good[name] for name in good if name != "limit"}]
     bad += [good | {"probabilities": [0.5, 0.6, 0.7, 0.8]}, good | {"limit": -1}]

@@ -1,4 +1,4 @@
-"""``lengthwise route``: two real vLLM replicas on Ray Serve, and one of them is killed."""
+"""``lengthwise route``: two real vLLM servers on Ray Serve, and an engine of one is killed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import psutil
 import pytest
 
 pytest.importorskip("ray.serve", reason="needs Ray Serve: pip install lengthwise[ray]")
 
-
+KEY = "sesame"
+HEADERS = {"authorization": f"Bearer {KEY}"}
 PATIENCE_S = 600.0
 """Only ends a test that hangs."""
 
@@ -28,12 +30,20 @@ def address(
     """The route's address, and the process that serves it."""
     log = tmp_path_factory.mktemp("route") / "log"
     command = ["route", str(model), "--predictor", "builtin", "--policy", "trail", "--seats", "2"]
-    command += ["--learn", "off"]
+    command += ["--learn", "off", "--report-interval", "0.2", "--api-key", KEY]
+    command += ["--max-model-len", "1024", "--enforce-eager", "--served-model-name", "small"]
+    command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
     with running(log, port, command) as (url, process):
-        # The router is made with the first request, and hears of the replicas soon after.
-        assert ask(url, 0, 1).status_code == 200
         until(lambda: len(routing(url)["in_flight"]) == 2)
         yield url, process
+
+
+@pytest.fixture(scope="module")
+def client(address: tuple[str, int]) -> Iterator[openai.OpenAI]:
+    """OpenAI's own client."""
+    url, _ = address
+    with openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, timeout=PATIENCE_S) as made:
+        yield made
 
 
 def until(found: Callable[[], bool]) -> None:
@@ -43,60 +53,107 @@ def until(found: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def ask(url: str, i: int, tokens: int) -> httpx.Response:
-    body = {
+def routing(url: str) -> dict[str, Any]:
+    answer = httpx.get(f"{url}/v1/routing", headers=HEADERS, timeout=PATIENCE_S)
+    found: dict[str, Any] = answer.json()[0]
+    return found
+
+
+def ask(client: openai.OpenAI, i: int, tokens: int, stream: bool = False) -> str:
+    asked: Any = {
+        "model": "small",
         "messages": [{"role": "user", "content": f"Write {i + 1} sentences about rain."}],
         "max_tokens": tokens,
         "temperature": 0,
     }
-    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=PATIENCE_S)
+    if not stream:
+        return client.chat.completions.create(**asked).choices[0].message.content or ""
+    parts = client.chat.completions.create(**asked, stream=True)
+    return "".join(each.choices[0].delta.content or "" for each in parts)
 
 
-def routing(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{url}/v1/routing", timeout=PATIENCE_S).json()[0]
-    return found
+def test_the_whole_api_is_there(client: openai.OpenAI) -> None:
+    asked: Any = {"model": "small", "messages": [{"role": "user", "content": "Three colours?"}]}
+    chat = client.chat.completions.create(
+        **asked, n=2, logprobs=True, top_logprobs=2, max_tokens=4, temperature=1
+    )
+    assert len(chat.choices) == 2
+    for choice in chat.choices:
+        assert choice.logprobs is not None
+        assert choice.logprobs.content is not None
+        assert len(choice.logprobs.content[0].top_logprobs) == 2
+    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    called = client.chat.completions.create(
+        **asked,
+        tools=[tool],
+        tool_choice={"type": "function", "function": {"name": "f"}},
+        max_tokens=8,
+        temperature=0,
+    )
+    assert called.choices[0].message.tool_calls
+    response = client.responses.create(model="small", input="Rain is", max_output_tokens=4)
+    assert response.usage is not None
+    assert response.usage.output_tokens == 4
+    assert [each.id for each in client.models.list()] == ["small"]
 
 
-def test_both_replicas_answer_and_each_request_is_predicted_once(address: tuple[str, int]) -> None:
+def test_routes_beside_openai_s(address: tuple[str, int]) -> None:
+    url, _ = address
+    with httpx.Client(base_url=url, headers=HEADERS, timeout=PATIENCE_S) as http:
+        message = {
+            "model": "small",
+            "max_tokens": 4,
+            "messages": [{"role": "user", "content": "a"}],
+        }
+        assert http.post("/v1/messages", json=message).json()["usage"]["output_tokens"] == 4
+        assert http.post("/tokenize", json={"prompt": "Rain is"}).json()["count"] == 2
+        assert http.post("/v1/completions", json={"prompt": 3}).status_code == 400
+        assert http.post("/reset_prefix_cache").status_code == 200
+        page = http.get("/metrics").text
+        running = [line for line in page.splitlines() if line.startswith("vllm:num_requests_run")]
+        assert len({line.partition('replica="')[2][:8] for line in running}) == 2
+        assert http.get("/health").status_code == 200
+        refused = http.get("/v1/models", headers={"authorization": "Bearer no"})
+        assert refused.status_code == 401
+
+
+def test_each_request_is_predicted_once_and_replicas_tell_what_is_left(
+    address: tuple[str, int], client: openai.OpenAI
+) -> None:
     url, _ = address
     before = routing(url)["predictions"]
+    told: dict[str, set[float]] = {}
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda i: ask(url, i, 24), range(8)))
-    assert [each.status_code for each in answers] == [200] * 8
-    assert all(0 < each.json()["usage"]["completion_tokens"] <= 24 for each in answers)
+        answers = [pool.submit(ask, client, i, 32, i % 2 == 1) for i in range(8)]
+        while not all(each.done() for each in answers):
+            for id, tokens in routing(url)["told"].items():
+                told.setdefault(id, set()).add(round(tokens, 3))
+            time.sleep(0.05)
+    assert all(each.result() for each in answers)
     known = routing(url)
     assert known["predictions"] == before + 8
     assert len(known["dispatched"]) == 2
+    assert told
+    assert all(length >= 1.0 for lengths in told.values() for length in lengths)
 
 
-def test_streams_and_refuses_as_openai_does(address: tuple[str, int]) -> None:
-    url, _ = address
-    body = {
-        **{"prompt": "Rain is", "max_tokens": 8, "stream": True},
-        **{"priority": 2, "vllm_xargs": {"lengthwise_tenant": "acme"}},
-    }
-    with httpx.stream("POST", f"{url}/v1/completions", json=body, timeout=PATIENCE_S) as answer:
-        lines = [line for line in answer.iter_lines() if line.startswith("data: ")]
-    assert lines[-1] == "data: [DONE]"
-    assert len(lines) > 4
-    refused = httpx.post(f"{url}/v1/completions", json={"prompt": 3}, timeout=PATIENCE_S)
-    assert refused.status_code == 400
-    assert "prompt is a text" in refused.json()["error"]["message"]
-
-
-def test_a_killed_replica_loses_no_request(address: tuple[str, int]) -> None:
+def test_a_killed_engine_loses_no_request_and_changes_no_answer(
+    address: tuple[str, int], client: openai.OpenAI
+) -> None:
     url, process = address
+    right = [ask(client, i, 12) for i in range(4)]
     before = sum(routing(url)["dispatched"].values())
-    with ThreadPoolExecutor(10) as pool:
-        answers = [pool.submit(ask, url, i, 48) for i in range(10)]
-        until(lambda: sum(routing(url)["dispatched"].values()) == before + 10)
-        victims = [
-            each.pid
-            for each in psutil.process_iter(["cmdline"])
-            if "ServeReplica:lengthwise:replicas" in " ".join(each.info["cmdline"] or [])
-            and process in [parent.pid for parent in each.parents()]
+    with ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(ask, client.with_options(max_retries=0), i, 12) for i in range(12)]
+        until(lambda: sum(routing(url)["dispatched"].values()) >= before + 12)
+        engines = [
+            each
+            for each in psutil.Process(process).children(recursive=True)
+            if "VLLM::EngineCore" in " ".join(each.cmdline())
         ]
-        assert len(victims) == 2
-        os.kill(victims[0], signal.SIGKILL)
+        assert len(engines) == 2
+        os.kill(engines[0].pid, signal.SIGKILL)
         done = [each.result() for each in answers]
-    assert [each.status_code for each in done] == [200] * 10
+    assert all(done)
+    assert done[:4] == right
+    assert routing(url)["resubmitted"] > 0

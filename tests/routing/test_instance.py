@@ -110,6 +110,14 @@ def test_requests_of_other_routers_count() -> None:
     assert one.in_flight == 2
 
 
+def test_the_work_of_other_routers_requests_counts_as_reported() -> None:
+    one = instance(1)
+    one.report(Report(3.0, {"theirs": 3}, {"theirs": 40.0}))
+    assert one.work(3.0) == pytest.approx(40.0)
+    one.report(Report(4.0, {}))
+    assert one.work(4.0) == 0.0
+
+
 def test_an_old_report_takes_no_progress_back() -> None:
     one = instance()
     fly(one, "x", 50.0, now=1.0)

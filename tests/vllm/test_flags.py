@@ -19,6 +19,12 @@ def test_a_value_in_any_spelling_the_last_counts(given):
     assert Flags(given).value("--max-num-seqs") == "4"
 
 
+def test_a_flag_with_several_values_has_them_all():
+    given = ["--api-key", "one", "two", "--port", "1", "--api_key=three"]
+    assert Flags(given).values("--api-key") == ["one", "two", "three"]
+    assert Flags(["--port", "1"]).values("--api-key") == []
+
+
 def test_a_short_name_is_another_spelling():
     assert Flags(["-pp", "2"]).number(1, "--pipeline-parallel-size", "-pp") == 2
     assert Flags(["-pp=2"]).number(1, "--pipeline-parallel-size", "-pp") == 2

@@ -17,7 +17,7 @@ import click
 import numpy as np
 
 from lengthwise.bench.front import routing
-from lengthwise.bench.kills import route
+from lengthwise.bench.kills import plan, running
 from lengthwise.models.fingerprint import model_folder
 
 _WARM_UP = 20
@@ -65,7 +65,7 @@ def main(model: str, requests: int, seats: int) -> None:
     """Measure what a route with two replicas of MODEL adds; a line of JSON for each request."""
     folder = Path(model_folder(model)).resolve()
     completion = {"model": str(folder), "prompt": "Rain is", "max_tokens": 1, "temperature": 0}
-    with route(folder, seats, 1, "lengthwise") as address:
+    with running(plan(folder, seats, 1, "lengthwise")) as address:
         direct = next(iter(routing(address)["addresses"].values()))
         asked: list[tuple[str, Any, int]] = [
             ("/v1/models", None, requests),

@@ -1,9 +1,9 @@
 """``python -m lengthwise.bench.kills MODEL``: parts of a route are killed under load.
 
 Many requests are sent at once, half of them streamed. Once some are answered, a replica, an
-engine core or an ingress is killed. Answers are compared with those of one replica's server,
-asked directly. A client sends a request again, as OpenAI's own does, if it got an error of the
-server, or no connection, before anything of the answer.
+engine core or an ingress is killed, or (``scale``) one replica is to go. Answers are compared with
+those of one replica's server, asked directly. A client sends a request again, as OpenAI's own
+does, if it got an error of the server, or no connection, before anything of the answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,12 +32,17 @@ from lengthwise.traces.prompts import read_prompts
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from lengthwise.ray.app import Route
+
 VICTIMS = {
     "replica": "ServeReplica:lengthwise:replicas",
     "engine": "VLLM::EngineCore",
     "ingress": "ServeReplica:lengthwise:ingress",
 }
 """What is killed, and what its process is called."""
+
+SCALE = "scale"
+"""Stands for no kill: one replica less from now on."""
 
 _TRIES, _PAUSE_S, _PATIENCE_S = 8, 1.0, 300.0
 _BEFORE = 0.2
@@ -80,17 +86,25 @@ class Outcome:
     whole_s: float
 
 
-@contextmanager
-def route(model: Path, seats: int, ingresses: int, policy: str) -> Iterator[str]:
-    """The address of a route with two replicas, as long as the block lasts."""
-    from lengthwise.ray.app import Route, serving
+def plan(model: Path, seats: int, ingresses: int, policy: str) -> Route:
+    """A route with two replicas, on a free port."""
+    from lengthwise.ray.app import Route
     from lengthwise.vllm.settings import Settings
 
     flags = ["--max-model-len", "1024", "--enforce-eager"]
     settings = Settings(policy=policy, learn=False)
     made = Route(model, settings, router="least-work", seats=seats, flags=flags)
-    with serving(replace(made, port=free_port(made.host), ingresses=ingresses)) as address:
-        until(lambda: len(routing(address).get("addresses", {})) == 2, "both replicas")
+    return replace(made, port=free_port(made.host), ingresses=ingresses)
+
+
+@contextmanager
+def running(route: Route) -> Iterator[str]:
+    """The address of the route, as long as the block lasts."""
+    from lengthwise.ray.app import serving
+
+    with serving(route) as address:
+        known = route.replicas
+        until(lambda: len(routing(address).get("addresses", {})) == known, "all replicas")
         yield address
 
 
@@ -189,22 +203,30 @@ async def _read(got: Any, stream: bool, answer: Answer) -> None:
     answer.text = text if ended else None
 
 
-def kill(address: str, victim: str, asked: list[dict[str, Any]], right: list[str]) -> Outcome:
-    """Kill one process of a kind while the requests are served."""
-    names = {name: len(processes(each)) for name, each in VICTIMS.items()}
+def kill(
+    route: Route, address: str, victim: str, asked: list[dict[str, Any]], right: list[str]
+) -> Outcome:
+    """Kill one process of a kind while the requests are served, or scale down by a replica."""
+    less = victim == SCALE
+    wanted = {
+        name: len(processes(each)) - (less and name != "ingress") for name, each in VICTIMS.items()
+    }
     killed: list[float] = []
 
     def now() -> None:
-        os.kill(processes(VICTIMS[victim])[0].pid, signal.SIGKILL)
         killed.append(time.monotonic())
+        if less:
+            _scale_down(route)
+        else:
+            os.kill(processes(VICTIMS[victim])[0].pid, signal.SIGKILL)
 
     answers = asyncio.run(send_all(address, asked, now))
     until(
         lambda: (
-            all(len(processes(each)) == names[name] for name, each in VICTIMS.items())
-            and len(_addresses(address)) == names["replica"]
+            all(len(processes(each)) == wanted[name] for name, each in VICTIMS.items())
+            and len(_addresses(address)) == wanted["replica"]
         ),
-        f"all parts after the {victim} was killed",
+        f"all parts after {victim}",
     )
     pairs = list(zip(answers, right, strict=True))
     return Outcome(
@@ -219,6 +241,14 @@ def kill(address: str, victim: str, asked: list[dict[str, Any]], right: list[str
     )
 
 
+def _scale_down(route: Route) -> None:
+    from lengthwise.ray.app import redeploy
+
+    less = replace(route, replicas=route.replicas - 1)
+    # It takes as long as the replica drains, and the requests must go on meanwhile.
+    threading.Thread(target=redeploy, args=(less,), daemon=True).start()
+
+
 def _addresses(address: str) -> dict[str, str]:
     try:
         found: dict[str, str] = routing(address).get("addresses", {})
@@ -229,7 +259,7 @@ def _addresses(address: str) -> dict[str, str]:
 
 @click.command()
 @click.argument("model")
-@click.option("--victims", default="replica,engine,ingress", show_default=True)
+@click.option("--victims", default="replica,engine,ingress,scale", show_default=True)
 @click.option("--requests", default=200, show_default=True)
 @click.option("--max-tokens", default=12, show_default=True)
 @click.option("--seats", default=4, show_default=True)
@@ -247,16 +277,19 @@ def main(
     """Kill parts of a route with two replicas of MODEL under load; a line of JSON for each."""
     at_least(1, requests=requests, max_tokens=max_tokens)
     names = victims.split(",")
-    unknown = [name for name in names if name not in VICTIMS]
+    unknown = [name for name in names if name not in (*VICTIMS, SCALE)]
     if unknown:
-        raise UserError(f"no {unknown[0]!r} to kill: name some of {', '.join(VICTIMS)}")
+        raise UserError(f"no {unknown[0]!r} to kill: name some of {', '.join(VICTIMS)}, {SCALE}")
+    if SCALE in names[:-1]:
+        raise UserError(f"{SCALE} comes last: after it a single replica is left")
     folder = Path(model_folder(model)).resolve()
     asked = bodies(folder, requests, max_tokens)
-    with route(folder, seats, ingresses, policy) as address:
+    made = plan(folder, seats, ingresses, policy)
+    with running(made) as address:
         single = next(iter(routing(address)["addresses"].values()))
         right = [it.text or "" for it in asyncio.run(send_all(single, asked))]
         for name in names:
-            print(json.dumps(asdict(kill(address, name, asked, right))), flush=True)
+            print(json.dumps(asdict(kill(made, address, name, asked, right))), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ def plain(prediction: Prediction) -> dict[str, Any]:
 def packed(prediction: Prediction) -> list[float]:
     """The same as :func:`plain` in one list of numbers, for ``vllm_xargs``: vLLM's API takes those.
 
-    The expected tokens; then, of a distribution, its limit (0: none) and its parts.
+    The expected tokens and a distribution's limit (0: none), then the parts of the distribution.
     """
     found = plain(prediction)
     parts = [number for name in _PARTS for number in found.get(name, ())]
-    return [found["tokens"], found["limit"] or 0.0, *parts] if parts else [found["tokens"]]
+    return [found["tokens"], found.get("limit") or 0.0, *parts]
 
 
 def _unpacked(hint: list[Any]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _unpacked(hint: list[Any]) -> dict[str, Any]:
     if not all(isinstance(each, float | int) and not isinstance(each, bool) for each in hint):
         raise ValueError("a packed prediction has numbers only")
     size, left = divmod(len(hint) - 2, len(_PARTS))
-    if len(hint) == 1:
+    if len(hint) == 2:
         return {"tokens": hint[0]}
     if left or size < 1:
         raise ValueError("a packed prediction has four parts of one length")

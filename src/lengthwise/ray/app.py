@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import prod
 from pathlib import Path
@@ -23,7 +23,7 @@ from lengthwise.results.terminal import say
 from lengthwise.routing import make_router
 from lengthwise.vllm.engine import check_memory, is_cpu_build, preload
 from lengthwise.vllm.flags import Flags
-from lengthwise.vllm.serve import server_flags
+from lengthwise.vllm.serve import allow_plugins, server_flags
 from lengthwise.vllm.settings import Settings
 
 APP, REPLICAS, INGRESS = "lengthwise", "replicas", "ingress"
@@ -104,11 +104,14 @@ def check(route: Route) -> list[str]:
             that does not do, flags that do not go together, a port in use, or too little memory.
     """
     check_names(route)
+    check_port(route.host, route.port)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
     own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
-    flags = server_flags(str(route.model), route.settings, [*own, *route.flags])
+    settings = replace(route.settings, routed=True)
+    flags = server_flags(str(route.model), settings, [*own, *route.flags])
     check_port(route.host, route.port)
+    flags = replica_flags(route)
     # Last, because it takes seconds to import.
     try:
         import ray.serve  # noqa: F401
@@ -116,6 +119,26 @@ def check(route: Route) -> list[str]:
         raise UserError(f"Ray Serve is missing ({error}): pip install 'lengthwise[ray]'") from None
     check_memory(str(route.model), route.replicas)
     return flags
+
+
+def replica_flags(route: Route) -> list[str]:
+    """The flags of ``vllm serve`` for each replica, checked.
+
+    Raises:
+        UserError: wrong vLLM, a predictor or model that does not do, flags that do not go together.
+    """
+    own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
+    return server_flags(str(route.model), route.settings, [*own, *route.flags])
+
+
+def redeploy(route: Route) -> None:
+    """Change the route that this process serves: replicas that are too many finish what they have.
+
+    Blocks until the change is made.
+    """
+    from ray import serve
+
+    serve.run(application(route, replica_flags(route)), name=APP, route_prefix=None)
 
 
 @contextmanager
@@ -126,6 +149,7 @@ def serving(route: Route) -> Iterator[str]:
         UserError: what :func:`check` refuses, or a replica that does not start.
     """
     flags = check(route)
+    allow_plugins(route.settings)
     import ray
     from ray import serve
 

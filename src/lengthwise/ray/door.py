@@ -8,6 +8,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lengthwise.ray.routes import GENERATING
+
 ID, GONE, REPLICA = "x-lengthwise-id", "x-lengthwise-gone", "x-lengthwise-replica"
 """Headers: the route's id of a request; that its engine died before an answer began; who served."""
 
@@ -24,11 +26,13 @@ class Door:
 
     Attributes:
         active: ids of the requests that are being served.
+        generating: of those, the ones that its engine works on.
     """
 
     def __init__(self, app: ASGIApp, dead: Callable[[], bool]) -> None:
         self._app, self._dead = app, dead
         self.active: set[str] = set()
+        self.generating: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or what else a server is told."""
@@ -39,6 +43,8 @@ class Door:
         found = next((value.decode() for key, value in scope["headers"] if key == name), None)
         id = found or uuid.uuid4().hex
         self.active.add(id)
+        if scope["path"] in GENERATING:
+            self.generating.add(id)
         answer = _Answer(send, self._dead)
         try:
             await self._app(scope, receive, answer.take)
@@ -48,6 +54,7 @@ class Door:
             await answer.gone()
         finally:
             self.active.discard(id)
+            self.generating.discard(id)
 
 
 class _Answer:

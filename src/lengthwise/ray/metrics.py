@@ -21,9 +21,11 @@ class _Pages(Collector):
         found: dict[str, Metric] = {}
         for replica, page in self._pages.items():
             for family in text_string_to_metric_families(page):
-                whole = found.setdefault(
-                    family.name, Metric(family.name, family.documentation, family.type)
-                )
+                # A counter's family is named without the ending of its samples.
+                name = family.name.removesuffix("_total")
+                name = name if family.type == "counter" else family.name
+                made = Metric(name, family.documentation, family.type)
+                whole = found.setdefault(name, made)
                 whole.samples += [
                     sample._replace(labels={**sample.labels, "replica": replica})
                     for sample in family.samples

@@ -42,7 +42,7 @@ class Replica:
         """The load, as a :class:`Status` in plain form: Ray Serve asks for it every so often."""
         self.check_health()
         states = await self._states()
-        found = status(self._hosted.address, self._hosted.door.active, states, self._before)
+        found = status(self._hosted.address, self._hosted.door.generating, states, self._before)
         self._before = states
         return found
 

@@ -9,6 +9,7 @@ import uuid
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
+from lengthwise.core.prediction import Prediction
 from lengthwise.ray import registry
 from lengthwise.ray.asked import Asked
 from lengthwise.ray.balancer import Balancer
@@ -65,6 +66,9 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         """What a call through a handle asks for: nothing that is known."""
         return Asked(uuid.uuid4().hex, {})
 
+    def placed(self, pending: PendingRequest, predicted: Prediction | None) -> None:
+        """A call has a place, and perhaps a prediction that may go along."""
+
     async def choose_replicas(
         self,
         candidate_replicas: list[RunningReplica],
@@ -95,7 +99,10 @@ class LengthwiseRouter(RequestRouter):  # type: ignore[misc]  # Ray has no types
         self.balancer.submit(asked)
         place = self.balancer.place(asked)
         self._ids[internal] = asked.id
-        return None if place is None else place.key
+        if place is None:
+            return None
+        self.placed(pending, place.predicted)
+        return place.key
 
     def on_replica_actor_died(self, replica_id: ReplicaID) -> None:
         """It gets nothing more."""

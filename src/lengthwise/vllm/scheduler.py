@@ -27,7 +27,8 @@ from lengthwise.vllm.arrivals import (
     make_arrival_predictor,
     own_predictor,
 )
-from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.hints import Hints
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.notes import Notes
@@ -86,7 +87,7 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
-        self.notes = Notes(self, self._views)
+        self.notes = Notes(self, self._views, self._classes)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
@@ -179,7 +180,7 @@ class Scheduler(SessionScheduler):
             for request_id in self._views.keys() - self.requests.keys():
                 stray = self._views.pop(request_id)
                 stray.aborted = True
-                self.notes.ledger.forget(request_id)
+                self.notes.strays(request_id)
                 self._policy.leave(stray)
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
@@ -194,7 +195,7 @@ class Scheduler(SessionScheduler):
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
-            priority=hints.priority,
+            priority=hints.precedence,
             service=self._service(hints),
             deadline=hints.deadline_from(arrival),
             cached_tokens=cached,

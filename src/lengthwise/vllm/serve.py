@@ -52,7 +52,7 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
             little memory, or slices with what they do not go with.
     """
     command = build_command(model, settings, flags)
-    _allow_plugins(settings)
+    allow_plugins(settings)
     if is_cpu_build():
         if not Flags(flags).sets(_CACHE_FLAG):
             os.environ.setdefault(_CACHE, "2")
@@ -60,7 +60,7 @@ def serve(model: str, settings: Settings, flags: list[str]) -> None:
     os.execv(command[0], command)
 
 
-def _allow_plugins(settings: Settings) -> None:
+def allow_plugins(settings: Settings) -> None:
     """Let vLLM load our plug-ins, the routes among them only if they are wanted."""
     plugins = allowed(os.environ.get(VARIABLE), settings.page, discovered())
     if plugins.value is not None:
