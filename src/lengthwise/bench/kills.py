@@ -73,7 +73,7 @@ class Outcome:
         again: requests that their client had to send again.
         broken: streams that had begun, which nobody can send again.
         lost: requests without an answer that had not begun.
-        whole_s: seconds from the kill until all parts were there again.
+        whole_s: seconds from the kill until all parts were there again; None: nobody waited.
     """
 
     victim: str
@@ -83,7 +83,7 @@ class Outcome:
     again: int
     broken: int
     lost: int
-    whole_s: float
+    whole_s: float | None
 
 
 def plan(model: Path, seats: int, ingresses: int, policy: str) -> Route:
@@ -140,7 +140,7 @@ def bodies(model: Path, count: int, tokens: int) -> list[dict[str, Any]]:
     return [
         {
             "model": str(model),
-            "messages": [{"role": "user", "content": f"({i}) {prompts[i % len(prompts)]}"[:800]}],
+            "messages": [{"role": "user", "content": f"({i}) {prompts[i % len(prompts)]}"[:200]}],
             "max_tokens": tokens,
             "temperature": 0,
             "stream": i % 2 == 1,
@@ -204,9 +204,19 @@ async def _read(got: Any, stream: bool, answer: Answer) -> None:
 
 
 def kill(
-    route: Route, address: str, victim: str, asked: list[dict[str, Any]], right: list[str]
+    route: Route,
+    address: str,
+    victim: str,
+    asked: list[dict[str, Any]],
+    right: list[str],
+    wait: bool,
 ) -> Outcome:
-    """Kill one process of a kind while the requests are served, or scale down by a replica."""
+    """Kill one process of a kind while the requests are served, or scale down by a replica.
+
+    Args:
+        right: the answers of a single server.
+        wait: afterwards, until all parts are there again.
+    """
     less = victim == SCALE
     wanted = {
         name: len(processes(each)) - (less and name != "ingress") for name, each in VICTIMS.items()
@@ -221,13 +231,8 @@ def kill(
             os.kill(processes(VICTIMS[victim])[0].pid, signal.SIGKILL)
 
     answers = asyncio.run(send_all(address, asked, now))
-    until(
-        lambda: (
-            all(len(processes(each)) == wanted[name] for name, each in VICTIMS.items())
-            and len(_addresses(address)) == wanted["replica"]
-        ),
-        f"all parts after {victim}",
-    )
+    if wait:
+        until(lambda: _are_there(address, wanted), f"all parts after {victim}")
     pairs = list(zip(answers, right, strict=True))
     return Outcome(
         victim,
@@ -237,8 +242,13 @@ def kill(
         again=sum(it.tries > 1 for it in answers),
         broken=sum(it.broken for it in answers),
         lost=sum(it.text is None and not it.broken for it in answers),
-        whole_s=round(time.monotonic() - killed[0], 1),
+        whole_s=round(time.monotonic() - killed[0], 1) if wait else None,
     )
+
+
+def _are_there(address: str, wanted: dict[str, int]) -> bool:
+    counts = {name: len(processes(each)) for name, each in VICTIMS.items()}
+    return counts == wanted and len(_addresses(address)) == wanted["replica"]
 
 
 def _scale_down(route: Route) -> None:
@@ -265,6 +275,8 @@ def _addresses(address: str) -> dict[str, str]:
 @click.option("--seats", default=4, show_default=True)
 @click.option("--ingresses", default=2, show_default=True)
 @click.option("--policy", default="lengthwise", show_default=True)
+@click.option("--answers", type=click.Path(path_type=Path), help="Keep the single server's here.")
+@click.option("--wait/--no-wait", default=True, help="Until all is whole again after the last.")
 def main(
     model: str,
     victims: str,
@@ -273,6 +285,8 @@ def main(
     seats: int,
     ingresses: int,
     policy: str,
+    answers: Path | None,
+    wait: bool,
 ) -> None:
     """Kill parts of a route with two replicas of MODEL under load; a line of JSON for each."""
     at_least(1, requests=requests, max_tokens=max_tokens)
@@ -286,10 +300,23 @@ def main(
     asked = bodies(folder, requests, max_tokens)
     made = plan(folder, seats, ingresses, policy)
     with running(made) as address:
-        single = next(iter(routing(address)["addresses"].values()))
-        right = [it.text or "" for it in asyncio.run(send_all(single, asked))]
+        right = _right(address, asked, answers)
         for name in names:
-            print(json.dumps(asdict(kill(made, address, name, asked, right))), flush=True)
+            found = kill(made, address, name, asked, right, wait or name != names[-1])
+            print(json.dumps(asdict(found)), flush=True)
+
+
+def _right(address: str, asked: list[dict[str, Any]], kept: Path | None) -> list[str]:
+    """The answers of one replica's server, asked directly; or those kept in a file."""
+    if kept is not None and kept.is_file():
+        found: list[str] = json.loads(kept.read_text())
+        if len(found) == len(asked):
+            return found
+    single = next(iter(routing(address)["addresses"].values()))
+    found = [it.text or "" for it in asyncio.run(send_all(single, asked))]
+    if kept is not None:
+        kept.write_text(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":
