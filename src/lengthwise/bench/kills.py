@@ -24,14 +24,12 @@ import click
 import psutil
 
 from lengthwise.bench.front import free_port, routing
+from lengthwise.bench.insisting import bodies, send_all
 from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import model_folder
-from lengthwise.traces.prompts import read_prompts
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
-
     from lengthwise.ray.app import Route
 
 VICTIMS = {
@@ -44,23 +42,7 @@ VICTIMS = {
 SCALE = "scale"
 """Stands for no kill: one replica less from now on."""
 
-_TRIES, _PAUSE_S, _PATIENCE_S = 8, 1.0, 300.0
-_BEFORE = 0.2
-"""Share of the requests that are answered before the kill."""
-
-
-@dataclass
-class Answer:
-    """What a client got for one request.
-
-    Attributes:
-        tries: how often it was sent by the client.
-        broken: whether a stream ended in an error after its first token.
-    """
-
-    text: str | None = None
-    tries: int = 0
-    broken: bool = False
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -132,75 +114,6 @@ def processes(name: str) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
-
-
-def bodies(model: Path, count: int, tokens: int) -> list[dict[str, Any]]:
-    """So many requests of different prompts, every other one a stream."""
-    prompts = [prompt.text for prompt in read_prompts("builtin")]
-    return [
-        {
-            "model": str(model),
-            "messages": [{"role": "user", "content": f"({i}) {prompts[i % len(prompts)]}"[:200]}],
-            "max_tokens": tokens,
-            "temperature": 0,
-            "stream": i % 2 == 1,
-        }
-        for i in range(count)
-    ]
-
-
-async def send_all(
-    address: str, asked: list[dict[str, Any]], some: Callable[[], None] | None = None
-) -> list[Answer]:
-    """All of them at once; ``some`` is called once a share of them is answered."""
-    from aiohttp import ClientSession, ClientTimeout, TCPConnector
-
-    answers = [Answer() for _ in asked]
-    left = int(_BEFORE * len(asked))
-
-    async def one(session: ClientSession, answer: Answer, body: dict[str, Any]) -> None:
-        nonlocal left
-        await _follow(session, f"{address}/v1/chat/completions", body, answer)
-        left -= 1
-        if left == 0 and some is not None:
-            some()
-
-    timeout = ClientTimeout(total=None, sock_connect=5.0)
-    async with ClientSession(connector=TCPConnector(limit=0), timeout=timeout) as session:
-        await asyncio.gather(*(one(session, *each) for each in zip(answers, asked, strict=True)))
-    return answers
-
-
-async def _follow(session: ClientSession, url: str, body: dict[str, Any], answer: Answer) -> None:
-    from aiohttp import ClientError
-
-    while answer.tries < _TRIES and answer.text is None and not answer.broken:
-        if answer.tries:
-            await asyncio.sleep(_PAUSE_S * answer.tries)
-        answer.tries += 1
-        try:
-            async with session.post(url, json=body) as got:
-                if got.status < 500:
-                    await _read(got, body["stream"], answer)
-        except (ClientError, OSError):
-            continue
-
-
-async def _read(got: Any, stream: bool, answer: Answer) -> None:
-    if not stream:
-        answer.text = str((await got.json())["choices"][0]["message"]["content"])
-        return
-    text, ended = "", False
-    try:
-        async for line in got.content:
-            if line.startswith(b"data: {"):
-                event = json.loads(line[6:])
-                for choice in event.get("choices", ()):
-                    text += choice["delta"].get("content") or ""
-                    ended = ended or choice["finish_reason"] is not None
-    finally:
-        answer.broken = bool(text) and not ended
-    answer.text = text if ended else None
 
 
 def kill(
