@@ -35,7 +35,9 @@ FOREIGN = {
     *("--tensor-parallel-size", "--pipeline-parallel-size", "--speculative-config"),
     *("--otlp-traces-endpoint", "--enable-log-requests", "--enable-log-outputs"),  # vLLM's
     *("--max-log-len", "--middleware", "--api-key"),  # vLLM's
+    "--disable-log-stats",  # vLLM's
     "--max-log-len",  # vLLM's
+    *("--uds", "--allowed-origins"),  # vLLM's
     *("--scheduling-policy", "--max-model-len"),  # vLLM's
     "--save-detailed",  # of vLLM's benchmark
     "--no-deps",  # pip's
@@ -149,7 +151,7 @@ def parse(line: str) -> None:
     """Read a shell line's command, if it is ours, without running it."""
     _, ours, words = line.partition("lengthwise ")
     if ours:
-        command, arguments = command_of(shlex.split(words.partition(";")[0]))
+        command, arguments = command_of(shlex.split(re.split(r";| > ", words)[0]))
         command.make_context(line, arguments)
 
 

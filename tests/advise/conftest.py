@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,10 +41,13 @@ def advice_on() -> Callable[..., tuple[Advice, Source]]:
     """``advice_on(workload, loads)``: what is found for a trace of these requests."""
 
     def made(
-        workload: Workload, loads: tuple[float, ...] = (1.0,), **sizes: float
+        workload: Workload,
+        loads: tuple[float, ...] = (1.0,),
+        policies: tuple[str, ...] = ("lengthwise", "lengthwise@data", "lengthwise@oracle"),
+        **more: Any,
     ) -> tuple[Advice, Source]:
         speed = Calibration(STEPS, "made-up steps", 0.05, seats=8, budget=2048, kv_tokens=64_000)
-        options = Options(("lengthwise", "lengthwise@data", "lengthwise@oracle"), loads, **sizes)
+        options = Options(policies, loads, **more)
         trace = Trace(workload, "plain", len(workload))
         plan, source, known = gathered(trace, speed, options)
         return find(plan, known, workers=1), source

@@ -48,6 +48,7 @@ def world(
     texts(root)
     collected(root)
     learned(root)
+    service(root)
     (root / "file").write_text("here already")
     (root / "folder").mkdir()
     (root / "locked").mkdir(mode=0o555)
@@ -57,6 +58,16 @@ def world(
         used.listen()
         names["used"] = str(used.getsockname()[1])
         yield names | {name: str(root / name) for name in ("nowhere", "out")}
+
+
+def service(root: Path) -> None:
+    """Files of service classes."""
+    (root / "classes.toml").write_text('default = "x"\n[class.x]\nttft = 1\n[class.y]\n')
+    (root / "typo.toml").write_text("[class.x]\ntttf = 1\n")
+    (root / "cut.toml").write_text("[class.x\n")
+    (root / "shares.toml").write_text(
+        'default = "x"\n[class.x]\nshare = 0.5\n[class.y]\nshare = 0.5\n'
+    )
 
 
 def models(root: Path, saved_model: Callable[..., Path]) -> None:

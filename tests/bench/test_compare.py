@@ -7,7 +7,9 @@ from lengthwise.bench.compare import compare
 from lengthwise.bench.job import JobOutcome
 from lengthwise.bench.plan import BenchPlan
 from lengthwise.bench.worker import REFUSED
+from lengthwise.core.service import Classes, ServiceClass, Target
 from lengthwise.errors import UserError
+from lengthwise.results.files import read_requests
 from lengthwise.results.timings import Times, Timing, seen, work
 from lengthwise.workload.prompts import Prompt
 
@@ -158,3 +160,21 @@ def test_a_run_that_is_refused_says_why_in_the_benchs_one_line(model, tmp_path, 
     monkeypatch.setattr("lengthwise.bench.compare.take_turns", refusing)
     with pytest.raises(UserError, match=r"^policy fcfs: vLLM did not start: too small$"):
         compare(plan(model, "fcfs"), tmp_path)
+
+
+def test_with_classes_each_run_says_what_they_got(model, tmp_path, checked, capsys):
+    quick = ServiceClass("quick", Target(ttft=1.5), tenants=("web",))
+    classes = Classes((quick, ServiceClass("rest")), "rest")
+    prompts = [Prompt(f"p:{i}", "hi", tenant="web" if i < 2 else None) for i in range(3)]
+    settings = {"classes": classes.plain()}
+    asked = plan(model, "stock", "fcfs", prompts=prompts, settings=settings)
+    compare(asked, tmp_path, Engines())
+    saved = checked(tmp_path)
+    assert saved["setup"]["classes"] == classes.plain()
+    for run in saved["runs"]:
+        # One after another, a token a second: the first begins after 1 s, the second after 3.
+        assert [run["classes"][name]["requests"] for name in ("quick", "rest")] == [2, 1]
+        assert run["classes"]["quick"]["attained_share"] == 0.5
+        assert run["goodput_requests_per_s"] == pytest.approx(1 / 9)
+    assert [row.service for row in read_requests(tmp_path, 0)] == ["quick", "quick", "rest"]
+    assert "by service class" in capsys.readouterr().out

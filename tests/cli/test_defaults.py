@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lengthwise.cli.main import main
+from lengthwise.vllm.hints_middleware import MIDDLEWARE
 from lengthwise.vllm.serve import build_command
 from lengthwise.vllm.settings import KEY, Settings
 
@@ -56,7 +57,7 @@ def test_bench_routers_orders_by_lengthwise(
 def test_serve_takes_lengthwise_and_no_predictor(called: Callable[[str], list[Any]]) -> None:
     given = called("lengthwise.vllm.serve.serve")
     assert main(["serve", "MODEL", "--max-num-seqs", "4"]) == 0
-    assert given == ["MODEL", Settings(), ["--max-num-seqs", "4"]]
+    assert given == ["MODEL", Settings(), ["--middleware", MIDDLEWARE, "--max-num-seqs", "4"]]
 
 
 def test_the_server_starts_with_one_flag_and_nothing_trained(

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -292,3 +292,50 @@ def test_a_look_asks_about_a_few_only():
     queue.peek()
     assert len(asked) == 16
     assert len([queue.pop() for _ in range(100)]) == 100
+
+
+class Fading(Drifting):
+    """Requests leave their lane for a last one when their time is over, the oldest first."""
+
+    shifts = True
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0
+
+    def key(self, request):
+        over = self.lane(request) == "over"
+        return (1.0, 0.0) if over else (0.0, self.heights[request.tenant])
+
+    def lane(self, request):
+        return "over" if request.arrival < self.now else request.tenant
+
+    def place(self, request):
+        return ()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size=30), st.data())
+def test_requests_move_to_another_lane_by_themselves(arrivals, data):
+    policy = Fading()
+    queue = Lanes(policy, lambda it: it)
+    clock, model = 0, []
+    for seq, (tenant, gap) in enumerate(arrivals):
+        clock += gap
+        it = Request(str(seq), float(clock), seq, 1, tenant=tenant)
+        queue.push(it)
+        model.append(it)
+        policy.now = max(policy.now, clock - data.draw(st.integers(0, 5)))
+        if data.draw(st.booleans()):
+            policy.heights[tenant] += 1
+            expected = min(model, key=lambda each: (policy.key(each), each.seq))
+            assert queue.peek() is expected
+            if data.draw(st.booleans()):
+                assert queue.pop() is expected
+                model.remove(expected)
+        assert len(queue) == len(model)
+    while model:
+        expected = min(model, key=lambda each: (policy.key(each), each.seq))
+        assert queue.pop() is expected
+        model.remove(expected)
+    assert not queue

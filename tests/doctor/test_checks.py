@@ -23,6 +23,7 @@ from lengthwise.doctor import check, packages
 from lengthwise.doctor.asked import Asked
 from lengthwise.doctor.check import Check, Finding
 from lengthwise.doctor.checks import cpu, model, page, plugin, ray, scheduler, torch, tracing, vllm
+from lengthwise.doctor.checks.classes import ServiceClasses
 from lengthwise.doctor.checks.decision_log import DecisionLog
 from lengthwise.doctor.checks.learned import Learned
 from lengthwise.doctor.checks.learning_folder import LearningFolder
@@ -160,13 +161,15 @@ def test_plugins(there: bool, allowed: str | None, expected: str, monkeypatch: P
         monkeypatch.delenv("VLLM_PLUGINS", raising=False)
     else:
         monkeypatch.setenv("VLLM_PLUGINS", allowed)
-    for module, kind, bad in ((plugin, plugin.Plugin, "problem"), (page, page.Page, "warning")):
+    for module, kind in ((plugin, plugin.Plugin), (page, page.Page)):
         monkeypatch.setattr(module, "entry_points", lambda **_: ["it"] * there)
         found = find(kind)
+        bad = "problem" if not there and kind is plugin.Plugin else "warning"
         assert found.level == (bad if expected == "bad" else "ok")
         assert bool(found.mend) == (expected == "bad")
     if allowed == "other":
         assert find(plugin.Plugin).mend == "export VLLM_PLUGINS=other,lengthwise"
+    assert page.Page().found(Asked(settings=Settings(page=False))) is None
 
 
 def test_scheduler(installed: Packages, monkeypatch: Patch) -> None:
@@ -200,6 +203,18 @@ def test_policy(policy: str, flags: list[str], says: str) -> None:
     found = find(Policy, Asked(settings=Settings(policy), flags=Flags(flags)))
     assert says in found.says
     assert (found.level == "ok") == (says == policy)
+
+
+def test_classes(tmp_path: Path) -> None:
+    file = tmp_path / "classes.toml"
+    file.write_text("[class.chat]\nttft = '1s'\n")
+    assert find(ServiceClasses, Asked(classes=str(file))).says == f"chat of {file}"
+    assert levels(ServiceClasses, Asked(classes="builtin")) == "ok"
+    file.write_text("[class.chat]\nttfft = '1s'\n")
+    found = find(ServiceClasses, Asked(classes=str(file)))
+    assert (found.level, "ttfft" in found.says) == ("problem", True)
+    assert "check-config" in found.mend
+    assert ServiceClasses().found(Asked()) is None
 
 
 def test_model(served: Path) -> None:

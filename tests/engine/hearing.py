@@ -20,7 +20,8 @@ class Hearing(Scheduler):
         view = super()._new_view(request, hints)
         predicted = hints.predicted and hints.predicted.tokens
         heard = {**asdict(hints), "predicted": predicted, "at": view.arrival}
-        heard |= {"until": view.deadline, "untrusted": self._ignored.counts["untrusted"]}
+        heard |= {"priority": view.priority, "until": view.deadline}
+        heard |= {"untrusted": self._ignored.counts["untrusted"]}
         with Path(os.environ[FILE]).open("a") as file:
             file.write(json.dumps(heard) + "\n")
         return view

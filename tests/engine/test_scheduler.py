@@ -43,7 +43,7 @@ class Asking:
 @pytest.fixture
 def scheduler() -> Any:
     """The real scheduler's methods on requests that wait: a to d, with 100 tokens at most."""
-    from lengthwise.vllm.hints import Ignored
+    from lengthwise.vllm.ignored import Ignored
     from lengthwise.vllm.probing import Probing
     from lengthwise.vllm.scheduler import Scheduler
 

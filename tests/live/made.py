@@ -157,6 +157,7 @@ def app_of(
     key: str | None = None,
     uds: str | None = None,
     scheduler: str = "lengthwise.vllm.Scheduler",
+    settings: dict[str, Any] | None = None,
 ) -> FastAPI:
     """An app as vLLM builds one: routes, CORS for all, the check of the key."""
     everybody = Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["*"])
@@ -164,10 +165,12 @@ def app_of(
     if key:
         app.add_middleware(_check_of_keys(), tokens=[key])
     plugin = Endpoint()
+    given = {"lengthwise": settings or {}}
+    args = SimpleNamespace(api_key=key and [key], uds=uds, additional_config=given)
+    app.state.args = args
     plugin.attach_router(app)
     config = SimpleNamespace(scheduler_config=SimpleNamespace(scheduler_cls=scheduler))
     engines = client and SimpleNamespace(engine_core=client, vllm_config=config)
-    args = SimpleNamespace(api_key=key and [key], uds=uds)
     # In a thread of its own: where Chromium is driven, this one has a loop.
     with ThreadPoolExecutor(1) as own:
         own.submit(asyncio.run, plugin.init_state(engines, app.state, args)).result()

@@ -195,6 +195,7 @@ def test_a_request_holds_no_true_length():
         *("_source", "_batch", "_row"),
         *("cached_tokens", "least_tokens", "most_tokens", "aborted"),
         *("awaited", "idle_since", "promoted_at", "_promoted_until", "priority"),
+        "service",
     }
     assert set(Prediction._fields) == {"tokens", "age", "source", "since", "batch", "row"}
     with pytest.raises(AttributeError):

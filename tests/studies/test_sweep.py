@@ -5,12 +5,15 @@ from dataclasses import replace
 import pytest
 
 from lengthwise.cli.main import main
+from lengthwise.core.classes_file import classes_of
+from lengthwise.core.service import Classes, ServiceClass, Target
 from lengthwise.errors import UserError
-from lengthwise.results.files import plain
+from lengthwise.results.files import plain, read_requests
 from lengthwise.results.runs import interval
 from lengthwise.sim.setup import Setup
 from lengthwise.studies.sweep import BURST, SweepPlan, split, sweep
 from lengthwise.workload import synthetic
+from lengthwise.workload.class_mix import with_mix
 
 PROFILE = "a100-llama3-8b"
 
@@ -262,3 +265,30 @@ def test_too_large_requests_are_counted_in_the_output(tmp_path, capsys):
     assert "1 requests are larger" in capsys.readouterr().out
     (run,) = json.loads((tmp_path / "out/results.json").read_text())["runs"]
     assert (run["finished"], run["rejected"]) == (2, 1)
+
+
+def test_with_classes_each_run_says_what_they_got(tmp_path, checked):
+    quick = ServiceClass("quick", Target(ttft=1.0), tenants=("quick",))
+    classes = Classes((quick, ServiceClass("rest")), "rest")
+    workload = with_mix(plan().workload, classes, {"quick": 0.4, "rest": 0.6}, seed=0)
+    asked = plan(
+        workload=workload,
+        policies=["fcfs", "lengthwise+targets"],
+        rates=[9.0],
+        seeds=1,
+        setup=Setup(seats=8, classes=classes),
+        requests_in=tmp_path,
+    )
+    found = sweep(asked, tmp_path)
+    saved = checked(tmp_path)
+    assert classes_of(saved["setup"]["classes"]) == classes
+    for number, run in enumerate(found):
+        assert sum(own.requests for own in run["classes"].values()) == 300
+        assert run["goodput_requests_per_s"] == run["classes"]["quick"].goodput_requests_per_s
+        rows = read_requests(tmp_path, number)
+        quick_rows = [row for row in rows if row.service == "quick"]
+        assert all(row.tenant == "quick" for row in quick_rows)
+        met = sum(row.first - row.arrival <= 1.0 for row in quick_rows)
+        assert run["classes"]["quick"].met == met
+    fcfs, targets = (run["attained_share"] for run in found)
+    assert targets > fcfs

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lengthwise.live.state import EngineNow
@@ -54,6 +56,19 @@ def test_the_page_and_its_files(near: TestClient) -> None:
     assert (again.status_code, again.content) == (304, b"")
     moved = near.get("/lengthwise/", follow_redirects=False)
     assert (moved.status_code, moved.headers["location"]) == (307, "../lengthwise")
+
+
+def test_it_can_be_left_out() -> None:
+    app = FastAPI()
+    app.state.args = SimpleNamespace(additional_config={"lengthwise": {"page": False}})
+    before = len(app.routes)
+    Endpoint().attach_router(app)
+    assert len(app.routes) == before
+
+
+def test_there_is_no_page_where_the_settings_have_none() -> None:
+    tab = browser(Client(states), settings={"page": False})
+    assert [tab.get(path).status_code for path in ("/lengthwise", STATE)] == [404, 404]
 
 
 @pytest.mark.parametrize("name", ["x.js", "..%2f__init__.py", "%2e%2e/state.py", "index.html.py"])

@@ -17,16 +17,23 @@ from lengthwise.core import handed_on
 from lengthwise.core.bins import Bins
 from lengthwise.core.lengths import Lengths
 from lengthwise.core.prediction import each_of, point
+from lengthwise.core.service import Target
 from lengthwise.vllm.hints import (
     DEADLINE_HINT,
     EXPECTED_HINT,
+    LATENCY_HINT,
     ORACLE_HINT,
     PREDICTED_HINT,
+    SESSION_HINT,
     TEMPLATE_HINT,
+    TIER_HINT,
+    TPOT_HINT,
+    TTFT_HINT,
+    UNTRUSTED_HINT,
     Hints,
-    Ignored,
     fit_to_travel,
 )
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import Slice, drop_facts, max_tokens
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE
@@ -115,7 +122,8 @@ def test_a_forged_slice_is_told_apart_and_dropped(said: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["soon", "30", 0, -4, 0.001, 0.999, math.nan, math.inf, True, [3], {"a": 1}, -(10**400)]
+    "said",
+    ["soon", "30", 0, -4, 0.001, 0.999, math.nan, math.inf, True, [[3]], {"a": 1}, -(10**400)],
 )
 @pytest.mark.parametrize("key", [PREDICTED_HINT, EXPECTED_HINT])
 def test_an_absurd_number_of_tokens_is_no_prediction(key: str, said: Any) -> None:
@@ -204,3 +212,46 @@ def test_bad_hints_are_counted_and_one_line_a_minute_tells_of_them(
     Hints.of(request(**{TENANT_HINT: [1]}), ignored)
     assert len(caplog.messages) == 2
     assert caplog.messages[1].endswith("(hints ignored so far: 1003)")
+
+
+def test_targets_are_milliseconds_from_arrival() -> None:
+    hints = read(**{TTFT_HINT: 250, TPOT_HINT: 12.5, LATENCY_HINT: 1500})
+    assert hints.target == Target(0.25, 0.0125, 1.5)
+    assert hints.deadline_from(10.0) == 11.5
+    assert read().deadline_from(10.0) is None
+    assert read(**{DEADLINE_HINT: 7.0, LATENCY_HINT: 1500}).deadline_from(10.0) == 7.0
+
+
+@pytest.mark.parametrize("said", ["soon", 0, -1, True, math.nan, math.inf, 10**12, [1], {}])
+def test_a_target_that_is_none_is_ignored_and_counted(said: Any) -> None:
+    ignored = Ignored()
+    assert Hints.of(request(**{LATENCY_HINT: said}), ignored).target == Target()
+    assert ignored.counts == {LATENCY_HINT: 1}
+
+
+@pytest.mark.parametrize(
+    ("tier", "priority", "precedence"),
+    [("priority", 0, -1), ("flex", 0, 1), ("scale", 0, 0), ("flex", -5, -5), (None, 3, 3)],
+)
+def test_a_tier_counts_where_there_is_no_priority(
+    tier: str | None, priority: int, precedence: int
+) -> None:
+    hints = read(priority, **{TIER_HINT: tier})
+    assert (hints.tier, hints.priority, hints.precedence) == (tier, priority, precedence)
+
+
+def test_a_session_is_ours_or_vllms_own() -> None:
+    it = request(**{SESSION_HINT: "ours"})
+    it.session_id = "x" * 1000
+    assert Hints.of(it, Ignored()).session == "ours"
+    it.sampling_params.extra_args = None
+    assert Hints.of(it, Ignored()).session == "x" * LONGEST_NAME
+    it.session_id = ""
+    assert Hints.of(it, Ignored()).session is None
+
+
+def test_only_a_list_counts_as_what_was_not_trusted() -> None:
+    ignored = Ignored()
+    for said in (None, "x", {}, 5, ["a"] * 1000):
+        Hints.of(fit_to_travel(request(**{UNTRUSTED_HINT: said})), ignored)
+    assert ignored.counts == {"untrusted": 16}

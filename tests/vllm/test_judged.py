@@ -26,12 +26,18 @@ def test_errors_and_pairs_by_who_predicted() -> None:
         judged.finished(finished(predicted, tokens), cut=False)
     judged.finished(finished(8.0, 4, probed=True), cut=False)
     judged.finished(finished(None, 4), cut=False)
-    probe, prompt, missed = judged.now("probe")
+    probe, prompt = judged.now("probe")
     assert (probe.source, probe.judged, probe.error, probe.pairs_right) == ("probe", 1, 4.0, None)
     assert (prompt.source, prompt.used, prompt.judged) == ("prompt", 3, 3)
+    assert prompt.missing == 1
     assert prompt.error == pytest.approx((2 + 5 + 9) / 3)
     assert prompt.pairs_right == pytest.approx(2 / 3)
-    assert missed == PredictorNow("prompt", missing=1)
+
+
+def test_a_source_that_has_predicted_nothing_yet_is_only_missed() -> None:
+    judged = Judged()
+    judged.finished(finished(None, 4), cut=False)
+    assert judged.now("probe") == [PredictorNow("prompt", missing=1)]
 
 
 def test_an_answer_that_was_cut_is_at_least_as_long() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import pytest
 from lengthwise.live.decision import Decision
 from lengthwise.live.journal import Journal
 from lengthwise.vllm.settings import Settings
-from lengthwise.vllm.telling import Told, decisions, listen
+from lengthwise.vllm.telling import Told, close_first, decisions, listen
 
 pytest.importorskip("pythonjsonlogger", reason="comes with vLLM")
 
@@ -52,7 +53,7 @@ def test_vllms_log_has_them_at_level_debug_structured(caplog: pytest.LogCaptureF
     caplog.set_level(logging.DEBUG, decisions.name)
     tell(Settings())
     (record,) = caplog.records
-    assert record.getMessage() == "r17 paused (seat) for r23"
+    assert record.getMessage() == "r17 paused for r23: 310 tokens left, no recompute"
     said = json.loads(JsonFormatter("%(levelname)s %(message)s").format(record))
     assert said["levelname"] == "DEBUG"
     assert said["lengthwise"] | {"kind": "paused", "winner": 23} == said["lengthwise"]
@@ -101,3 +102,35 @@ def test_a_listener_that_fails_hurts_nobody_and_is_logged_once(
     told.close()
     assert (len(failing.told), len(others)) == (1, 5)
     assert [each.levelname for each in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_an_engine_closes_what_it_told_before_its_workers_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends: list[str] = []
+
+    class EngineCore:
+        def __init__(self, told: Any) -> None:
+            self.scheduler = SimpleNamespace(told=told)
+
+        def shutdown(self, timeout: float = 0.0) -> float:
+            ends.append("workers")
+            return timeout
+
+    class Ending:
+        def add(self, decision: Decision) -> None:
+            pass
+
+        def close(self) -> None:
+            ends.append("told")
+
+    module = SimpleNamespace(EngineCore=EngineCore)
+    monkeypatch.setitem(sys.modules, "vllm.v1.engine.core", module)
+    close_first()
+    close_first()
+    told = Told(Journal())
+    told.add(Ending)
+    assert EngineCore(told).shutdown(timeout=3.0) == 3.0
+    told.close()
+    assert ends == ["told", "workers"]
+    assert EngineCore(None).shutdown() == 0.0

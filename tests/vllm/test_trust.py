@@ -21,16 +21,17 @@ from lengthwise.vllm.hints import (
     CLASS_HINT,
     EXPECTED_HINT,
     LATENCY_HINT,
+    PREDICTED_HINT,
     TIER_HINT,
     TPOT_HINT,
     TTFT_HINT,
     UNTRUSTED_HINT,
     Hints,
-    Ignored,
     fit_to_travel,
 )
 from lengthwise.vllm.hints_middleware import Heard
 from lengthwise.vllm.http_hints import IDENTITY
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.settings import TRUSTS
 from lengthwise.vllm.trust import bring
 from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE
@@ -148,6 +149,16 @@ def test_a_client_cannot_make_the_list_of_the_untrusted() -> None:
     assert brought("body", request(**{UNTRUSTED_HINT: ["x"]}), {"prompt": "Hi"}) == {}
 
 
+def test_only_behind_a_router_a_prediction_may_be_more_than_a_number() -> None:
+    forged = request(**{PREDICTED_HINT: [1.0]})
+    assert bring(forged, "body").sampling_params.extra_args == {UNTRUSTED_HINT: [PREDICTED_HINT]}
+    routed = request(**{PREDICTED_HINT: [1.0]})
+    assert bring(routed, "body", routed=True).sampling_params.extra_args == {PREDICTED_HINT: [1.0]}
+    for said in (5, {"tokens": 5.0}):
+        it = request(**{PREDICTED_HINT: said})
+        assert bring(it, "body").sampling_params.extra_args == {PREDICTED_HINT: said}
+
+
 def test_each_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "vllm.lengthwise"):
         for _ in range(3):
@@ -180,9 +191,10 @@ def test_the_engine_has_what_was_said() -> None:
     hints = Hints.of(fit_to_travel(it), Ignored())
     assert hints == Hints(
         **{"tenant": "acme", "template": "acme", "predicted": point(10.0, "client")},
-        **{"priority": -1, "target": Target(0.25, 0.02, 1.5), "service": "chat"},
+        **{"target": Target(0.25, 0.02, 1.5), "service": "chat"},
         **{"tier": "priority", "session": "s"},
     )
+    assert hints.precedence == -1
 
 
 plain = (

@@ -73,7 +73,7 @@ def _said(advice: Advice, load: float) -> str:
     before, after = (goodput(advice, each, load) for each in (advice.stock, advice.advised))
     change = f" ({percent(after / before - 1.0)})" if before > 0.0 else ""
     shares = ", ".join(
-        f"{own} {_share(it.before)} → {_share(it.after)} ({it})"
+        f"{own} {_share(it.before)} → {_share(it.after)} ({it.between})"
         for own in _promised(advice)
         for it in [_shift(advice, load, own)]
     )
@@ -152,12 +152,9 @@ def _unsure(advice: Advice) -> Iterator[str]:
             f"{own} {_share(found[own].before)} → {_share(found[own].after)}"
             for own in _promised(advice)
         )
-        said.append(f"{speed:.3g} times as long {shares}")
+        said.append(f"with steps that take {speed:.3g} times as long: {shares}")
     if said:
-        yield (
-            "The engine's speed is known within limits: if its steps took "
-            f"{'; '.join(said)} would be attained."
-        )
+        yield f"The engine's speed is known within limits. Attained {'; '.join(said)}."
 
 
 def _borne(advice: Advice) -> Iterator[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lengthwise.cli import flags, values
+from lengthwise.cli import flags
+from lengthwise.cli.front import Front, front
 from lengthwise.cli.groups import examples
+from lengthwise.cli.service import classes
 from lengthwise.results.terminal import say
 
 if TYPE_CHECKING:
@@ -32,18 +33,24 @@ PLAIN = {"ok": "+", "warning": "!", "problem": "x"}
 )
 @flags.text("--policy", "lengthwise", "NAME", "As for lengthwise serve.")
 @flags.predictor()
+@flags.whole("--slice", None, "As for lengthwise serve.")
+@flags.text("--scoring", "auto", "WHERE", "As for lengthwise serve.")
 @flags.learn
+@classes
+@front
 @flags.telling
-@click.option("--classes", type=values.PATH, metavar="FILE", help="The file of service classes.")
 @click.option("--url", metavar="ADDRESS", help="Also ask a server that runs.")
 @flags.as_json
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[MODEL] [VLLM FLAGS]...")
 def doctor(
     policy: str,
     predictor: str | None,
+    slice: int | None,
+    scoring: str,
     learn: flags.Learn,
+    classes: str | None,
+    front: Front,
     telling: flags.Telling,
-    classes: Path | None,
     url: str | None,
     as_json: bool,
     rest: tuple[str, ...],
@@ -56,13 +63,23 @@ def doctor(
     """
     from lengthwise.doctor.asked import Asked
     from lengthwise.doctor.checks.server import checked
+    from lengthwise.policies import with_targets
     from lengthwise.vllm.flags import Flags
     from lengthwise.vllm.settings import Settings
 
-    settings = Settings(policy=policy, probe=predictor, **learn.settings(), **telling.settings())
+    policy = policy if classes is None else with_targets(policy)
+    settings = Settings(
+        policy=policy if slice is None else f"{policy}+slice:{slice}",
+        probe=predictor,
+        scoring=scoring,
+        **learn.settings(),
+        **front.settings(),
+        **telling.settings(),
+    )
     model, given = _split(rest)
     address = None if url is None else checked(url)
-    return _tell(Asked(model, settings, Flags(given), classes, address), as_json)
+    asked = Asked(model, settings, Flags(front.added(tuple(given))), classes, address)
+    return _tell(asked, as_json)
 
 
 def _split(rest: tuple[str, ...]) -> tuple[str | None, list[str]]:

@@ -1,4 +1,4 @@
-"""Flags of ``lengthwise serve`` for what stands between clients and the engine."""
+"""Flags of ``serve`` and ``route`` for what clients and gateways say."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from lengthwise.errors import UserError
 
 @dataclass(frozen=True)
 class Front:
-    """Whether hints of HTTP are read, who may say whose request it is, and the live page."""
+    """Whether hints of HTTP are read, and what may say whose request it is."""
 
     hints: str
     trust_identity: str
-    page: str
 
     def settings(self) -> dict[str, Any]:
         """The plug-in's settings that say so."""
-        return {"trust": self.trust_identity, "page": self.page == "on"}
+        return {"trust": self.trust_identity}
 
     def added(self, rest: tuple[str, ...]) -> list[str]:
         """vLLM's flags, with the one that has hints read.
@@ -42,18 +41,20 @@ class Front:
         return [*rest]
 
 
-def _choice(name: str, choices: tuple[str, ...], help: str) -> flags.Flag:
+def choice(name: str, choices: tuple[str, ...], help: str) -> flags.Flag:
+    """A flag with one of these words, the first unless told."""
     kind = click.Choice(choices)
     return click.option(name, type=kind, default=choices[0], show_default=True, help=help)
 
 
 front = flags.bundle(
     Front,
-    _choice("--hints", ("on", "off"), "Read hints in headers and fields of requests."),
-    _choice(
+    choice("--hints", ("on", "off"), "Read hints in headers and fields of requests."),
+    choice(
         "--trust-identity",
         ("body", "headers", "none"),
         "What may say whose request it is, its priority and class; headers: a gateway sets them.",
     ),
-    _choice("--page", ("on", "off"), "Serve the live page at /lengthwise."),
 )
+
+page = choice("--page", ("on", "off"), "Serve the live page at /lengthwise.")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lengthwise.cli import flags
+from lengthwise.cli.front import Front, front
 from lengthwise.cli.groups import examples
 
 
@@ -34,6 +35,7 @@ from lengthwise.cli.groups import examples
 @flags.text("--host", "127.0.0.1", "HOST", "Address to listen on.")
 @flags.whole("--port", 8000, "Port to listen on.")
 @flags.report_interval
+@front
 @flags.whole("--ingresses", 1, "Processes that clients connect to; with two, one may die.")
 @flags.number("--drain", 600.0, "Most seconds for answers under way when a process is to go.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
@@ -48,6 +50,7 @@ def route(
     host: str,
     port: int,
     report_interval: float,
+    front: Front,
     ingresses: int,
     drain: float,
     rest: tuple[str, ...],
@@ -58,13 +61,14 @@ def route(
     from lengthwise.vllm.settings import Settings
 
     folder = Path(model_folder(model)).resolve()
-    settings = Settings(policy=policy, probe=absolute(predictor), **learn.settings())
+    more = {**learn.settings(), **front.settings()}
+    settings = Settings(policy=policy, probe=absolute(predictor), **more)
     router = router or ("least-work" if predictor is None else "predicted")
     run(
         Route(
             *(folder, settings, instances, router, seats, host, port, report_interval),
             ingresses=ingresses,
             drain_s=drain,
-            flags=list(rest),
+            flags=front.added(rest),
         )
     )

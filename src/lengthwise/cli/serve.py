@@ -6,6 +6,7 @@ import click
 
 from lengthwise.cli import flags
 from lengthwise.cli.front import Front, front
+from lengthwise.cli.front import page as page_flag
 from lengthwise.cli.groups import examples
 from lengthwise.cli.service import check_promises, classes, read
 
@@ -28,6 +29,7 @@ from lengthwise.cli.service import check_promises, classes, read
 @flags.learn
 @classes
 @front
+@page_flag
 @flags.telling
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
@@ -39,6 +41,7 @@ def serve(
     learn: flags.Learn,
     classes: str | None,
     front: Front,
+    page: str,
     telling: flags.Telling,
     rest: tuple[str, ...],
 ) -> None:
@@ -61,6 +64,7 @@ def serve(
         scoring=scoring,
         classes={} if service is None else service.plain(),
         **learn.settings(),
+        page=page == "on",
         **front.settings(),
         **telling.settings(),
     )

@@ -91,9 +91,7 @@ def classes_of(plain: Mapping[str, Any], what: str = "classes") -> Classes:
 
 def _class(name: str, table: Any, what: str) -> ServiceClass:
     if not _NAME.fullmatch(name):
-        raise UserError(
-            f"{what}: class {name!r}: a name has letters, digits, . _ and -, at most 64"
-        )
+        raise UserError(f"{what}: class {name!r}: a name has up to 64 letters, digits, . _ and -")
     place = f"{what}: class.{name}"
     if not isinstance(table, Mapping):
         raise UserError(f"{place} is a table: begin it with [class.{name}]")

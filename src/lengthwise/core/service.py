@@ -36,11 +36,20 @@ class Target:
             latency: seconds from arrival to the last token.
             tokens: of its answer.
         """
-        return (
-            (self.ttft is None or ttft <= self.ttft)
-            and (self.deadline is None or latency <= self.deadline)
-            and (self.tpot is None or tokens <= 1 or latency - ttft <= self.tpot * (tokens - 1))
+        return not self.missed(ttft, latency, tokens)
+
+    def missed(self, ttft: float, latency: float, tokens: int) -> list[str]:
+        """What of it a request that finished did not get; arguments as :meth:`met` has them.
+
+        A time that is NaN never came. An answer of one token has no time for each after it.
+        """
+        after = self.tpot if self.tpot is not None and tokens > 1 else None
+        limits = (
+            ("ttft", ttft, self.ttft),
+            ("tpot", latency - ttft, None if after is None else after * (tokens - 1)),
+            ("deadline", latency, self.deadline),
         )
+        return [name for name, took, most in limits if most is not None and not took <= most]
 
 
 @dataclass(frozen=True)

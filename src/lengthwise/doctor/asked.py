@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.settings import Settings
@@ -17,12 +16,12 @@ class Asked:
         model: a folder or a name in the Hugging Face cache; None if none was given.
         settings: lengthwise's own flags.
         flags: vLLM's.
-        classes: the file of service classes.
+        classes: the file of service classes, or ``builtin``.
         url: address of a server that runs.
     """
 
     model: str | None = None
     settings: Settings = field(default_factory=Settings)
     flags: Flags = field(default_factory=lambda: Flags([]))
-    classes: Path | None = None
+    classes: str | None = None
     url: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lengthwise.doctor.asked import Asked
 from lengthwise.doctor.check import Check, Finding
+from lengthwise.doctor.checks.classes import ServiceClasses
 from lengthwise.doctor.checks.cpu import Cpu
 from lengthwise.doctor.checks.decision_log import DecisionLog
 from lengthwise.doctor.checks.learned import Learned
@@ -29,7 +30,7 @@ from lengthwise.doctor.checks.vllm import Vllm
 
 CHECKS: tuple[type[Check], ...] = (
     *(Python, Vllm, Torch, Cpu, Surfaces, Plugin, Page, Scheduler),
-    *(Policy, Model, Predictors, Learned, LearningFolder),
+    *(Policy, ServiceClasses, Model, Predictors, Learned, LearningFolder),
     *(Memory, Port, MetricsFolder, DecisionLog, Tracing, Ray, Server),
 )
 """What is installed, what is to be served, where it runs, and what runs already."""

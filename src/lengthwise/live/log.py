@@ -32,7 +32,7 @@ _EVERY_S = 0.25
 _TOGETHER = 64
 """Lines that are written at once; a file may exceed its size by so many at most."""
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 2.0
 """Seconds that the end of the engine waits for a disk."""
 
 _LONGEST = 256

@@ -97,7 +97,7 @@ COST: tuple[Family, ...] = (
     ),
     counter(
         "lengthwise_tap_seconds_total",
-        "Seconds for hidden states and the probe in a worker of the engine's own process.",
+        "Seconds in the worker for reading hidden states and for the probe.",
         total(lambda totals: totals.tap_s),
     ),
     counter(

@@ -61,13 +61,13 @@ ORDER: tuple[Family, ...] = (
     ),
     gauge(
         "lengthwise_requests_waiting",
-        "Requests that wait for a seat, by the tokens that their answer is expected to have.",
+        "Requests that wait for a seat, by the tokens that they are expected to generate still.",
         _waiting,
         "expected_tokens",
     ),
     gauge(
         "lengthwise_longest_wait_seconds",
-        "Seconds for which the request that came first has waited; 0 if none waits.",
+        "Seconds for which the oldest request without a seat yet has waited; 0 if there is none.",
         single(lambda now: now.longest_wait),
     ),
     counter(
@@ -107,7 +107,7 @@ ORDER: tuple[Family, ...] = (
     ),
     counter(
         "lengthwise_resumes_total",
-        "Times that a paused request got a seat again.",
+        "Times that a paused or evicted request got a seat again.",
         total(lambda totals: totals.resumed),
     ),
 )

@@ -12,10 +12,10 @@ class Shares:
     """A credit for each group, in tokens of work.
 
     While requests of a group wait, its credit grows by its share of all work that is admitted;
-    it falls by what is admitted of its own. A group whose credit is above 0 is *owed*: it goes
-    first. What it was served beyond its share is held against it only up to the largest request,
-    so a group with the share s and the waiting work B waits at most for (B + 2 w) / s of
-    admitted work, w being the largest request, if it alone is owed.
+    it falls by what is admitted of its own, to 0 at least. A group with more credit than the
+    largest request is *owed*: it goes first. So a group with the share s and the waiting work B
+    waits at most for (B + 2 w) / s of admitted work, w being the largest request, if it alone is
+    owed.
 
     Args:
         shares: of each group, from 0 to below 1.
@@ -30,6 +30,10 @@ class Shares:
         self._waiting = [0] * len(self._shares)
         self._largest = 0.0
 
+    def owed(self, groups: Iterable[int]) -> float:
+        """Work that one of these groups is owed at most; 0 or less for none."""
+        return max(self.credit[group] for group in groups) - self._largest
+
     def waits(self, groups: Iterable[int], change: int) -> None:
         """So many requests more wait that are in these groups."""
         for group in groups:
@@ -39,13 +43,14 @@ class Shares:
         """A waiting request of these groups gets a seat; what each credit was before."""
         before = self.credit[:]
         self._largest = max(self._largest * _FADE, work)
+        most = self._largest * (len(before) + 1)
         for group, share in enumerate(self._shares):
             if not share:
                 continue
             grown = before[group] + (share * work if self._waiting[group] else 0.0)
             if group in groups:
                 grown -= work
-            self.credit[group] = min(max(grown, -self._largest), self._largest)
+            self.credit[group] = min(max(grown, 0.0), most)
         self.waits(groups, -1)
         return before
 

@@ -20,11 +20,15 @@ _LANE = math.log(1.25)
 _ALPHA = 1.0 / math.log(100.0)
 """Among the endangered a hundredth of the work counts as much as the time that all need."""
 
-_AHEAD = 2.0
-"""A request is in danger once it has less time than so often what those with it need."""
+_AHEAD = 4.0
+"""A request is in danger once it has less time than so often what those before it need."""
 
-_HALF = 0.5
-"""And once this share of its target is left, whatever is expected."""
+_EARLY = 0.1
+"""And once this share of its time is over, whatever is expected."""
+
+_HOPE = 0.5
+"""A target is given up when not even this share of the expected time to a first token is left:
+some are far faster than the mean, and who is given up by mistake is lost for certain."""
 
 _OWED, _DANGER, _SAFE, _REST = 0.0, 1.0, 2.0, 3.0
 
@@ -78,11 +82,9 @@ class Targeted(Wrapper):
 
     name = "targets"
 
-    def __init__(self, policy: Policy, tolerance: float = 0.05) -> None:
+    def __init__(self, policy: Policy, tolerance: float = 0.02) -> None:
         if not 0.0 <= tolerance < 1.0:
-            raise ValueError(
-                f"the share of what is not promised is from 0 to below 1, not {tolerance}"
-            )
+            raise ValueError(f"a share of the work is from 0 to below 1, not {tolerance}")
         super().__init__(policy)
         self.promises = True
         self._tolerance = tolerance
@@ -111,6 +113,11 @@ class Targeted(Wrapper):
     # Order.
 
     @property
+    def listens(self) -> bool:
+        # Where nothing is promised nothing is counted, and engines do as they do without it.
+        return super().listens if self._rest else self._policy.listens
+
+    @property
     def version(self) -> int | None:
         inner = self._policy.version if self._policy.timed else 0
         return None if inner is None else inner + self._changes
@@ -125,7 +132,7 @@ class Targeted(Wrapper):
         if known is None or request.started:
             return (_SAFE if known is not None and known.on_time else _REST, *inner)
         order = self._order(known, inner)
-        owed = max(self._shares.credit[group] for group in self._groups(known))
+        owed = self._shares.owed(self._groups(known))
         return (_OWED, -owed, *order) if owed > 0.0 else order
 
     def _order(self, known: _Known, inner: Key) -> Key:
@@ -255,7 +262,7 @@ class Targeted(Wrapper):
         answer = self._sizes.answer(request)
         work = max(self._capacity.work(request, answer), 1.0)
         service, target = self._targets.get(request.service, (self._rest, Target()))
-        first = self._tempo.first_token(request)
+        first = _HOPE * self._tempo.first_token(request)
         limits = [
             limit
             for limit in (
@@ -268,5 +275,5 @@ class Targeted(Wrapper):
         ]
         least = min(limits, default=math.inf)
         latest = request.arrival + least
-        soon = request.arrival + _HALF * least
+        soon = request.arrival + _EARLY * least
         return _Known(service, work, latest, soon, math.isfinite(least))

@@ -14,7 +14,7 @@ _LOOKS = 4
 _FADE = 0.99
 """What is left of the pace's sums with every admission: about the last hundred count."""
 
-_MS = 1000.0
+_US = 1e6
 
 
 class Tempo:
@@ -26,7 +26,7 @@ class Tempo:
 
     def __init__(self) -> None:
         self.now = -math.inf
-        # Milliseconds against tokens of the prompt: both are whole numbers of like size.
+        # Microseconds against tokens of the prompt: at first next to no time is expected.
         self._first = LogLine(memory=500, trust=1.0)
         self._token = Average(500)
         self._work = self._seconds = 0.0
@@ -48,7 +48,7 @@ class Tempo:
                     since = self._seated.pop(request.id)
                     self._answering[request.id] = now
                     if now > since:
-                        self._first.add(request.uncached_tokens, _MS * (now - since))
+                        self._first.add(request.uncached_tokens, _US * (now - since))
 
     def seated(self, request: Request, work: float) -> None:
         """A waiting request gets a seat."""
@@ -71,7 +71,7 @@ class Tempo:
 
     def first_token(self, request: Request) -> float:
         """Seconds that a waiting request is expected to need from its seat to its first token."""
-        return self._first.at(request.uncached_tokens) / _MS
+        return self._first.at(request.uncached_tokens) / _US
 
     def answer(self, tokens: float) -> float:
         """Seconds that so many tokens after the first are expected to take."""

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import prod
 from pathlib import Path
@@ -107,6 +107,10 @@ def check(route: Route) -> list[str]:
     check_port(route.host, route.port)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
+    own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
+    settings = replace(route.settings, routed=True)
+    flags = server_flags(str(route.model), settings, [*own, *route.flags])
+    check_port(route.host, route.port)
     flags = replica_flags(route)
     # Last, because it takes seconds to import.
     try:

@@ -195,7 +195,15 @@ def _hinted(request: Request, asked: Asked, place: Place) -> Request:
     hints: dict[str, Any] = {ROUTED_HINT: asked.id}
     if place.predicted is not None:
         hints[PREDICTED_HINT] = packed(place.predicted)
+    elif _passes_for_router(asked.body):
+        hints[PREDICTED_HINT] = []
     return replace(request, body=with_hints(request.body, asked.body, hints))
+
+
+def _passes_for_router(body: dict[str, Any]) -> bool:
+    """Whether a client sends a prediction in the form that only a router's has."""
+    hints = body.get("vllm_xargs")
+    return isinstance(hints, dict) and isinstance(hints.get(PREDICTED_HINT), list)
 
 
 def _request(scope: Scope, body: bytes) -> Request:

@@ -53,14 +53,21 @@ class Shift:
         """Whether the interval of the difference does not contain 0."""
         return self.low > 0.0 or self.high < 0.0
 
+    @property
+    def between(self) -> str:
+        """The interval in percentage points: ``+9.8 to +14.2 points``; or that there is none."""
+        if math.isnan(self.low):
+            return "no interval"
+        return f"{100.0 * self.low:+.1f} to {100.0 * self.high:+.1f} points"
+
     def __str__(self) -> str:
-        """In percentage points: ``+12.3 points (9.8 to 14.2)``."""
+        """In percentage points: ``+12.3 points (+9.8 to +14.2)``."""
         if math.isnan(self.after - self.before):
             return "not known"
         points = f"{100.0 * (self.after - self.before):+.1f} points"
         if math.isnan(self.low):
             return points
-        return f"{points} ({100.0 * self.low:+.1f} to {100.0 * self.high:+.1f})"
+        return f"{points} ({self.between.removesuffix(' points')})"
 
 
 def judged(served: Served, classes: Classes) -> Judged:

@@ -148,7 +148,7 @@ def said_of(name: str, base: str, goodput: tuple[float, float], found: dict[str,
         found: the classes' shares in both.
     """
     said = ", ".join(
-        f"{own} {plain(100.0 * it.before)} % → {plain(100.0 * it.after)} % ({it})"
+        f"{own} {plain(100.0 * it.before)} % → {plain(100.0 * it.after)} % ({it.between})"
         for own, it in found.items()
         if not math.isnan(it.after - it.before)
     )

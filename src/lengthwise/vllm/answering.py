@@ -13,7 +13,7 @@ from lengthwise.core.lengths import Lengths
 from lengthwise.core.policy import Policy
 from lengthwise.core.request import Request
 from lengthwise.live.ledger import left_of
-from lengthwise.live.state import Bound, EngineNow, LearnerNow, RequestNow, Totals, Where
+from lengthwise.live.state import Bound, ClassNow, EngineNow, LearnerNow, RequestNow, Totals, Where
 from lengthwise.metrics.counters import COSTS
 from lengthwise.vllm.asking import UTILITY
 from lengthwise.vllm.hints import routed_id
@@ -92,9 +92,14 @@ class Answering:
             bound=None if overtaking is None else Bound(*overtaking),
             predictors=self._notes.judged.now(self._policy.source),
             learner=LearnerNow() if self._lessons is None else self._lessons.now(),
+            classes=self._classes(),
             requests=self._requests(rows),
             decisions=self._notes.journal.last(decisions),
         )
+
+    def _classes(self) -> list[ClassNow]:
+        attainment = self._notes.attainment
+        return [] if attainment is None else attainment.now()
 
     def _totals(self) -> Totals:
         totals = self._notes.ledger.totals

@@ -60,7 +60,9 @@ class Asking:
     async def _ask(self, rows: int, decisions: int) -> list[EngineNow]:
         call = self._client.call_utility_all_async
         try:
-            answers = await asyncio.wait_for(call(UTILITY, rows, decisions), PATIENCE_S)
+            # Not wait_for: that of Python 3.11 may lose a cancellation, and a server not end.
+            async with asyncio.timeout(PATIENCE_S):
+                answers = await call(UTILITY, rows, decisions)
             found = [msgspec.json.decode(answer, type=EngineNow) for answer in answers]
         except Exception as error:
             # vLLM raises bare exceptions where a method of the engine core fails or is missing.

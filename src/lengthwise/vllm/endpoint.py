@@ -19,7 +19,8 @@ from lengthwise.live.files import INDEX, PageFile, page_files
 from lengthwise.live.told import as_json
 from lengthwise.vllm.asking import Asking, NoAnswerError
 from lengthwise.vllm.guard import Guard
-from lengthwise.vllm.ours import is_ours
+from lengthwise.vllm.ours import is_ours, served_with, settings_in
+from lengthwise.vllm.settings import Settings
 
 logger = logging.getLogger("vllm.lengthwise")
 
@@ -70,7 +71,11 @@ class Endpoint:
 
     def attach_router(self, app: Any) -> None:
         """Add the routes to vLLM's FastAPI app."""
+        if not settings_in(served_with(app)).get("page", True):
+            return
         try:
+            if not _is_wanted(app):
+                return
             self._files = page_files()
             routes = {
                 "/lengthwise": self._page,
@@ -133,6 +138,12 @@ async def _answer(asking: Asking, rows: int, decisions: int) -> Response:
         return _refused(503, "the live state could not be told: see the server's log")
     head = {"Cache-Control": "no-store", **HEADERS}
     return Response(body, media_type="application/json", headers=head)
+
+
+def _is_wanted(app: Any) -> bool:
+    """Whether the settings have a page; vLLM's arguments are in its app."""
+    config = getattr(getattr(app.state, "args", None), "additional_config", None)
+    return Settings.read(config).page
 
 
 def _live(engine_client: Any, args: Any) -> Live:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,11 +11,10 @@ from typing import Any, TypeVar
 from lengthwise.core.handed_on import handed_on
 from lengthwise.core.prediction import Prediction, point
 from lengthwise.core.service import Sender, Target
+from lengthwise.vllm.ignored import MOST_UNTRUSTED, Ignored
 from lengthwise.vllm.piece import KEY as SLICE
 from lengthwise.vllm.piece import max_tokens
-from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of, shown
-
-logger = logging.getLogger("vllm.lengthwise")
+from lengthwise.workload.clients import LONGEST_NAME, TENANT_HINT, WHOLE, is_whole, name_of
 
 ORACLE_HINT = "lengthwise_true_tokens"
 """Key in a request's ``extra_args`` that the oracle predictor of a bench reads; only it does."""
@@ -69,55 +65,14 @@ _KEYS = (
 _LONGEST_MS = 30 * 24 * 3600 * 1000
 """No target is further away than a month."""
 
-_MOST_UNTRUSTED = 16
-"""Headers and fields that one request can have named anybody in."""
-
 _NO_TARGET = Target()
 
 _BY_TIER = {"priority": -1, "flex": 1}
 """A tier's priority, for requests that have none of their own."""
 
-_QUIET_S = 60.0
-"""Seconds between two lines of the log about hints that were ignored."""
-
 _COUNT = "a number of tokens from 1"
 
 _Value = TypeVar("_Value")
-
-
-class Ignored:
-    """Counts hints that are outside their limits, and logs one line a minute at most.
-
-    Args:
-        clock: seconds.
-
-    Attributes:
-        counts: ignored hints by key.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._quiet_until = -math.inf
-        self.counts: Counter[str] = Counter()
-
-    def add(self, key: str, said: Any, wanted: str) -> None:
-        """A hint under this key is not used: its value, and what it should be."""
-        self.counts[key] += 1
-        if self._clock() < self._quiet_until:
-            return
-        self._quiet_until = self._clock() + _QUIET_S
-        logger.warning(
-            "lengthwise ignores a client's hint: %s is %s, not %s (hints ignored so far: %d)",
-            key,
-            wanted,
-            shown(said),
-            self.counts.total(),
-        )
-
-    def untrusted(self, places: Any) -> None:
-        """These headers and fields were not believed; the API server has logged that."""
-        if isinstance(places, list):
-            self.counts["untrusted"] += min(len(places), _MOST_UNTRUSTED)
 
 
 @dataclass(frozen=True)
@@ -131,7 +86,7 @@ class Hints:
             expects, from 1 to its ``max_tokens``.
         truth: its true output tokens, as a bench measured them, within the same limits.
         deadline: its latest useful finish time in seconds of the engine's clock.
-        priority: vLLM's own field; without one, as the tier has it.
+        priority: vLLM's own field.
         target: what the client asks for this request, from its arrival on.
         service: the service class that it asks for.
         tier: OpenAI's ``service_tier``, where it asks for another than the ordinary one.
@@ -154,7 +109,7 @@ class Hints:
         """The hints of a vLLM request; what is no hint is ignored and counted."""
         given = getattr(request.sampling_params, "extra_args", None)
         said = _Said(given if isinstance(given, Mapping) else {}, request, ignored)
-        tenant, tier = said.name(TENANT_HINT), said.name(TIER_HINT)
+        tenant = said.name(TENANT_HINT)
         ignored.untrusted(said.given.get(UNTRUSTED_HINT))
         return cls(
             tenant,
@@ -162,10 +117,10 @@ class Hints:
             said.predicted() or said.expected(EXPECTED_HINT),
             said.tokens(ORACLE_HINT),
             said.read(DEADLINE_HINT, "a number of seconds", _seconds),
-            _priority(request.priority, ignored) or _BY_TIER.get(tier or "", 0),
+            _priority(request.priority, ignored),
             Target(said.delay(TTFT_HINT), said.delay(TPOT_HINT), said.delay(LATENCY_HINT)),
             said.name(CLASS_HINT),
-            tier,
+            said.name(TIER_HINT),
             said.name(SESSION_HINT) or _session(request),
         )
 
@@ -173,6 +128,11 @@ class Hints:
     def sender(self) -> Sender:
         """What it says of whoever sent it."""
         return Sender(self.tenant, self.priority, self.tier, self.service)
+
+    @property
+    def precedence(self) -> int:
+        """Its priority; where it has none, its tier's."""
+        return self.priority or _BY_TIER.get(self.tier or "", 0)
 
     def deadline_from(self, arrival: float) -> float | None:
         """Its latest useful finish time for an arrival at this time, in seconds."""
@@ -258,7 +218,7 @@ def _fit(key: str, said: Any) -> Any:
     if key == PREDICTED_HINT and isinstance(said, dict | list):
         return said if _is_handed_on(said) else []
     if key == UNTRUSTED_HINT and isinstance(said, list):
-        return [each for each in said[:_MOST_UNTRUSTED] if isinstance(each, str) and each.isascii()]
+        return [each for each in said[:MOST_UNTRUSTED] if isinstance(each, str) and each.isascii()]
     return said if is_whole(said) or isinstance(said, float | bool | None) else []
 
 

@@ -14,8 +14,7 @@ from functools import cache
 from typing import Any
 
 from lengthwise.vllm.http_hints import PRIORITY_HEADER, Said, read
-from lengthwise.vllm.ours import is_ours
-from lengthwise.vllm.settings import KEY
+from lengthwise.vllm.ours import is_ours, served_with, settings_in
 
 logger = logging.getLogger("vllm.lengthwise")
 
@@ -111,16 +110,13 @@ class HintsMiddleware:
 
 def _trust(scope: Scope) -> str | None:
     """Who is trusted to say whose request it is, by the server's settings; None if not ours."""
-    state = getattr(scope.get("app"), "state", None)
-    arguments = getattr(state, "args", None)
+    arguments = served_with(scope.get("app"))
     if arguments is None:
         _tell_once()
         return None
     if not is_ours(getattr(arguments, "scheduler_cls", None)):
         return None
-    config = getattr(arguments, "additional_config", None)
-    ours = config.get(KEY) if isinstance(config, dict) else None
-    return str(ours.get("trust", "body")) if isinstance(ours, dict) else "body"
+    return str(settings_in(arguments).get("trust", "body"))
 
 
 @cache

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lengthwise.core.request import Request
+from lengthwise.core.service import Classes
 from lengthwise.core.watcher import Watcher
+from lengthwise.live.attainment import Attainment
 from lengthwise.live.decision import Reason
 from lengthwise.live.journal import Journal
 from lengthwise.live.ledger import Ledger
@@ -30,18 +32,25 @@ class Notes(Watcher[Any]):
     Args:
         scheduler: vLLM's.
         views: of its requests, by request id.
+        classes: the service classes, if there are any.
 
     Attributes:
         journal, ledger, judged: what is kept.
+        attainment: of the service classes, if there are any.
         full_steps: steps that began with all seats taken.
         tap_s: seconds that the tap has taken of the worker.
     """
 
-    def __init__(self, scheduler: Any, views: Mapping[str, Request]) -> None:
+    def __init__(
+        self, scheduler: Any, views: Mapping[str, Request], classes: Classes | None = None
+    ) -> None:
         self._scheduler, self._views = scheduler, views
         self.journal = Journal()
         self.ledger = Ledger(self.journal)
         self.judged = Judged()
+        self.attainment = None if classes is None else Attainment(classes)
+        if self.attainment is not None:
+            self.journal.listeners.append(self.attainment)
         self.full_steps = 0
         self.tap_s = 0.0
         # Who loses a seat and its memory at this moment, and to whom.
@@ -67,6 +76,12 @@ class Notes(Watcher[Any]):
     def comes(self, view: Request) -> None:
         """A request is new to the policy."""
         self.ledger.arrives(view)
+
+    def strays(self, request_id: str) -> None:
+        """A request whose next slice went elsewhere is not counted any more."""
+        self.ledger.forget(request_id)
+        if self.attainment is not None:
+            self.attainment.forget(request_id)
 
     def waits(self, view: Request) -> None:
         """A request that was here before comes again, for its next slice."""

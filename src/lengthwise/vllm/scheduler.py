@@ -27,7 +27,8 @@ from lengthwise.vllm.arrivals import (
     make_arrival_predictor,
     own_predictor,
 )
-from lengthwise.vllm.hints import Hints, Ignored
+from lengthwise.vllm.hints import Hints
+from lengthwise.vllm.ignored import Ignored
 from lengthwise.vllm.lessons import Lessons, make_tutor
 from lengthwise.vllm.limits import settings_of
 from lengthwise.vllm.notes import Notes
@@ -39,7 +40,7 @@ from lengthwise.vllm.sessions import SessionScheduler
 from lengthwise.vllm.slices.resume import resume, returns
 from lengthwise.vllm.surface import beside, check_running
 from lengthwise.vllm.switching import SwitchingPredictor
-from lengthwise.vllm.telling import listen
+from lengthwise.vllm.telling import close_first, listen
 from lengthwise.vllm.waiting import HoldersQueue, RankedRequestQueue
 
 logger = logging.getLogger("vllm.lengthwise")
@@ -63,6 +64,7 @@ class Scheduler(SessionScheduler):
     Attributes:
         clock: seconds, by which policies count waiting; a benchmark has its own.
         notes: what becomes of requests, for operators; no decision depends on it.
+        told: who is told of that while it happens.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -85,7 +87,7 @@ class Scheduler(SessionScheduler):
         if self._policy.listens:
             self.kv_holding_waiting = HoldersQueue(self._enters, self._exits)
         self._engine = VllmEngine(self, self._views)
-        self.notes = Notes(self, self._views)
+        self.notes = Notes(self, self._views, self._classes)
         self._seats: Seats[Any] = Seats(
             self._engine,
             self._policy,
@@ -114,7 +116,8 @@ class Scheduler(SessionScheduler):
             self, self._engine, self._policy, settings.policy, self.notes, self._lessons
         )
         install()
-        self._told = listen(self.notes.journal, settings, config, self._trace_headers)
+        close_first()
+        self.told = listen(self.notes.journal, settings, config, self._trace_headers)
         logger.info("lengthwise schedules by %s", settings.policy)
 
     def add_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -177,7 +180,7 @@ class Scheduler(SessionScheduler):
             for request_id in self._views.keys() - self.requests.keys():
                 stray = self._views.pop(request_id)
                 stray.aborted = True
-                self.notes.ledger.forget(request_id)
+                self.notes.strays(request_id)
                 self._policy.leave(stray)
 
     def _new_view(self, request: Any, hints: Hints) -> Request:
@@ -192,7 +195,7 @@ class Scheduler(SessionScheduler):
             request.num_prompt_tokens,
             request.num_output_tokens,
             tenant=hints.tenant,
-            priority=hints.priority,
+            priority=hints.precedence,
             service=self._service(hints),
             deadline=hints.deadline_from(arrival),
             cached_tokens=cached,
@@ -358,7 +361,7 @@ class Scheduler(SessionScheduler):
 
     def shutdown(self) -> None:
         """The end; a prediction process ends too, and logs are written to their end."""
-        self._told.close()
+        self.told.close()
         self.arrivals.close()
         if self._lessons is not None:
             self._lessons.close()

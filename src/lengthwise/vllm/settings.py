@@ -14,11 +14,10 @@ from lengthwise.core.service import Classes
 from lengthwise.errors import UserError, refuse_unknown
 from lengthwise.online.options import Learning
 from lengthwise.policies import make_policy
+from lengthwise.vllm.ours import KEY as KEY
 
 if TYPE_CHECKING:
     from lengthwise.online.scorer import Scorer
-
-KEY = "lengthwise"
 
 TRUSTS = ("body", "headers", "none")
 """What may say whose request it is."""
@@ -57,6 +56,8 @@ class Settings:
             ``--otlp-traces-endpoint`` says where to.
         trust: what may say whose request it is, its priority and class
             (:mod:`lengthwise.vllm.trust`): the ``body``, ``headers``, or ``none``.
+        routed: all requests come through a router, whose predictions are believed; clients of
+            an open server cannot pass for one.
         page: serve the live page, where VLLM_PLUGINS lets it.
     """
 
@@ -79,6 +80,7 @@ class Settings:
     log_mib: float = 64.0
     spans: float = 0.01
     trust: str = "body"
+    routed: bool = False
     page: bool = True
 
     @classmethod

@@ -23,7 +23,7 @@ _EVENTS = 64
 _REQUESTS = 50_000
 """Most requests of which decisions are kept at a time."""
 
-_PATIENCE_S = 3.0
+_PATIENCE_S = 2.0
 """Seconds that the end of the engine waits for the collector of spans."""
 
 _LONGEST = 256

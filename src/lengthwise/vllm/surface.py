@@ -321,10 +321,21 @@ SERVER = Surface(
     "lengthwise serve cannot start it: give vllm serve --scheduler-cls lengthwise.vllm.Scheduler",
 )
 
+TRACING = Surface(
+    "tracing",
+    {
+        "tracing.otel": ("get_span_exporter",),
+        "v1.request:Request": ("trace_headers",),
+        "config:VllmConfig": ("observability_config",),
+        "v1.engine.core:EngineCore": ("shutdown()",),
+    },
+    "no spans of requests are sent; all else works",
+)
+
 ORDER = (SCHEDULER, QUEUE)
 """What no policy can do without."""
 
-SURFACES = (SCHEDULER, QUEUE, RUNNER_V1, RUNNER_V2, ASYNC_OUTPUT, CLIENT, ENGINE, SERVER)
+SURFACES = (SCHEDULER, QUEUE, RUNNER_V1, RUNNER_V2, ASYNC_OUTPUT, CLIENT, ENGINE, SERVER, TRACING)
 
 
 def installed() -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, Protocol
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from lengthwise.live.decision import Decision
 from lengthwise.live.journal import Journal
 from lengthwise.live.log import DecisionLog, rank_file, shown
+from lengthwise.live.words import words
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.spans import Headers, RequestSpans
 
@@ -37,19 +39,22 @@ class Told:
         self._journal = journal
         self._listeners: list[Listener] = []
 
-    def add(self, make: Callable[[], Listener]) -> None:
-        """Let a listener be made, and listen to the journal."""
+    def add(self, make: Callable[[], Listener | None]) -> None:
+        """Let a listener be made, and listen to the journal; None is not wanted."""
         try:
             listener = make()
         except Exception as error:
             logger.warning("%s: the engine serves without it", error)
             return
+        if listener is None:
+            return
         self._listeners.append(listener)
         self._journal.listeners.append(_Guarded(listener))
 
     def close(self) -> None:
-        """Let all of them write or send what they still have."""
-        for listener in self._listeners:
+        """Let all of them write or send what they still have, once."""
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
             try:
                 listener.close()
             except Exception as error:
@@ -83,17 +88,15 @@ class VllmLog:
         if decisions.isEnabledFor(logging.DEBUG):
             told = shown(decision)
             fields = msgspec.to_builtins(told)
-            decisions.debug(
-                "r%d %s%s", told.number, told.kind, _why(told), extra={"lengthwise": fields}
-            )
+            decisions.debug("%s", _plain(words(told)), extra={"lengthwise": fields})
 
     def close(self) -> None:
         """Nothing is kept."""
 
 
-def _why(decision: Decision) -> str:
-    reason = f" ({decision.reason})" if decision.reason else ""
-    return reason if decision.winner is None else f"{reason} for r{decision.winner}"
+def _plain(line: str) -> str:
+    """Without the arrow of the live page: where a log goes, there may be ASCII only."""
+    return line.replace("\N{RIGHTWARDS ARROW}", "->")
 
 
 def listen(journal: Journal, settings: Settings, config: Any, headers: Headers) -> Told:
@@ -105,10 +108,43 @@ def listen(journal: Journal, settings: Settings, config: Any, headers: Headers) 
     """
     told = Told(journal)
     told.add(VllmLog)
-    if settings.log is not None:
-        path = rank_file(settings.log, config.parallel_config.data_parallel_index)
-        told.add(lambda: DecisionLog(path, settings.log_mib))
-    endpoint = config.observability_config.otlp_traces_endpoint
-    if endpoint is not None and settings.spans > 0:
-        told.add(lambda: RequestSpans(endpoint, settings.spans, headers))
+    told.add(partial(_log, settings, config))
+    told.add(partial(_spans, settings, config, headers))
     return told
+
+
+def close_first() -> None:
+    """Let an engine close what it told before it ends its workers.
+
+    vLLM's API server kills an engine that waits for its workers, before its scheduler is shut
+    down: what still waits to be written or sent would be lost at every end of a server.
+    """
+    from vllm.v1.engine.core import EngineCore
+
+    original = EngineCore.shutdown
+    if getattr(original, "lengthwise", False):
+        return
+
+    @wraps(original)
+    def shutdown(self: Any, *args: Any, **kwargs: Any) -> Any:
+        told = getattr(getattr(self, "scheduler", None), "told", None)
+        if isinstance(told, Told):
+            told.close()
+        return original(self, *args, **kwargs)
+
+    shutdown.lengthwise = True  # type: ignore[attr-defined]
+    EngineCore.shutdown = shutdown
+
+
+def _log(settings: Settings, config: Any) -> DecisionLog | None:
+    if settings.log is None:
+        return None
+    rank = config.parallel_config.data_parallel_index
+    return DecisionLog(rank_file(settings.log, rank), settings.log_mib)
+
+
+def _spans(settings: Settings, config: Any, headers: Headers) -> RequestSpans | None:
+    endpoint = config.observability_config.otlp_traces_endpoint
+    if endpoint is None or settings.spans == 0:
+        return None
+    return RequestSpans(endpoint, settings.spans, headers)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lengthwise.core.text import visible
-from lengthwise.vllm.hints import CLASS_HINT, TIER_HINT, UNTRUSTED_HINT
+from lengthwise.vllm.hints import CLASS_HINT, PREDICTED_HINT, TIER_HINT, UNTRUSTED_HINT
 from lengthwise.vllm.hints_middleware import MIDDLEWARE, heard
 from lengthwise.vllm.http_hints import Said
 from lengthwise.workload.clients import TENANT_HINT, WHOLE
@@ -28,14 +28,14 @@ _PRIORITY = "priority"
 _told: set[str] = set()
 
 
-def bring(request: Any, trust: str) -> Any:
+def bring(request: Any, trust: str, routed: bool = False) -> Any:
     """A request on its way to the engine, with the hints of the HTTP request that it comes from.
 
     What ``vllm_xargs`` has of them comes first, then headers, then the other fields of the body.
 
     Args:
         request: vLLM's, as it leaves the API server; pooling requests carry no hints.
-        trust: the setting.
+        trust, routed: the settings.
     """
     source = heard()
     said = Said() if source is None else source.said()
@@ -46,22 +46,26 @@ def bring(request: Any, trust: str) -> Any:
     params = request.sampling_params
     given = getattr(params, "extra_args", None)
     given = given if isinstance(given, Mapping) else {}
-    untrusted = tuple(_untrusted(request, given, said, trust))
+    own = {key: value for key, value in given.items() if key != UNTRUSTED_HINT}
+    untrusted = list(_untrusted(request, own, said, trust))
+    if not routed and isinstance(own.get(PREDICTED_HINT), list):
+        # Only a router says more than a number.
+        del own[PREDICTED_HINT]
+        untrusted.append(PREDICTED_HINT)
     if trust != "body":
         request.priority = _priority(said.by_headers) if trust == "headers" else 0
-    hints = _joined(given, said, trust)
+    hints = _joined(own, said, trust)
     if untrusted:
-        hints[UNTRUSTED_HINT] = list(untrusted)
+        hints[UNTRUSTED_HINT] = untrusted
         for place in untrusted:
-            _tell(place, f"{place} does not say whose request it is: trust is {trust}")
+            _tell(place, f"{place} of a client is not believed: trust is {trust}")
     if params is not None and hints != given:
         request.sampling_params = copy.copy(params)
         request.sampling_params.extra_args = hints
     return request
 
 
-def _joined(given: Mapping[str, Any], said: Said, trust: str) -> dict[str, Any]:
-    own = {key: value for key, value in given.items() if key != UNTRUSTED_HINT}
+def _joined(own: Mapping[str, Any], said: Said, trust: str) -> dict[str, Any]:
     if trust == "body":
         return {**said.needs, **said.by_body, **own}
     names = said.by_headers if trust == "headers" else {}

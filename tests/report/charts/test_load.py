@@ -34,6 +34,14 @@ def test_intervals_are_named_where_there_are_some_and_close_figures_are_linear()
     assert chart.table.heads[1] == "load"
 
 
+def test_shares_stand_between_nothing_and_all() -> None:
+    nan = np.full(2, np.nan)
+    curve = Curve("it", np.array([1.0, 2.0]), np.array([99.0, 0.1]), nan, nan)
+    (axes,) = against_load("x", "attained", "%", [curve]).figure.axes
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim() == (-2.0, 102.0)
+
+
 def test_nothing_known_is_said() -> None:
     chart = against_load("x", "p99", "seconds", [])
     assert chart.figure.axes[0].texts[0].get_text() == "no figure is known"

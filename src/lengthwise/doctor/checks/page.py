@@ -17,8 +17,10 @@ class Page(Check):
 
     name = "live page"
 
-    def look(self, asked: Asked) -> Finding:
+    def look(self, asked: Asked) -> Finding | None:
         """Ask the entry points, and whether VLLM_PLUGINS is set."""
+        if not asked.settings.page:
+            return None
         if not entry_points(group=GROUP, name="lengthwise"):
             return self.warning(f"vLLM finds no entry point lengthwise of {GROUP}", REINSTALL)
         allowed = os.environ.get("VLLM_PLUGINS")

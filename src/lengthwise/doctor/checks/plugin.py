@@ -24,8 +24,9 @@ class Plugin(Check):
         allowed = os.environ.get("VLLM_PLUGINS")
         if allowed is not None and "lengthwise" not in allowed.split(","):
             more = ",".join(filter(None, [allowed, "lengthwise"]))
-            return self.problem(
-                f"VLLM_PLUGINS={allowed} leaves it out: no probe and no slices",
+            return self.warning(
+                f"VLLM_PLUGINS={allowed} leaves it out: lengthwise serve adds it, vllm serve has "
+                "no probe, no slices and no metrics",
                 f"export VLLM_PLUGINS={more}",
             )
         return self.ok("vLLM finds it" if allowed is None else "VLLM_PLUGINS names it")

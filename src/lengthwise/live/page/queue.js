@@ -74,6 +74,6 @@ export function queue(parent, sizes, below) {
     const rest = engine.waiting - waiting.length;
     const part = rest > 0 ? `: the first ${whole(waiting.length)} of ${whole(engine.waiting)}` : "";
     say(below, waiting.length ? `In the order in which they would be admitted now${part}.` : "");
-    show(waiting);
+    show(waiting, engine.waiting ? "Too many have a seat for the waiting ones to be listed." : undefined);
   };
 }

@@ -43,7 +43,8 @@ export function table(parent, caption, columns, keyOf, empty) {
       if (cell.hidden !== heads[at].hidden) cell.hidden = heads[at].hidden;
     });
   const update = children(body, keyOf, create, change);
-  return (rows) => {
+  return (rows, instead = empty) => {
+    say(none, instead);
     columns.forEach((column, at) => {
       if (heads[at].hidden && rows.some((row, index) => column.cell(row, index)))
         heads[at].hidden = false;

@@ -37,6 +37,8 @@ def against_load(
 ) -> Chart:
     """A line for each curve; the vertical axis is logarithmic where a figure grows tenfold.
 
+    Shares, whose unit is %, stand on an axis from 0 to 100.
+
     Args:
         name: of the chart's files.
         what: the figure and its unit, as ``mean latency``, which begins the title.
@@ -55,7 +57,9 @@ def against_load(
             lines.append(axes.errorbar(load, value, reach, capsize=3, **line(number)))
         if known:
             values = np.concatenate([each.value[np.isfinite(each.value)] for each in known])
-            if values.min() > 0.0 and values.max() > 10.0 * values.min():
+            if unit == "%":
+                axes.set_ylim(-2.0, 102.0)
+            elif values.min() > 0.0 and values.max() > 10.0 * values.min():
                 logarithmic(axes, "y")
             else:
                 axes.set_ylim(bottom=min(0.0, float(values.min())))

@@ -81,8 +81,8 @@ def attach(client: Any) -> None:
     if settings.slice is not None:
         _cut(client, settings, config, asynchronous)
     name = "add_request_async" if asynchronous else "add_request"
-    add, trust = getattr(client, name), settings.trust
-    setattr(client, name, lambda request: add(fit_to_travel(bring(request, trust))))
+    add, trust, routed = getattr(client, name), settings.trust, settings.routed
+    setattr(client, name, lambda request: add(fit_to_travel(bring(request, trust, routed))))
 
 
 def _concerns(config: Any) -> bool:
