@@ -16,6 +16,7 @@ from typing import Any
 
 from lengthwise.core.checks import at_least, check_port, not_negative, positive
 from lengthwise.errors import UserError
+from lengthwise.models.served import check_model
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.ray.listening import Listening
@@ -104,9 +105,11 @@ def check(route: Route) -> list[str]:
             that does not do, flags that do not go together, a port in use, or too little memory.
     """
     check_names(route)
-    check_port(route.host, route.port)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
+    route.settings.check(str(route.model))
+    check_model(route.model)
+    check_port(route.host, route.port)
     own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
     settings = replace(route.settings, routed=True)
     flags = server_flags(str(route.model), settings, [*own, *route.flags])
