@@ -69,23 +69,26 @@ def test_what_is_promised_goes_before_what_is_not() -> None:
 
 def test_in_danger_earlier_classes_go_first() -> None:
     policy = targets()
-    queue = queue_of(policy, request(0, "bulk"), request(1, "mail"), request(2, "chat"))
-    policy.observe(5.0, [])
+    mail = request(1, "mail", at=-20.0)
+    queue = queue_of(policy, request(0, "bulk"), mail, request(2, "chat"))
+    policy.observe(9.999, [])
     assert served(queue) == [2, 1, 0]
 
 
 def test_a_class_in_danger_goes_before_an_earlier_one_that_has_time() -> None:
     policy = targets()
     queue = queue_of(policy, request(0, "mail"))
-    policy.observe(20.0, [])
-    queue.push(request(1, "chat", at=20.0))
-    assert served(queue) == [0, 1]
+    policy.observe(29.999, [])
+    for seq in (1, 2):
+        queue.push(request(seq, "chat", at=29.999))
+    queue.push(request(3, "mail", at=29.999))
+    assert served(queue) == [0, 1, 2, 3]
 
 
 def test_inside_a_class_the_earliest_target_goes_first() -> None:
     policy = targets("spf")
-    queue = queue_of(policy, request(0, "chat", 100), request(1, "chat", 90, at=1.0))
-    policy.observe(5.0, [])
+    queue = queue_of(policy, request(0, "chat", 100), request(1, "chat", 90, at=0.0005))
+    policy.observe(9.999, [])
     assert served(queue) == [0, 1]
 
 

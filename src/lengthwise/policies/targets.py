@@ -24,8 +24,8 @@ _ALPHA = 1.0 / math.log(100.0)
 _AHEAD = 4.0
 """A request is in danger once it has less time than so often what those before it need."""
 
-_EARLY = 0.1
-"""And once this share of its time is over, whatever is expected."""
+_ROOM = 20.0
+"""And once it has less time than so often what it is expected to take to its first token."""
 
 _HOPE = 0.5
 """A target is given up when not even this share of the expected time to a first token is left:
@@ -296,7 +296,8 @@ class Targeted(Wrapper):
         answer = self._sizes.answer(request)
         work = max(self._capacity.work(request, answer), 1.0)
         service, target = self._targets.get(request.service, (self._rest, Target()))
-        first = _HOPE * self._tempo.first_token(request)
+        expected = self._tempo.first_token(request)
+        first = _HOPE * expected
         limits = [
             limit
             for limit in (
@@ -309,5 +310,5 @@ class Targeted(Wrapper):
         ]
         least = min(limits, default=math.inf)
         latest = request.arrival + least
-        soon = request.arrival + _EARLY * least
+        soon = latest - _ROOM * expected
         return _Known(service, work, math.log(work), latest, soon, math.isfinite(least))
