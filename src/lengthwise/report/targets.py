@@ -166,10 +166,10 @@ def _against_load(study: Study, most: int) -> Iterator[Part]:
     if not any("goodput_requests_per_s" in run for run in study.runs):
         return
     drawn = [("goodput-by-load", "goodput", "requests/s", field_value("goodput_requests_per_s"))]
-    for each in () if study.classes is None else study.classes.all:
-        if each.target:
-            what = f"attained by {each.name}"
-            drawn.append((f"attained-by-load-{each.name}", what, "%", _share_of(each.name)))
+    every = [] if study.classes is None else [own for own in study.classes.all if own.target]
+    for each in every[:MOST_CLASSES]:
+        what = f"attained by {each.name}"
+        drawn.append((f"attained-by-load-{each.name}", what, "%", _share_of(each.name)))
     for chart in (chart_of(study, *it, most) for it in drawn):
         if chart is not None:
             yield chart

@@ -279,7 +279,7 @@ def _changed(head: str, name: str, by: str, own: str | None = None) -> Column:
 
 
 def show_tenants(runs: Sequence[Run]) -> None:
-    """A line for each tenant of each run that has several."""
+    """A line for each tenant of each run that has several; Jain's index is over all of them."""
     rows = [
         [
             run.policy,
@@ -288,10 +288,11 @@ def show_tenants(runs: Sequence[Run]) -> None:
             str(own.requests),
             str(own.output_tokens),
             *(f"{each:.2f}s" for each in (own.mean_latency_s, own.p99_latency_s, own.mean_ttft_s)),
+            f"{run['jain_tenants']:.3f}" if "jain_tenants" in run else "-",
         ]
         for run in runs
         for name, own in run.get("tenants", {}).items()
     ]
     if rows:
-        heads = ("policy", "rate", "tenant", "requests", "tokens", "mean", "p99", "TTFT")
+        heads = ("policy", "rate", "tenant", "requests", "tokens", "mean", "p99", "TTFT", "Jain")
         print_table("by tenant", heads, rows, ("policy", "tenant"), 110)
