@@ -71,7 +71,7 @@ def test_seats_queue_and_decisions_appear_and_no_text(
         found.raise_for_status()
         return str(found.json()["choices"][0]["text"])
 
-    tab.on("response", got.append)
+    tab.on("response", lambda answer: got.append(answer))
     tab.goto(f"{address}/lengthwise")
     tab.locator("#key-text").fill("secret")
     tab.keyboard.press("Enter")

@@ -69,7 +69,7 @@ def engine(number: int = 0, tick: int = 0, waiting: int = 9, **more: Any) -> Eng
         "paused": len(paused),
         "waiting": waiting,
         "waiting_by": [4, 2, 1, 0, 1, 1],
-        "bound": Bound(0.1, 12300.0, 18400.0, 1240.0),
+        "bound": Bound(0.1, 12300.0, 18400.0, 1240.0, admitted=90_000.0),
         "predictors": [
             PredictorNow("prompt", 212, 61.4, 0.78, 900, 4),
             PredictorNow("probe", 150, 22.0, 0.91, 700, 0),

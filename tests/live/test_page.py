@@ -56,6 +56,8 @@ def open_tab(browser: Any, told: Server) -> Iterator[Any]:
     """One tab for all tests, and what it asked for and said in its console."""
     with served(app_of(Client(told.states))) as address:
         tab = opened(browser, address)
+        # Without any state every test would wait in vain.
+        wait_for(tab, "#status", "Live")
         yield tab
         tab.close()
 
@@ -112,6 +114,7 @@ def test_it_shows_who_sits_who_waits_and_why(tab: Any) -> None:
     assert tab.locator("#accuracy circle").count() == 6
     assert "6 requests" in tab.locator("#accuracy-note").inner_text()
     parts = {"classes": "98 %", "learner": "version 3", "predictors": "91 %", "figures": "+10 %"}
+    assert tab.locator("#seats-note").inner_text() == "0 of 8 seats free."
     for part, text in parts.items():
         assert text in tab.locator(f"#{part}").inner_text()
     # Names of tenants are texts, whatever is in them.
@@ -158,7 +161,7 @@ def test_an_engine_that_fails_is_named_and_the_last_state_stays(tab: Any, server
 
 def test_no_width_scrolls_sideways_but_boxes_do(tab: Any, server: Server) -> None:
     server.engines, server.waiting = 3, 10_000
-    wait_for(tab, "#queue-note", "the first 80 of 10,000")
+    wait_for(tab, "#queue-note", "the first 40 of 10,000")
     wide = "[...document.querySelectorAll('main *')].filter(it => !it.closest('.box') && "
     wide += "it.getBoundingClientRect().right > innerWidth + 1).map(it => it.outerHTML)"
     for width in (320, 768, 1400):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -67,3 +68,33 @@ def test_a_cancellation_is_not_lost() -> None:
             await task
 
     asyncio.run(ask())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, to be set."""
+    now = [100.0]
+    monkeypatch.setattr(asking, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+@pytest.mark.parametrize(("rows", "fresh"), [(0, 0.25), (10, 0.25), (50, 0.9), (400, 7.9)])
+def test_long_lists_stay_fresh_for_longer(clock: list[float], rows: int, fresh: float) -> None:
+    client = Client()
+    made = Asking(client)
+
+    def at(seconds: float) -> int:
+        clock[0] = 100.0 + seconds
+        asyncio.run(made.states(rows))
+        return len(client.asked)
+
+    assert [at(0.0), at(fresh - 0.01), at(fresh + 0.01)] == [2, 2, 4]
+
+
+def test_what_is_no_state_is_no_answer() -> None:
+    class Odd(Client):
+        async def _call_utility_async(self, *_: Any, **__: Any) -> str:
+            return "{}"
+
+    with pytest.raises(NoAnswerError):
+        asyncio.run(Asking(Odd()).states())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -10,11 +11,18 @@ import msgspec
 
 from lengthwise.live.state import EngineNow
 
+_EARLY_S = 0.1
+"""Whoever asks as often as answers are renewed gets a new one each time."""
+
 UTILITY = "lengthwise_state"
 """The method of vLLM's EngineCore that answers, put there by :mod:`lengthwise.vllm.answering`."""
 
 FRESH_S = 0.25
 """Seconds for which an answer counts as the present state: engines are not asked more often."""
+
+FRESH_ROW_S = 0.02
+"""The same for each request that an answer may list: 50 of them a second cost an engine about a
+millisecond, however many pages are open."""
 
 PATIENCE_S = 2.0
 """Seconds after which an answer is given up; an engine answers between two steps."""
@@ -50,8 +58,8 @@ class Asking:
         """
         key = (rows, decisions)
         async with self._locks.setdefault(key, asyncio.Lock()):
-            at, known = self._known.get(key, (-FRESH_S, []))
-            if time.monotonic() - at < FRESH_S:
+            at, known = self._known.get(key, (-math.inf, []))
+            if time.monotonic() - at < max(FRESH_S, rows * FRESH_ROW_S - _EARLY_S):
                 return known
             found = await self._ask(rows, decisions)
             self._known[key] = (time.monotonic(), found)
