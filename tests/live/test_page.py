@@ -150,6 +150,19 @@ def test_stopped_it_asks_no_more_until_it_is_told_to(tab: Any, server: Server) -
     wait_for(tab, "#status", "Live")
 
 
+def test_hidden_it_asks_no_more_and_seen_again_it_does(tab: Any, server: Server) -> None:
+    hide = "value => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    tab.evaluate(hide, True)
+    tab.wait_for_timeout(200)
+    tab.asked.clear()
+    tab.wait_for_timeout(1300)
+    assert tab.asked == []
+    server.tick = 3
+    tab.evaluate(hide, False)
+    wait_for(tab, "#seats .count", "3 of")
+
+
 def test_an_engine_that_fails_is_named_and_the_last_state_stays(tab: Any, server: Server) -> None:
     server.fails = True
     wait_for(tab, "#status", "Out of date: the engine gave no answer: EngineCore is dead.")
