@@ -207,7 +207,7 @@ def test_the_keyboard_reaches_all_and_focus_is_seen(tab: Any, server: Server) ->
     tab.keyboard.press("ArrowRight")
     assert tab.evaluate("document.activeElement.id") == "tab-1"
     wait_for(tab, "[role=tab][aria-selected=true]", "Engine 1")
-    assert tab.locator("main").get_attribute("aria-labelledby") == "tab-1"
+    assert tab.locator("#panel").get_attribute("aria-labelledby") == "tab-1"
 
 
 def test_tables_have_captions_and_headers(tab: Any) -> None:

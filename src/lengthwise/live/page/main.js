@@ -44,7 +44,7 @@ const showHistory = [
   decisions(part("decisions"), part("kinds"), part("decisions-note")),
   accuracy(part("accuracy"), part("accuracy-note")),
 ];
-const choose = tabs(part("tabs"), main, show);
+const choose = tabs(part("tabs"), part("panel"), show);
 
 function show() {
   if (!engines.length) return;
