@@ -297,13 +297,20 @@ def test_a_look_asks_about_a_few_only():
 class Fading(Drifting):
     """Requests leave their lane for a last one when their time is over, the oldest first."""
 
-    shifts = True
-
     def __init__(self):
         super().__init__()
         self.now = 0
+        self.over = set()
+        self.seen = False
+
+    def shifted(self):
+        seen, self.seen = self.seen, False
+        return seen
 
     def key(self, request):
+        if self.lane(request) == "over" and request.id not in self.over:
+            self.over.add(request.id)
+            self.seen = True
         over = self.lane(request) == "over"
         return (1.0, 0.0) if over else (0.0, self.heights[request.tenant])
 

@@ -35,7 +35,14 @@ CONTEXT, BUDGET, BLOCK = 256, 48, 16
 POLICIES = (
     *("fcfs", "trail", "sprpt", "ltr", "mlfq", "lengthwise"),
     *("trail+bound:20", "sprpt+fair", "sprpt+priority+bound:2s", "lengthwise+fair", "sjf"),
+    "lengthwise+targets",
 )
+
+CLASSES = {
+    "default": "b",
+    "class": {"a": {"ttft": 3, "tenants": ["a"]}, "b": {"deadline": 30, "share": 0.2}},
+}
+"""What is promised to the two tenants."""
 
 ENGINES: dict[str, dict[str, Any]] = {
     "small": {"seats": 2, "blocks": 24},
@@ -73,6 +80,10 @@ class Grammar:
         return False
 
 
+def settings_of(policy: str) -> Settings:
+    return Settings(policy=policy, learn=False, classes=CLASSES if "targets" in policy else {})
+
+
 class Side:
     """One scheduler, and the steps that are under way."""
 
@@ -82,7 +93,7 @@ class Side:
         self.blocks = given.pop("blocks")
         more = {name: given.pop(name) for name in ("v2", "window") if name in given}
         config = config_of(asynchronous=self.depth > 1, **given)
-        ours = None if policy is None else Settings(policy=policy, learn=False)
+        ours = None if policy is None else settings_of(policy)
         self.stub = Stub(kind, config, self.blocks, ours, **more)
         self.scheduler = self.stub.scheduler
         self.under_way: deque[tuple[Any, Any]] = deque()

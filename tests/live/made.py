@@ -147,9 +147,15 @@ class Client:
         self.states = states
         self.asked: list[tuple[Any, ...]] = []
 
-    async def call_utility_all_async(self, method: str, *args: Any) -> list[bytes]:
-        self.asked.append((method, *args))
-        return [msgspec.json.encode(each) for each in self.states()]
+    @property
+    def core_engines(self) -> range:
+        """Names of the engines."""
+        return range(len(self.states()))
+
+    async def _call_utility_async(self, method: str, *args: Any, engine: int) -> bytes:
+        if engine == 0:
+            self.asked.append((method, *args))
+        return msgspec.json.encode(self.states()[engine])
 
 
 def app_of(

@@ -17,8 +17,7 @@ def serve(tempo: Tempo, seconds_a_token: float, requests: int = 200) -> None:
         tempo.seated(it, 1000.0)
         now += seconds_a_token * it.prompt_tokens
         it.generated = 1
-        for _ in range(4):
-            tempo.observe(now, [it], True)
+        tempo.observe(now, [it], True)
         now += 10 * 0.05
         it.generated = 11
         tempo.observe(now, [it], True)

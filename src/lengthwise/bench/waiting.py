@@ -21,15 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lengthwise.bench.job import STOCK
+from lengthwise.core.classes_file import BUILTIN, read_classes
+from lengthwise.policies import make_policy
 from lengthwise.results.terminal import say
 from lengthwise.vllm.engine import prepare_process
 from lengthwise.vllm.settings import Settings
 from lengthwise.vllm.stub import Stub, stub_config
+from lengthwise.workload.clients import TENANT_HINT
 
 _BLOCKS = 25_000
 _PROMPT, _ANSWER = 200.0, 100.0
 _CONTEXT = 2048
 _TURN = 10
+_TENANTS = ("interactive", "nobody in a class", "batch")
 
 _TOLD = {"metrics": (0, 0), "the live page": (0, 50), "its lists": (400, 50)}
 """Requests and decisions that an engine lists: the lists every 8 s, all else once a second."""
@@ -43,7 +47,7 @@ class Timed:
 
         from lengthwise.vllm import Scheduler
 
-        ours = None if policy == STOCK else Settings(policy=policy, probe=predictor, learn=False)
+        ours = None if policy == STOCK else _settings(policy, predictor)
         kind = AsyncScheduler if ours is None else Scheduler
         self._stub = Stub(kind, config, _BLOCKS, ours)
         self._coming = _requests(self._stub, waiting)
@@ -88,6 +92,12 @@ class Timed:
         return found
 
 
+def _settings(policy: str, predictor: str | None) -> Settings:
+    """With the built-in classes, if the policy orders by promises: all tenants in turn."""
+    classes = read_classes(BUILTIN).plain() if make_policy(policy).promises else {}
+    return Settings(policy=policy, probe=predictor, learn=False, classes=classes)
+
+
 def _requests(stub: Stub, mixed: int) -> Iterator[Any]:
     """The same ones for every policy; prompts differ, and answers, which nobody knows.
 
@@ -101,7 +111,9 @@ def _requests(stub: Stub, mixed: int) -> Iterator[Any]:
             prompt = int(min(_PROMPT * rng.lognormal(-0.5, 1.0), _CONTEXT / 2)) + 1
             answer = int(min(rng.exponential(_ANSWER), _CONTEXT / 2)) + 1
             tokens = rng.integers(2, 40_000, prompt).tolist()
-            made.append(stub.request(str(number), tokens, answer, max_tokens=_CONTEXT // 2))
+            said = {TENANT_HINT: _TENANTS[number % len(_TENANTS)]}
+            most = _CONTEXT // 2
+            made.append(stub.request(str(number), tokens, answer, max_tokens=most, extra_args=said))
         yield from (made[i] for i in rng.permutation(mixed))
 
 

@@ -115,9 +115,11 @@ class Lanes(Generic[T]):
         return heapq.merge(*(lane.in_order() for lane in self._lanes.values()), key=self._order)
 
     def _look(self) -> T:
-        if self._policy.shifts:
+        head = min([lane.peek() for lane in self._lanes.values()], key=self._order)
+        while self._policy.shifted():
             self._shift()
-        return min([lane.peek() for lane in self._lanes.values()], key=self._order)
+            head = min([lane.peek() for lane in self._lanes.values()], key=self._order)
+        return head
 
     def _shift(self) -> None:
         """The first of each lane moves to another if the policy says so, then the next one."""

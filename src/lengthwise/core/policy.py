@@ -119,7 +119,6 @@ class Policy(Listener, ABC):
         quantum: tokens for which it then goes first.
         timed: whether keys of waiting requests move by themselves, with the clock or with
             other requests' service. Engines then keep them in :class:`Lanes`.
-        shifts: whether a waiting request's lane may change by itself, once it is the first in it.
         reads_cache: whether its keys depend on what the prefix cache has of a prompt.
         steady: whether a running request's key can only improve but for new predictions.
         foresees: whether nobody is admitted whose expected memory does not last
@@ -138,7 +137,6 @@ class Policy(Listener, ABC):
     threshold: Threshold = NEVER
     quantum: int = 1
     timed: bool = False
-    shifts: bool = False
     reads_cache: bool = False
     steady: bool = True
     foresees: bool = False
@@ -172,6 +170,13 @@ class Policy(Listener, ABC):
     def lane(self, request: Request) -> Hashable:
         """Requests of one lane keep their order, however keys move (timed policies)."""
         return None
+
+    def shifted(self) -> bool:
+        """Whether, since this was asked last, a key was read of a request whose lane is another.
+
+        Only the first of a lane may move to another one by itself.
+        """
+        return False
 
     def place(self, request: Request) -> Key:
         """The request's order inside its lane, ties by arrival; must not move by itself."""

@@ -30,9 +30,9 @@ class Shares:
         self._waiting = [0] * len(self._shares)
         self._largest = 0.0
 
-    def owed(self, groups: Iterable[int]) -> float:
-        """Work that one of these groups is owed at most; 0 or less for none."""
-        return max(self.credit[group] for group in groups) - self._largest
+    def owed(self) -> list[float]:
+        """Tokens of work that each group is owed; 0 or less for none."""
+        return [credit - self._largest for credit in self.credit]
 
     def waits(self, groups: Iterable[int], change: int) -> None:
         """So many requests more wait that are in these groups."""

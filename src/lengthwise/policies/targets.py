@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from lengthwise.core.policy import FIRST, Key, Policy
 from lengthwise.core.request import Request
@@ -30,7 +31,7 @@ _HOPE = 0.5
 """A target is given up when not even this share of the expected time to a first token is left:
 some are far faster than the mean, and who is given up by mistake is lost for certain."""
 
-_OWED, _DANGER, _SAFE, _REST = 0.0, 1.0, 2.0, 3.0
+_STARTED, _OWED, _DANGER, _SAFE, _REST = -1.0, 0.0, 1.0, 2.0, 3.0
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class _Known:
 
     Attributes:
         service: index of its class; the number of classes if it has none.
-        work: in tokens.
+        work, log: in tokens, and its logarithm.
         latest: when it needs a seat, in seconds, for its targets to hold.
         soon: until when it is in no danger, whatever the queue.
         on_time: whether its targets may still hold; never again once they do not.
@@ -48,10 +49,16 @@ class _Known:
 
     service: int
     work: float
+    log: float
     latest: float
     soon: float
     on_time: bool
     before: list[float] | None = None
+
+    @property
+    def size(self) -> int:
+        """Requests of about the same work."""
+        return round(self.log / _LANE)
 
 
 class Targeted(Wrapper):
@@ -97,6 +104,9 @@ class Targeted(Wrapper):
         self._known: dict[str, _Known] = {}
         self._waiting = 0
         self._due: list[float] = []
+        self._behind: list[int] = []
+        self._now: list[tuple[float, float, float, float]] = []
+        self._overdue = False
         self._changes = 0
         self._next = math.inf
 
@@ -104,10 +114,13 @@ class Targeted(Wrapper):
         super().promise(classes)
         if not classes.promised:
             return
-        self.timed = self.shifts = True
+        self.timed = True
         self._targets = {each.name: (i, each.target) for i, each in enumerate(classes.all)}
         self._rest = len(classes.all)
         self._shares = Shares([*(each.share for each in classes.all), self._tolerance])
+        # Without a share of its own a class's late requests go with those of all others.
+        self._behind = [i if each.share else self._rest for i, each in enumerate(classes.all)]
+        self._behind.append(self._rest)
         self._due = [0.0] * self._rest
 
     # Order.
@@ -123,43 +136,58 @@ class Targeted(Wrapper):
         return None if inner is None else inner + self._changes
 
     def key(self, request: Request) -> Key:
+        known = self._known.get(request.id)
+        if known is None or request.started:
+            return self._unranked(request, known)
+        ahead, weight, owed, owed_behind = (self._now or self._read())[known.service]
+        now = self._tempo.now
+        order: Key
+        if not known.on_time or now > known.latest:
+            self._overdue |= known.on_time
+            owed, order = owed_behind, (_REST, *self._policy.key(request))
+        elif now < (danger := min(known.latest - ahead, known.soon)):
+            self._next = min(self._next, danger)
+            order = (_SAFE, *self._policy.key(request))
+        else:
+            self._next = min(self._next, known.latest)
+            order = (_DANGER, float(known.service), known.latest + weight * known.log)
+        return (_OWED, -owed, *order) if owed > 0.0 else order
+
+    def _unranked(self, request: Request, known: _Known | None) -> Key:
+        """The key of a request that has started, or is not known here."""
         inner = self._policy.key(request)
         if not self._rest or inner == FIRST:
             return inner
-        known = self._known.get(request.id)
         if request.started and not self.preemptive:
-            return (-1.0, *inner)
-        if known is None or request.started:
-            return (_SAFE if known is not None and known.on_time else _REST, *inner)
-        order = self._order(known, inner)
-        owed = self._shares.owed(self._groups(known))
-        return (_OWED, -owed, *order) if owed > 0.0 else order
+            return (_STARTED, *inner)
+        return (_SAFE if known is not None and known.on_time else _REST, *inner)
 
-    def _order(self, known: _Known, inner: Key) -> Key:
-        if not known.on_time:
-            return (_REST, *inner)
-        drain = self._tempo.drain(sum(self._due[: known.service + 1]))
-        danger = min(known.latest - _AHEAD * drain, known.soon)
-        if self._tempo.now < danger:
-            self._next = min(self._next, danger)
-            return (_SAFE, *inner)
-        self._next = min(self._next, known.latest)
-        rank = known.latest + _ALPHA * drain * math.log(known.work)
-        return (_DANGER, float(known.service), rank)
+    def _read(self) -> list[tuple[float, float, float, float]]:
+        """What keys of each class depend on; the last is of requests without one."""
+        second = self._tempo.drain(1.0)
+        drains = [work * second for work in accumulate(self._due)] + [0.0]
+        owed = self._shares.owed()
+        rest = owed[-1]
+        self._now = [
+            (_AHEAD * drain, _ALPHA * drain, own, max(own, rest))
+            for drain, own in zip(drains, owed, strict=True)
+        ]
+        return self._now
 
     def lane(self, request: Request) -> Hashable:
-        known = self._known.get(request.id)
-        if not self._rest or known is None:
-            return self._policy.lane(request)
+        inner = self._policy.lane(request)
+        known = self._known.get(request.id) if self._rest else None
+        if known is None:
+            return inner
         if known.on_time and not request.started:
             if self._tempo.now <= known.latest:
-                return (
-                    known.service,
-                    round(math.log(known.work) / _LANE),
-                    self._policy.lane(request),
-                )
+                return known.service, True, inner if inner is not None else known.size
             self._misses(known)
-        return known.service, None, self._policy.lane(request)
+        return self._behind[known.service], False, inner
+
+    def shifted(self) -> bool:
+        overdue, self._overdue = self._overdue, False
+        return super().shifted() or overdue
 
     def place(self, request: Request) -> Key:
         return self._policy.place(request)
@@ -173,7 +201,7 @@ class Targeted(Wrapper):
         known.on_time = False
         if waiting:
             self._shares.waits(self._groups(known), 1)
-        self._changes += 1
+        self._change()
 
     def _groups(self, known: _Known) -> tuple[int, ...]:
         """The groups whose shares it has a part in."""
@@ -191,12 +219,14 @@ class Targeted(Wrapper):
         if not self._rest:
             super().observe(now, running)
             return
-        seated = list(running)
-        self._tempo.observe(now, seated, self._waiting > 0)
+        seen: Iterable[Request] = ()
+        if self._tempo.looks:
+            seen = running = list(running)
+        self._tempo.observe(now, seen, self._waiting > 0)
         if now >= self._next:
             self._next = math.inf
-            self._changes += 1
-        super().observe(now, seated)
+            self._change()
+        super().observe(now, running)
 
     def enters(self, request: Request) -> None:
         super().enters(request)
@@ -250,11 +280,15 @@ class Targeted(Wrapper):
 
     def _wait(self, known: _Known, change: int) -> None:
         """It waits, or does so no more."""
-        self._changes += 1
+        self._change()
         self._waiting += change
         if known.on_time:
             due = self._due[known.service] + change * known.work
             self._due[known.service] = max(due, 0.0)
+
+    def _change(self) -> None:
+        self._changes += 1
+        self._now = []
 
     # What a request needs.
 
@@ -276,4 +310,4 @@ class Targeted(Wrapper):
         least = min(limits, default=math.inf)
         latest = request.arrival + least
         soon = request.arrival + _EARLY * least
-        return _Known(service, work, latest, soon, math.isfinite(least))
+        return _Known(service, work, math.log(work), latest, soon, math.isfinite(least))

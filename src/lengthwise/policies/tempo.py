@@ -35,20 +35,26 @@ class Tempo:
         self._skipped = 0
         self._waited = False
 
+    @property
+    def looks(self) -> bool:
+        """Whether :meth:`observe` should be shown who runs."""
+        self._skipped += 1
+        if not self._seated or self._skipped < _LOOKS:
+            return False
+        self._skipped = 0
+        return True
+
     def observe(self, now: float, running: Iterable[Request], waiting: bool) -> None:
-        """Before a step: who runs, and whether anybody waits."""
+        """Before a step: who runs, if it :attr:`looks`, and whether anybody waits."""
         if self._waited and waiting and now > self.now:
             self._seconds += now - self.now
         self.now, self._waited = now, waiting
-        self._skipped += 1
-        if self._seated and self._skipped >= _LOOKS:
-            self._skipped = 0
-            for request in running:
-                if request.generated and request.id in self._seated:
-                    since = self._seated.pop(request.id)
-                    self._answering[request.id] = now
-                    if now > since:
-                        self._first.add(request.uncached_tokens, _US * (now - since))
+        for request in running:
+            if request.generated and request.id in self._seated:
+                since = self._seated.pop(request.id)
+                self._answering[request.id] = now
+                if now > since:
+                    self._first.add(request.uncached_tokens, _US * (now - since))
 
     def seated(self, request: Request, work: float) -> None:
         """A waiting request gets a seat."""

@@ -27,7 +27,6 @@ class Wrapper(Policy):
         self.paused_per_seat = policy.paused_per_seat
         self.threshold, self.quantum = policy.threshold, policy.quantum
         self.timed, self.steady = policy.timed, policy.steady
-        self.shifts = policy.shifts
         self.foresees = policy.foresees
         self.reads_cache = policy.reads_cache
         self.slice = policy.slice
@@ -49,7 +48,6 @@ class Wrapper(Policy):
         self._policy.promise(classes)
         # What it orders by may take that.
         self.timed |= self._policy.timed
-        self.shifts |= self._policy.shifts
 
     def rank(self, request: Request) -> float:
         return self._policy.rank(request)
@@ -59,6 +57,9 @@ class Wrapper(Policy):
 
     def lane(self, request: Request) -> Hashable:
         return self._policy.lane(request)
+
+    def shifted(self) -> bool:
+        return self._policy.shifted()
 
     def place(self, request: Request) -> Key:
         return self._policy.place(request)

@@ -135,8 +135,12 @@ def target_verdicts(study: Study) -> Iterator[str]:
         if best == base:
             yield f"{traffic}: no goodput is above that of {base}, {plain(runs[base])} requests/s."
             continue
-        found = shifts(served[base], served[best], study.classes)
-        yield f"{traffic}: {said_of(best, base, (runs[base], runs[best]), found)}"
+        every = shifts(served[base], served[best], study.classes)
+        found = {own.name: every[own.name] for own in study.classes.all if own.target}
+        said = said_of(best, base, (runs[base], runs[best]), found)
+        if not any(it.sure for it in found.values()):
+            said = f"no goodput is clearly above that of {base}: {said}"
+        yield f"{traffic}: {said}"
 
 
 def said_of(name: str, base: str, goodput: tuple[float, float], found: dict[str, Shift]) -> str:
