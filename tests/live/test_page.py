@@ -172,6 +172,14 @@ def test_an_engine_that_fails_is_named_and_the_last_state_stays(tab: Any, server
     tab.said.clear()  # Chromium itself names answers of status 503 in its console.
 
 
+def test_one_engine_of_several_that_is_silent_is_named(tab: Any, server: Server) -> None:
+    server.engines = 2
+    tab.locator("#tab-1").wait_for()
+    server.engines = 1
+    wait_for(tab, "#status", "No answer of engine 1.")
+    assert tab.locator("[role=tab]").count() == 2
+
+
 def test_no_width_scrolls_sideways_but_boxes_do(tab: Any, server: Server) -> None:
     server.engines, server.waiting = 3, 10_000
     wait_for(tab, "#queue-note", "the first 40 of 10,000")
