@@ -107,7 +107,7 @@ async function update() {
     else if (!held) tell("live", engines.length ? "Live" : "The server has no engine.");
   } catch (error) {
     if (error instanceof KeyWanted) askForKey();
-    else tell("alarm", `${engines.length ? "Out of date: " : "No data: "}${error.message}.`);
+    else tell("alarm", `${engines.length ? "Out of date: " : "No data: "}${error.message.replace(/\.$/, "")}.`);
   } finally {
     asking = false;
     plan();
