@@ -25,6 +25,7 @@ const [status, hold, form, main] = ["status", "hold", "key", "content"].map(part
 
 const histories = new Map();
 let engines = [];
+let silent = [];
 let held = false;
 let timer = 0;
 let wanted = { rows: FEW_ROWS, decisions: ALL_DECISIONS };
@@ -44,7 +45,7 @@ const showHistory = [
   decisions(part("decisions"), part("kinds"), part("decisions-note")),
   accuracy(part("accuracy"), part("accuracy-note")),
 ];
-const choose = tabs(part("tabs"), main, show);
+const choose = tabs(part("tabs"), part("panel"), show);
 
 function show() {
   if (!engines.length) return;
@@ -64,9 +65,11 @@ function take(found, lists) {
     engine.listed = lists || !before ? engine.at : before.listed;
     if (!lists) engine.requests = before?.requests ?? [];
   }
-  engines = found;
+  // One of several engines may be silent: its last state stays.
+  silent = engines.filter((it) => !found.some((each) => each.engine === it.engine));
+  engines = [...found, ...silent].sort((one, two) => one.engine - two.engine);
   let fresh = 0;
-  for (const engine of engines) {
+  for (const engine of found) {
     if (!histories.has(engine.engine)) histories.set(engine.engine, new History());
     fresh = Math.max(fresh, histories.get(engine.engine).add(engine));
   }
@@ -100,10 +103,11 @@ async function update() {
     if (lists) listed = now;
     form.hidden = true;
     if (engines.length) show();
-    if (!held) tell("live", engines.length ? "Live" : "The server has no engine.");
+    if (silent.length) tell("alarm", `No answer of engine ${silent.map((it) => it.engine).join(", ")}.`);
+    else if (!held) tell("live", engines.length ? "Live" : "The server has no engine.");
   } catch (error) {
     if (error instanceof KeyWanted) askForKey();
-    else tell("alarm", `${engines.length ? "Out of date: " : "No data: "}${error.message}.`);
+    else tell("alarm", `${engines.length ? "Out of date: " : "No data: "}${error.message.replace(/\.$/, "")}.`);
   } finally {
     asking = false;
     plan();
