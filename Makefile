@@ -11,7 +11,7 @@ OLDER := $(VENV)/vllm-0.31
 # What each version's tests found, for README's table.
 FOUND := .cache/versions
 
-.PHONY: demo test test-older test-fast lint bench gpu-check versions dashboard setup clean
+.PHONY: demo test test-older test-fast fuzz lint bench gpu-check versions dashboard setup clean
 
 demo: $(READY)
 	$(BIN)/lengthwise demo
@@ -37,6 +37,10 @@ dashboard: $(READY)
 
 test-fast: $(READY)
 	$(PYTEST) -m "not engine"
+
+# Property tests draw the same examples every time; here they draw new ones.
+fuzz: $(READY)
+	$(PYTEST) -m "not engine" --hypothesis-profile fuzz
 
 lint: $(READY)
 	$(BIN)/ruff check src tests gpu dashboards

@@ -17,6 +17,9 @@ CHOSEN = 'job=~"$job", model_name=~"$model_name", instance=~"$instance"'
 
 Panel = stat.Panel | timeseries.Panel | state_timeline.Panel
 
+ENGINE = "{{instance}} {{engine}}"
+"""Name of a line that stands for one engine."""
+
 
 @dataclass(frozen=True)
 class Line:

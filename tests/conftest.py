@@ -20,9 +20,13 @@ from lengthwise.predictors.baselines import Constant
 from lengthwise.predictors.store import Trained
 from lengthwise.results.schema import shipped
 
-# No test depends on how fast the machine is.
+# No test depends on how fast the machine is, nor on luck: examples are the same every time.
+# `make fuzz` looks for new ones (pytest's --hypothesis-profile fuzz).
 settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile(
+    "fuzz", settings.get_profile("any machine"), derandomize=False, print_blob=True
 )
 settings.load_profile("any machine")
 

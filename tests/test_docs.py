@@ -80,7 +80,9 @@ def commands_of(page: Path) -> list[tuple[tuple[str, ...], set[str]]]:
     found = []
     for code in code_of(page):
         bare = re.sub(r"\$\(lengthwise model\)", "MODEL", code)
-        for words, rest in re.findall(r"(?:^|[ \"])lengthwise((?: [a-z]+)+)\b([^\n]*)", bare):
+        for words, rest in re.findall(
+            r"(?:^|[ \"])lengthwise((?: [a-z]+(?:-[a-z]+)*)+)\b([^\n]*)", bare
+        ):
             found.append((tuple(words.split()), set(_OPTION.findall(rest))))
     return found
 

@@ -40,6 +40,7 @@ def nothing_starts() -> None:
         "theory --seed -1 --out {out}",
         "calibrate {model} --seats 0 --out {out}",
         "serve {model} --policy nope",
+        "doctor --url nowhere",
         "route {model} --policy nope",
         "demo --out {file}",
         "report {nowhere}",

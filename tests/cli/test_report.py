@@ -57,3 +57,18 @@ def test_results_become_a_page_alone_or_against_others(
     assert main(["report", str(out), str(out), "--out", str(page)]) == 0
     assert "Where they are not comparable" in page.read_text()
     assert "+0.0 %" in capsys.readouterr().out
+
+
+def test_results_are_held_against_classes_that_are_made_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = simulate(tmp_path, "policies", "--rates", "4", "--policies", "fcfs,sjf", *SEATS)
+    assert "by service class" not in capsys.readouterr().out
+    file, page = tmp_path / "classes.toml", tmp_path / "again.html"
+    file.write_text('default = "all"\n[class.all]\nttft = "2s"\n')
+    assert main(["report", str(out), "--classes", str(file), "--out", str(page)]) == 0
+    assert "has a goodput of" in capsys.readouterr().out
+    rows = read_requests(out, 0)
+    met = sum(row.first - row.arrival <= 2.0 for row in rows)
+    table = (tmp_path / "again" / "by-class.csv").read_text().splitlines()
+    assert table[1].startswith(f"fcfs,all,TTFT 2 s,{len(rows)},{met},")

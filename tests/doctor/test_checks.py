@@ -193,6 +193,7 @@ def test_scheduler(installed: Packages, monkeypatch: Patch) -> None:
     [
         ("lengthwise", [], "lengthwise"),
         ("nope", [], "unknown policy 'nope'"),
+        ("lengthwise+targets", [], "there are none"),
         ("fcfs", ["--scheduling-policy", "priority"], "decide the order"),
         ("fcfs", ["--scheduler-cls=vllm.v1.core.sched.scheduler.Scheduler"], "takes lengthwise's"),
         ("fcfs", ["--scheduler-cls", "gone.Scheduler"], "takes lengthwise's"),

@@ -19,6 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
+from lengthwise.doctor.asked import Asked
+from lengthwise.doctor.check import Finding
+from lengthwise.doctor.checks.server import Server
 from lengthwise.live.decision import Decision
 from lengthwise.traces.receiver import Receiver
 from lengthwise.vllm.spans import NAME
@@ -61,10 +64,14 @@ class Told:
     folder: Path
     collector: Collector
     seen: list[tuple[str, int]]
+    doctor: Finding | None = None
 
     def whole(self) -> bool:
         """Whether the end of every request, and every span that is due, has come."""
-        ends = [each for each in self.lines() if each["kind"] in ("finished", "aborted")]
+        try:
+            ends = [each for each in self.lines() if each["kind"] in ("finished", "aborted")]
+        except (OSError, ValueError):
+            return False  # it is written, or rotated, at this moment
         return len(ends) == REQUESTS + 1 and len(list(self.collector.ours())) == REQUESTS - 1
 
     def lines(self) -> list[dict[str, Any]]:
@@ -129,6 +136,7 @@ def told(serving: Serving, model: Path, port: int, tmp_path_factory: Any) -> Ite
             end = time.monotonic() + 300
             while not found.whole() and time.monotonic() < end:
                 time.sleep(0.1)
+            found.doctor = Server().found(Asked(url=address))
         yield found
 
 
@@ -177,6 +185,12 @@ def test_spans_are_in_their_clients_traces(told: Told) -> None:
         names = [each["name"].removeprefix("lengthwise.") for each in span["events"]]
         lines = [line for line in told.lines() if line["request"] == end["request"]]
         assert names == [line["kind"] for line in lines]
+
+
+def test_the_doctor_finds_the_server_well(told: Told) -> None:
+    assert told.doctor is not None
+    assert told.doctor.level == "ok", told.doctor.says
+    assert "its engines answer" in told.doctor.says
 
 
 def test_no_text_of_a_prompt_is_told(told: Told) -> None:

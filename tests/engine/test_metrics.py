@@ -24,15 +24,26 @@ _PATIENCE_S = 300.0
 
 REQUESTS, TOKENS = 6, 8
 
+CLASSES = """
+default = "patient"
+[class.patient]
+deadline = "10h"
+[class.urgent]
+ttft = "1s"
+tenants = ["chat"]
+"""
+
 
 @pytest.fixture(scope="module")
 def page(
     serving: Any, model: Path, port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """A server's page of metrics after some requests for fewer seats."""
-    log = tmp_path_factory.mktemp("serve") / "log"
+    folder = tmp_path_factory.mktemp("serve")
+    (folder / "classes.toml").write_text(CLASSES)
     flags = ["--max-num-seqs", "2", "--api-server-count", "2"]
-    with serving(log, port, flags) as address:
+    flags += ["--classes", str(folder / "classes.toml")]
+    with serving(folder / "log", port, flags) as address:
 
         def ask(_: int) -> None:
             body = {"model": str(model), "prompt": "Rain is", "max_tokens": TOKENS}
@@ -59,8 +70,7 @@ def test_every_family_is_there_under_vllms_own_labels(page: str, model: Path) ->
         for family in text_string_to_metric_families(page)
         for sample in family.samples
     }
-    missing = {family.name for family in FAMILIES} - found.keys()
-    assert {name for name in missing if not name.startswith("lengthwise_class_")} == set()
+    assert {family.name for family in FAMILIES} <= found.keys()
     theirs = found["vllm:num_requests_running"].labels
     for name, sample in found.items():
         if name.startswith("lengthwise_"):
@@ -73,6 +83,19 @@ def test_every_family_is_there_under_vllms_own_labels(page: str, model: Path) ->
     assert found["lengthwise_steps_total"].value >= REQUESTS * TOKENS / 2
     assert found["lengthwise_steps_total"].value >= found["lengthwise_full_steps_total"].value > 0
     assert found["lengthwise_bound_admitted_tokens_total"].value > 0
+
+
+def test_each_class_has_its_own_numbers(page: str) -> None:
+    counted = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if "service_class" in sample.labels:
+                name = sample.name.removeprefix("lengthwise_class_")
+                counted[sample.labels["service_class"], name] = sample.value
+    assert counted["patient", "requests_finished_total"] == REQUESTS
+    assert counted["patient", "requests_attained_total"] == REQUESTS
+    assert counted["urgent", "requests_finished_total"] == 0
+    assert counted["patient", "requests_running"] == counted["patient", "requests_waiting"] == 0
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="needs promtool: apt install prometheus")

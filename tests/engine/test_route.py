@@ -82,19 +82,35 @@ def test_the_whole_api_is_there(client: openai.OpenAI) -> None:
         assert choice.logprobs is not None
         assert choice.logprobs.content is not None
         assert len(choice.logprobs.content[0].top_logprobs) == 2
-    tool: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-    called = client.chat.completions.create(
-        **asked,
-        tools=[tool],
-        tool_choice={"type": "function", "function": {"name": "f"}},
-        max_tokens=8,
-        temperature=0,
-    )
-    assert called.choices[0].message.tool_calls
     response = client.responses.create(model="small", input="Rain is", max_output_tokens=4)
     assert response.usage is not None
     assert response.usage.output_tokens == 4
     assert [each.id for each in client.models.list()] == ["small"]
+
+
+def test_answers_are_those_of_vllm_s_own_server(address: tuple[str, int]) -> None:
+    """Tools and a grammar among them: the replica's server is asked directly, too."""
+    url, _ = address
+    direct = next(iter(routing(url)["addresses"].values()))
+    question = {"role": "user", "content": "Weather in Rome?"}
+    where = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": where}}
+    bodies: list[dict[str, Any]] = [
+        {"tools": [tool], "tool_choice": "required", "max_tokens": 16},
+        {"response_format": {"type": "json_object"}, "max_tokens": 8},
+        {"logprobs": True, "echo": True, "max_tokens": 4},
+    ]
+    for more in bodies:
+        body = {"model": "small", "messages": [question], "temperature": 0, **more}
+        answers = [
+            httpx.post(
+                f"{each}/v1/chat/completions", json=body, headers=HEADERS, timeout=PATIENCE_S
+            )
+            for each in (direct, url)
+        ]
+        assert [each.status_code for each in answers] == [200, 200]
+        first, second = (each.json()["choices"][0] for each in answers)
+        assert first == second
 
 
 def test_routes_beside_openai_s(address: tuple[str, int]) -> None:

@@ -69,7 +69,7 @@ def engine(number: int = 0, tick: int = 0, waiting: int = 9, **more: Any) -> Eng
         "paused": len(paused),
         "waiting": waiting,
         "waiting_by": [4, 2, 1, 0, 1, 1],
-        "bound": Bound(0.1, 12300.0, 18400.0, 1240.0),
+        "bound": Bound(0.1, 12300.0, 18400.0, 1240.0, admitted=90_000.0),
         "predictors": [
             PredictorNow("prompt", 212, 61.4, 0.78, 900, 4),
             PredictorNow("probe", 150, 22.0, 0.91, 700, 0),
@@ -147,9 +147,15 @@ class Client:
         self.states = states
         self.asked: list[tuple[Any, ...]] = []
 
-    async def call_utility_all_async(self, method: str, *args: Any) -> list[bytes]:
-        self.asked.append((method, *args))
-        return [msgspec.json.encode(each) for each in self.states()]
+    @property
+    def core_engines(self) -> range:
+        """Names of the engines."""
+        return range(len(self.states()))
+
+    async def _call_utility_async(self, method: str, *args: Any, engine: int) -> bytes:
+        if engine == 0:
+            self.asked.append((method, *args))
+        return msgspec.json.encode(self.states()[engine])
 
 
 def app_of(

@@ -18,6 +18,12 @@ from lengthwise.live.decision import Decision, Kind, Reason
 from lengthwise.live.log import KEPT, DecisionLog, line_of, rank_file
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time to write."""
+    monkeypatch.setattr(module, "_PATIENCE_S", 600.0)
+
+
 def paused(index: int, request: str = "cmpl-1", **more: Any) -> Decision:
     return Decision(index, 1.5e9, "paused", 17, request, "seat", winner=23, left=310.0, **more)
 

@@ -56,6 +56,8 @@ def open_tab(browser: Any, told: Server) -> Iterator[Any]:
     """One tab for all tests, and what it asked for and said in its console."""
     with served(app_of(Client(told.states))) as address:
         tab = opened(browser, address)
+        # Without any state every test would wait in vain.
+        wait_for(tab, "#status", "Live")
         yield tab
         tab.close()
 
@@ -112,6 +114,7 @@ def test_it_shows_who_sits_who_waits_and_why(tab: Any) -> None:
     assert tab.locator("#accuracy circle").count() == 6
     assert "6 requests" in tab.locator("#accuracy-note").inner_text()
     parts = {"classes": "98 %", "learner": "version 3", "predictors": "91 %", "figures": "+10 %"}
+    assert tab.locator("#seats-note").inner_text() == "0 of 8 seats free."
     for part, text in parts.items():
         assert text in tab.locator(f"#{part}").inner_text()
     # Names of tenants are texts, whatever is in them.
@@ -147,6 +150,19 @@ def test_stopped_it_asks_no_more_until_it_is_told_to(tab: Any, server: Server) -
     wait_for(tab, "#status", "Live")
 
 
+def test_hidden_it_asks_no_more_and_seen_again_it_does(tab: Any, server: Server) -> None:
+    hide = "value => { Object.defineProperty(document, 'hidden', {value, configurable: true});"
+    hide += " document.dispatchEvent(new Event('visibilitychange')); }"
+    tab.evaluate(hide, True)
+    tab.wait_for_timeout(200)
+    tab.asked.clear()
+    tab.wait_for_timeout(1300)
+    assert tab.asked == []
+    server.tick = 3
+    tab.evaluate(hide, False)
+    wait_for(tab, "#seats .count", "3 of")
+
+
 def test_an_engine_that_fails_is_named_and_the_last_state_stays(tab: Any, server: Server) -> None:
     server.fails = True
     wait_for(tab, "#status", "Out of date: the engine gave no answer: EngineCore is dead.")
@@ -156,9 +172,17 @@ def test_an_engine_that_fails_is_named_and_the_last_state_stays(tab: Any, server
     tab.said.clear()  # Chromium itself names answers of status 503 in its console.
 
 
+def test_one_engine_of_several_that_is_silent_is_named(tab: Any, server: Server) -> None:
+    server.engines = 2
+    tab.locator("#tab-1").wait_for()
+    server.engines = 1
+    wait_for(tab, "#status", "No answer of engine 1.")
+    assert tab.locator("[role=tab]").count() == 2
+
+
 def test_no_width_scrolls_sideways_but_boxes_do(tab: Any, server: Server) -> None:
     server.engines, server.waiting = 3, 10_000
-    wait_for(tab, "#queue-note", "the first 80 of 10,000")
+    wait_for(tab, "#queue-note", "the first 40 of 10,000")
     wide = "[...document.querySelectorAll('main *')].filter(it => !it.closest('.box') && "
     wide += "it.getBoundingClientRect().right > innerWidth + 1).map(it => it.outerHTML)"
     for width in (320, 768, 1400):
@@ -191,7 +215,7 @@ def test_the_keyboard_reaches_all_and_focus_is_seen(tab: Any, server: Server) ->
     tab.keyboard.press("ArrowRight")
     assert tab.evaluate("document.activeElement.id") == "tab-1"
     wait_for(tab, "[role=tab][aria-selected=true]", "Engine 1")
-    assert tab.locator("main").get_attribute("aria-labelledby") == "tab-1"
+    assert tab.locator("#panel").get_attribute("aria-labelledby") == "tab-1"
 
 
 def test_tables_have_captions_and_headers(tab: Any) -> None:

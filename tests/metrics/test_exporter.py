@@ -61,7 +61,7 @@ def test_engines_are_apart_and_the_missing_are_down(
     assert value(registry, "lengthwise_up", 1) == 0
     exporter.show([state(engine=each, totals=totals(finished=each)) for each in (0, 1)])
     assert value(registry, "lengthwise_requests_finished_total", 1) == 1
-    exporter.show([state()])
+    assert exporter.show([state()]) == {1}
     assert value(registry, "lengthwise_up") == 1
     assert value(registry, "lengthwise_up", 1) == 0
     assert value(registry, "lengthwise_seats", 1) == 8

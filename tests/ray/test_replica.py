@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from lengthwise.live.state import EngineNow, RequestNow, Totals
-from lengthwise.ray.replica import pace, status
+from lengthwise.ray.replica import pace, status, with_own_log
 from lengthwise.ray.status import Status, status_of
+from lengthwise.vllm.flags import Flags, additional_config
+from lengthwise.vllm.settings import Settings
 
 
 def engine(number: int = 0, at: float = 0.0, steps: int = 0, **more: Any) -> EngineNow:
@@ -69,3 +72,13 @@ def test_other_stats_are_no_status() -> None:
     assert status_of(None) is None
     assert status_of({}) is None
     assert status_of({"prefix": 3}) is None
+
+
+def test_replicas_do_not_write_into_each_other_s_log() -> None:
+    config = json.dumps(Settings(log="logs/decisions.jsonl").additional_config())
+    flags = ["model", "--additional-config", config, "--port", "1"]
+    assert with_own_log(flags, 0) == flags
+    found = additional_config(Flags(with_own_log(flags, 2)))
+    assert found["lengthwise"]["log"] == "logs/decisions.replica2.jsonl"
+    silent = ["model", "--additional-config", json.dumps(Settings().additional_config())]
+    assert with_own_log(silent, 2) == silent

@@ -8,15 +8,19 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lengthwise.report.served import Served
+from lengthwise.results.files import LONGEST
 
 NAMES = st.sampled_from(["fcfs", "_hidden", "$a$ and $b$", "x" * 60, "名前", "\x07bell"])
 
 
 @st.composite
 def served(draw: st.DrawFn) -> Served:
-    """One run: requests that never begin or never end, burst or not, known things or not."""
+    """One run: requests that never begin or never end, burst or not, known things or not.
+
+    Times are whatever a file of requests may hold: nothing, next to nothing, millions of years.
+    """
     n = draw(st.integers(1, 12))
-    times = st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0.0, 1e5)
+    times = st.sampled_from([0.0, 5e-324, 1e-160, 0.5, 1.0]) | st.floats(0.0, LONGEST / 4)
     arrival = np.sort(draw(st.lists(times, min_size=n, max_size=n)))
     waits = np.array(draw(st.lists(times | st.just(math.nan), min_size=n, max_size=n)))
     lasts = np.array(draw(st.lists(times | st.just(math.nan), min_size=n, max_size=n)))

@@ -146,3 +146,15 @@ def test_one_run_each_is_compared_whatever_they_are_called(tmp_path: Path) -> No
     assert isinstance(verdict, Text)
     assert verdict.text.startswith("fcfs → sjf at 2 requests/s: mean latency ")
     assert verdict.text.endswith("), lower.")
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-160, 0.0])
+def test_changes_from_next_to_nothing_are_not_numbers_of_any_size(tiny: float) -> None:
+    n = 30
+    zero, ones = np.zeros(n), np.ones(n, int)
+    before = Served("it", zero, zero + tiny, zero + tiny, ones, ones)
+    after = Served("it", zero, zero + 1.0, zero + 1e15, ones, ones)
+    for figure in FIGURES:
+        found = change(before, after, figure)
+        assert not found.sure or found.low > 0.0
+        assert "nan" not in str(found)

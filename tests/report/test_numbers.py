@@ -43,3 +43,4 @@ def test_any_number_has_a_text_that_is_near_it(value: float) -> None:
 def test_seconds_and_changes_have_their_units() -> None:
     assert [seconds(each) for each in (0.0851, 4.21, 720.0)] == ["85.1 ms", "4.21 s", "12 min"]
     assert [percent(each) for each in (0.5, -0.031, -0.0001)] == ["+50 %", "-3.1 %", "+0.0 %"]
+    assert [percent(each) for each in (math.inf, -math.inf)] == ["+∞ %", "-∞ %"]

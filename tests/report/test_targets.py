@@ -14,14 +14,14 @@ from lengthwise.core.service import Classes, ServiceClass, Target
 from lengthwise.report.attained import attained, shifts
 from lengthwise.report.compare import compare
 from lengthwise.report.origin import origin_of
-from lengthwise.report.parts import Chart, Part, Section, Table, Text
+from lengthwise.report.parts import Chart, Origin, Page, Part, Section, Table, Text
 from lengthwise.report.results import Study, study_of
 from lengthwise.report.runs import page_of
 from lengthwise.report.served import Served
 from lengthwise.report.tables.attainment import by_class
 from lengthwise.report.tables.missed import missed
 from lengthwise.report.targets import target_parts
-from lengthwise.report.write import write_page
+from lengthwise.report.write import html, write_page
 from lengthwise.results.files import RequestRow, write_requests
 
 from .drawn import RUNS
@@ -109,7 +109,7 @@ def test_a_run_is_unchanged_against_itself_and_better_against_a_slower_one() -> 
     assert str(better).startswith("+")
 
 
-@settings(max_examples=25)
+@settings(max_examples=6)
 @given(RUNS, st.data())
 def test_runs_of_every_odd_kind_have_a_section(runs: list[Served], data: st.DataObject) -> None:
     names = st.sampled_from(["chat", "batch", "gone"])
@@ -119,6 +119,7 @@ def test_runs_of_every_odd_kind_have_a_section(runs: list[Served], data: st.Data
     ]
     parts = target_parts(served, CLASSES, 8)
     assert any(isinstance(part, Chart) for part in parts)
+    assert "nan" not in html(Page("p", parts, [], Origin("c", [], "0", "m")))
     assert target_parts(runs, CLASSES, 8) == []
     assert target_parts(served, None, 8) == []
 

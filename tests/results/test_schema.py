@@ -127,3 +127,15 @@ def test_a_number_that_is_none_is_null(tmp_path: Any) -> None:
     run = Run.of(NOTHING, Notes(simulated_in_s=float("nan")))
     write_results(tmp_path, SETUP, [run])
     assert '"simulated_in_s": null' in (tmp_path / "results.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ['"arrival": 1e300', '"tokens": -1', '"prompt_tokens": 123456789012345678901234567890'],
+)
+def test_times_and_tokens_that_no_request_has_are_damage(tmp_path: Any, damage: str) -> None:
+    row = {"id": "a", "arrival": 0.0, "first": 1.0, "finish": 2.0, "longest_gap": 0.5}
+    line = json.dumps(row | {"tokens": 3, "prompt_tokens": 4})
+    (tmp_path / "requests-0.jsonl").write_text(line + "\n" + line[:-1] + f", {damage}}}\n")
+    with pytest.raises(UserError, match=r"requests-0\.jsonl cannot be read"):
+        read_requests(tmp_path, 0)

@@ -99,10 +99,10 @@ def test_each_tenant_has_a_line(capsys: Any) -> None:
         **{"requests": 3, "output_tokens": 40, "mean_latency_s": 2.0, "p99_latency_s": 2.98},
         **{"mean_ttft_s": 1.0, "mean_max_waiting_s": 1.1},
     )
-    show_tenants([replace(RUN, tenants={"a": own, "": own})])
+    show_tenants([replace(RUN, tenants={"a": own, "": own}, jain_tenants=0.97)])
     printed = capsys.readouterr().out
     assert "(none)" in printed
     (row,) = [each for each in printed.splitlines() if "│ a " in each]
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
-        *("fcfs", "2/s", "a", "3", "40", "2.00s", "2.98s", "1.00s"),
+        *("fcfs", "2/s", "a", "3", "40", "2.00s", "2.98s", "1.00s", "0.970"),
     ]

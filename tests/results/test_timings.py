@@ -1,9 +1,13 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lengthwise.metrics.counters import Costs
-from lengthwise.results.capacity import full_rate
-from lengthwise.results.files import plain
+from lengthwise.results.capacity import ended_rate, full_rate, middle_rate
+from lengthwise.results.files import LONGEST, plain
 from lengthwise.results.record import Seen
 from lengthwise.results.timings import Times, Timing, seen, work
 
@@ -132,3 +136,17 @@ def test_arrays_give_the_figures_of_the_single_requests():
     )
     assert isinstance(seen(times), Seen)
     assert seen(times) == figures(timings)
+
+
+SECONDS = st.floats(0.0, LONGEST / 4) | st.sampled_from([0.0, 5e-324, 1e-160])
+ODD = SECONDS | st.just(math.nan)
+
+
+@given(st.lists(st.tuples(SECONDS, ODD, ODD, SECONDS, st.integers(0, 10**6)), min_size=1))
+def test_times_of_any_size_have_figures(rows):
+    arrival, wait, rest, gap, tokens = (np.array(each) for each in zip(*rows, strict=True))
+    times = Times(arrival, arrival + wait, arrival + wait + rest, gap, tokens)
+    found = plain(seen(times, until=1))
+    assert all(math.isfinite(it) for it in found.values() if isinstance(it, float))
+    rates = full_rate(times), ended_rate(times), middle_rate(times.finished().finish)
+    assert all(0.0 <= rate < math.inf for rate in rates)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from lengthwise.live.state import EngineNow
@@ -56,14 +54,6 @@ def test_the_page_and_its_files(near: TestClient) -> None:
     assert (again.status_code, again.content) == (304, b"")
     moved = near.get("/lengthwise/", follow_redirects=False)
     assert (moved.status_code, moved.headers["location"]) == (307, "../lengthwise")
-
-
-def test_it_can_be_left_out() -> None:
-    app = FastAPI()
-    app.state.args = SimpleNamespace(additional_config={"lengthwise": {"page": False}})
-    before = len(app.routes)
-    Endpoint().attach_router(app)
-    assert len(app.routes) == before
 
 
 def test_there_is_no_page_where_the_settings_have_none() -> None:
@@ -114,7 +104,7 @@ def test_numbers_out_of_limits_are_refused(near: TestClient, rows: str, decision
 def test_engines_are_asked_few_different_questions() -> None:
     client = Client(states)
     tab = browser(client)
-    for number in range(0, 1001, 50):
+    for number in range(0, 1001, 25):
         assert tab.get(STATE, params={"rows": number, "decisions": number}).status_code == 200
     assert {each[1] for each in client.asked} == {*ROWS}
     assert {each[2] for each in client.asked} == {*DECISIONS}

@@ -31,15 +31,15 @@ class Client:
         model = SimpleNamespace(served_model_name="smol", model="/smol")
         self.vllm_config = SimpleNamespace(model_config=model)
         self.resources = SimpleNamespace(engine_dead=False)
-        self.engine_ranks_managed = [0]
+        self.engine_ranks_managed, self.core_engines = [0], [b"0"]
         self.client_index = client_index
         self.asked = self.added = 0
         self._answer = answer
 
-    async def call_utility_all_async(self, method: str, rows: int, decisions: int) -> list[str]:
-        assert (method, rows, decisions) == (asking.UTILITY, 0, 0)
+    async def _call_utility_async(self, method: str, *args: int, engine: bytes) -> str:
+        assert (method, args, engine) == (asking.UTILITY, (0, 0), b"0")
         self.asked += 1
-        return [self._answer(self.asked)]
+        return self._answer(self.asked)
 
     async def add_request_async(self, request: Any) -> None:
         self.added += 1
@@ -127,10 +127,10 @@ def test_an_engine_that_hangs_is_silent(
     monkeypatch.setattr(asking, "PATIENCE_S", 0.01)
 
     class Hanging(Client):
-        async def call_utility_all_async(self, *args: Any) -> list[str]:
+        async def _call_utility_async(self, *args: Any, **more: Any) -> str:
             self.asked += 1
             await asyncio.Event().wait()
-            return []
+            return ""
 
     async def serve() -> None:
         client = Hanging(answering)

@@ -21,6 +21,12 @@ SENT = InMemorySpanExporter
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time to send."""
+    monkeypatch.setattr(module, "_PATIENCE_S", 600.0)
+
+
 def parent(trace: str = TRACE, sampled: bool = True) -> dict[str, str]:
     return {"traceparent": f"00-{trace}-00f067aa0ba902b7-{sampled:02}"}
 

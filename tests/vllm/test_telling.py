@@ -24,6 +24,12 @@ from pythonjsonlogger.json import JsonFormatter
 PAUSED = Decision(1, 5.0, "paused", 17, "cmpl-\x1b", "seat", winner=23, left=310.0)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time to write."""
+    monkeypatch.setattr("lengthwise.live.log._PATIENCE_S", 600.0)
+
+
 def config(endpoint: str | None = None, rank: int = 0) -> Any:
     return SimpleNamespace(
         parallel_config=SimpleNamespace(data_parallel_index=rank),

@@ -107,15 +107,13 @@ def _out_of_reach(advice: Advice) -> Iterator[str]:
         for name in TARGETS:
             late = getattr(found, f"late_{name}")
             if isinstance(late, int) and late:
-                limit = seconds(getattr(own.target, name))
-                said.append(f"{TITLES[name]} {limit}: {share(late / found.requests)}")
+                said.append(f"{TITLES[name]} {seconds(getattr(own.target, name))}: {late:,}")
         if found.requests > found.finished:
-            lost = share((found.requests - found.finished) / found.requests)
-            said.append(f"too large for the KV memory: {lost}")
+            said.append(f"larger than the KV memory: {found.requests - found.finished:,}")
         yield (
-            f"{share(missed / found.requests)} of {own.name}'s requests cannot get what is "
-            f"promised under any order, for they miss it alone on an idle engine "
-            f"({', '.join(said)})."
+            f"{missed:,} of {own.name}'s {found.requests:,} requests "
+            f"({share(missed / found.requests)}) cannot get what is promised under any order: "
+            f"they miss it alone on an idle engine ({', '.join(said)})."
         )
 
 

@@ -12,11 +12,13 @@ from lengthwise.workload.workload import Workload
 
 _BINS = 120
 _TABLED = 24
+_LEAST = 1e-6
+"""Seconds that a trace is taken to last at least."""
 
 
 def load_over_time(workload: Workload) -> Chart:
     """Requests and tokens a second, in spans of the trace."""
-    end = float(workload.arrival[-1])
+    end = max(float(workload.arrival[-1]), _LEAST)
     edges = np.linspace(0.0, end, _BINS + 1)
     width = end / _BINS
     span = np.minimum((workload.arrival / width).astype(int), _BINS - 1)

@@ -23,7 +23,7 @@ from lengthwise.models.fingerprint import model_folder
 _WARM_UP = 20
 
 
-def seconds(address: str, method: str, path: str, body: bytes | None, link: Any) -> float:
+def seconds(link: http.client.HTTPConnection, method: str, path: str, body: bytes | None) -> float:
     """One request over an open connection."""
     start = time.perf_counter()
     link.request(method, path, body, {"content-type": "application/json"})
@@ -36,14 +36,14 @@ def seconds(address: str, method: str, path: str, body: bytes | None, link: Any)
 def compare(direct: str, through: str, path: str, body: Any, count: int) -> dict[str, float]:
     """Milliseconds that the route adds: medians, 99th percentiles, and the median of pairs."""
     method, sent = ("GET", None) if body is None else ("POST", json.dumps(body).encode())
-    links = {
-        each: http.client.HTTPConnection(urlsplit(each).netloc, timeout=60)
-        for each in (direct, through)
-    }
-    found = [
-        [1e3 * seconds(each, method, path, sent, link) for each, link in links.items()]
-        for _ in range(count + _WARM_UP)
+    links = [
+        http.client.HTTPConnection(urlsplit(each).netloc, timeout=60) for each in (direct, through)
     ]
+    found = [
+        [1e3 * seconds(link, method, path, sent) for link in links] for _ in range(count + _WARM_UP)
+    ]
+    for link in links:
+        link.close()
     times = np.array(found[_WARM_UP:])
     parts: dict[str, float] = {}
     for name, share in (("p50", 50), ("p90", 90), ("p99", 99)):

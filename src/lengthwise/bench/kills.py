@@ -24,14 +24,12 @@ import click
 import psutil
 
 from lengthwise.bench.front import free_port, routing
+from lengthwise.bench.insisting import bodies, send_all
 from lengthwise.core.checks import at_least
 from lengthwise.errors import UserError
 from lengthwise.models.fingerprint import model_folder
-from lengthwise.traces.prompts import read_prompts
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
-
     from lengthwise.ray.app import Route
 
 VICTIMS = {
@@ -44,23 +42,7 @@ VICTIMS = {
 SCALE = "scale"
 """Stands for no kill: one replica less from now on."""
 
-_TRIES, _PAUSE_S, _PATIENCE_S = 8, 1.0, 300.0
-_BEFORE = 0.2
-"""Share of the requests that are answered before the kill."""
-
-
-@dataclass
-class Answer:
-    """What a client got for one request.
-
-    Attributes:
-        tries: how often it was sent by the client.
-        broken: whether a stream ended in an error after its first token.
-    """
-
-    text: str | None = None
-    tries: int = 0
-    broken: bool = False
+_PATIENCE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +55,7 @@ class Outcome:
         again: requests that their client had to send again.
         broken: streams that had begun, which nobody can send again.
         lost: requests without an answer that had not begun.
-        whole_s: seconds from the kill until all parts were there again.
+        whole_s: seconds from the kill until all parts were there again; None: nobody waited.
     """
 
     victim: str
@@ -83,7 +65,7 @@ class Outcome:
     again: int
     broken: int
     lost: int
-    whole_s: float
+    whole_s: float | None
 
 
 def plan(model: Path, seats: int, ingresses: int, policy: str) -> Route:
@@ -134,79 +116,20 @@ def processes(name: str) -> list[psutil.Process]:
     return found
 
 
-def bodies(model: Path, count: int, tokens: int) -> list[dict[str, Any]]:
-    """So many requests of different prompts, every other one a stream."""
-    prompts = [prompt.text for prompt in read_prompts("builtin")]
-    return [
-        {
-            "model": str(model),
-            "messages": [{"role": "user", "content": f"({i}) {prompts[i % len(prompts)]}"[:800]}],
-            "max_tokens": tokens,
-            "temperature": 0,
-            "stream": i % 2 == 1,
-        }
-        for i in range(count)
-    ]
-
-
-async def send_all(
-    address: str, asked: list[dict[str, Any]], some: Callable[[], None] | None = None
-) -> list[Answer]:
-    """All of them at once; ``some`` is called once a share of them is answered."""
-    from aiohttp import ClientSession, ClientTimeout, TCPConnector
-
-    answers = [Answer() for _ in asked]
-    left = int(_BEFORE * len(asked))
-
-    async def one(session: ClientSession, answer: Answer, body: dict[str, Any]) -> None:
-        nonlocal left
-        await _follow(session, f"{address}/v1/chat/completions", body, answer)
-        left -= 1
-        if left == 0 and some is not None:
-            some()
-
-    timeout = ClientTimeout(total=None, sock_connect=5.0)
-    async with ClientSession(connector=TCPConnector(limit=0), timeout=timeout) as session:
-        await asyncio.gather(*(one(session, *each) for each in zip(answers, asked, strict=True)))
-    return answers
-
-
-async def _follow(session: ClientSession, url: str, body: dict[str, Any], answer: Answer) -> None:
-    from aiohttp import ClientError
-
-    while answer.tries < _TRIES and answer.text is None and not answer.broken:
-        if answer.tries:
-            await asyncio.sleep(_PAUSE_S * answer.tries)
-        answer.tries += 1
-        try:
-            async with session.post(url, json=body) as got:
-                if got.status < 500:
-                    await _read(got, body["stream"], answer)
-        except (ClientError, OSError):
-            continue
-
-
-async def _read(got: Any, stream: bool, answer: Answer) -> None:
-    if not stream:
-        answer.text = str((await got.json())["choices"][0]["message"]["content"])
-        return
-    text, ended = "", False
-    try:
-        async for line in got.content:
-            if line.startswith(b"data: {"):
-                event = json.loads(line[6:])
-                for choice in event.get("choices", ()):
-                    text += choice["delta"].get("content") or ""
-                    ended = ended or choice["finish_reason"] is not None
-    finally:
-        answer.broken = bool(text) and not ended
-    answer.text = text if ended else None
-
-
 def kill(
-    route: Route, address: str, victim: str, asked: list[dict[str, Any]], right: list[str]
+    route: Route,
+    address: str,
+    victim: str,
+    asked: list[dict[str, Any]],
+    right: list[str],
+    wait: bool,
 ) -> Outcome:
-    """Kill one process of a kind while the requests are served, or scale down by a replica."""
+    """Kill one process of a kind while the requests are served, or scale down by a replica.
+
+    Args:
+        right: the answers of a single server.
+        wait: afterwards, until all parts are there again.
+    """
     less = victim == SCALE
     wanted = {
         name: len(processes(each)) - (less and name != "ingress") for name, each in VICTIMS.items()
@@ -221,13 +144,8 @@ def kill(
             os.kill(processes(VICTIMS[victim])[0].pid, signal.SIGKILL)
 
     answers = asyncio.run(send_all(address, asked, now))
-    until(
-        lambda: (
-            all(len(processes(each)) == wanted[name] for name, each in VICTIMS.items())
-            and len(_addresses(address)) == wanted["replica"]
-        ),
-        f"all parts after {victim}",
-    )
+    if wait:
+        until(lambda: _are_there(address, wanted), f"all parts after {victim}")
     pairs = list(zip(answers, right, strict=True))
     return Outcome(
         victim,
@@ -237,8 +155,13 @@ def kill(
         again=sum(it.tries > 1 for it in answers),
         broken=sum(it.broken for it in answers),
         lost=sum(it.text is None and not it.broken for it in answers),
-        whole_s=round(time.monotonic() - killed[0], 1),
+        whole_s=round(time.monotonic() - killed[0], 1) if wait else None,
     )
+
+
+def _are_there(address: str, wanted: dict[str, int]) -> bool:
+    counts = {name: len(processes(each)) for name, each in VICTIMS.items()}
+    return counts == wanted and len(_addresses(address)) == wanted["replica"]
 
 
 def _scale_down(route: Route) -> None:
@@ -265,6 +188,8 @@ def _addresses(address: str) -> dict[str, str]:
 @click.option("--seats", default=4, show_default=True)
 @click.option("--ingresses", default=2, show_default=True)
 @click.option("--policy", default="lengthwise", show_default=True)
+@click.option("--answers", type=click.Path(path_type=Path), help="Keep the single server's here.")
+@click.option("--wait/--no-wait", default=True, help="Until all is whole again after the last.")
 def main(
     model: str,
     victims: str,
@@ -273,6 +198,8 @@ def main(
     seats: int,
     ingresses: int,
     policy: str,
+    answers: Path | None,
+    wait: bool,
 ) -> None:
     """Kill parts of a route with two replicas of MODEL under load; a line of JSON for each."""
     at_least(1, requests=requests, max_tokens=max_tokens)
@@ -286,10 +213,23 @@ def main(
     asked = bodies(folder, requests, max_tokens)
     made = plan(folder, seats, ingresses, policy)
     with running(made) as address:
-        single = next(iter(routing(address)["addresses"].values()))
-        right = [it.text or "" for it in asyncio.run(send_all(single, asked))]
+        right = _right(address, asked, answers)
         for name in names:
-            print(json.dumps(asdict(kill(made, address, name, asked, right))), flush=True)
+            found = kill(made, address, name, asked, right, wait or name != names[-1])
+            print(json.dumps(asdict(found)), flush=True)
+
+
+def _right(address: str, asked: list[dict[str, Any]], kept: Path | None) -> list[str]:
+    """The answers of one replica's server, asked directly; or those kept in a file."""
+    if kept is not None and kept.is_file():
+        found: list[str] = json.loads(kept.read_text())
+        if len(found) == len(asked):
+            return found
+    single = next(iter(routing(address)["addresses"].values()))
+    found = [it.text or "" for it in asyncio.run(send_all(single, asked))]
+    if kept is not None:
+        kept.write_text(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":

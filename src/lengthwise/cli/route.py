@@ -8,7 +8,9 @@ import click
 
 from lengthwise.cli import flags
 from lengthwise.cli.front import Front, front
+from lengthwise.cli.front import page as page_flag
 from lengthwise.cli.groups import examples
+from lengthwise.cli.service import check_promises, classes, read
 
 
 @click.command(
@@ -31,11 +33,14 @@ from lengthwise.cli.groups import examples
 @flags.text("--policy", "lengthwise", "NAME", "The order inside each instance.")
 @flags.predictor()
 @flags.learn
+@classes
+@front
+@page_flag
+@flags.telling
 @flags.seats(8)
 @flags.text("--host", "127.0.0.1", "HOST", "Address to listen on.")
 @flags.whole("--port", 8000, "Port to listen on.")
 @flags.report_interval
-@front
 @flags.whole("--ingresses", 1, "Processes that clients connect to; with two, one may die.")
 @flags.number("--drain", 600.0, "Most seconds for answers under way when a process is to go.")
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
@@ -46,23 +51,36 @@ def route(
     policy: str,
     predictor: str | None,
     learn: flags.Learn,
+    classes: str | None,
+    front: Front,
+    page: str,
+    telling: flags.Telling,
     seats: int,
     host: str,
     port: int,
     report_interval: float,
-    front: Front,
     ingresses: int,
     drain: float,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with several vLLM servers behind one address; every further flag goes to them."""
     from lengthwise.models.fingerprint import model_folder
+    from lengthwise.policies import with_targets
     from lengthwise.ray.app import Route, absolute, run
     from lengthwise.vllm.settings import Settings
 
     folder = Path(model_folder(model)).resolve()
-    more = {**learn.settings(), **front.settings()}
-    settings = Settings(policy=policy, probe=absolute(predictor), **more)
+    service = read(classes)
+    check_promises([policy], service)
+    settings = Settings(
+        policy=policy if service is None else with_targets(policy),
+        probe=absolute(predictor),
+        classes={} if service is None else service.plain(),
+        **learn.settings(),
+        page=page == "on",
+        **front.settings(),
+        **telling.settings(),
+    )
     router = router or ("least-work" if predictor is None else "predicted")
     run(
         Route(

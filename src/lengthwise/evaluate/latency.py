@@ -48,7 +48,11 @@ class Trial:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        make_policy(self.policy)
+        if make_policy(self.policy).promises:
+            raise UserError(
+                f"policy {self.policy} orders by what service classes are promised, and collected "
+                "answers are in none: give another --policy"
+            )
         load_profile(self.profile)
         at_least(0, workers=self.workers)
         if self.runs < 2 or self.requests <= self.seats:

@@ -152,7 +152,7 @@ class Bound(msgspec.Struct, frozen=True):
     backlog: float
     longest: float
     spare: float
-    admitted: float
+    admitted: float = 0.0
 
 
 class EngineNow(msgspec.Struct, frozen=True):

@@ -50,8 +50,8 @@ class Exporter:
         self._steps: dict[int, int] = {}
         self.silent()
 
-    def show(self, states: Sequence[EngineNow]) -> None:
-        """Set every metric; engines that are expected and not among these do not answer."""
+    def show(self, states: Sequence[EngineNow]) -> set[int]:
+        """Set every metric; the engines that are expected, but did not answer."""
         missing = self._engines - {now.engine for now in states}
         for now in states:
             self._engines.add(now.engine)
@@ -62,6 +62,7 @@ class Exporter:
             for family in FAMILIES:
                 self._set(family, now)
         self._down(missing)
+        return missing
 
     def silent(self) -> None:
         """No engine answered: ``lengthwise_up`` is 0, and all else stays as it was."""

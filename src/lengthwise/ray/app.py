@@ -9,16 +9,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from lengthwise.core.checks import at_least, check_port, not_negative, positive
 from lengthwise.errors import UserError
+from lengthwise.models.served import check_model
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
-from lengthwise.ray.listening import Listening
+from lengthwise.ray.listening import is_loopback, listening
 from lengthwise.results.terminal import say
 from lengthwise.routing import make_router
 from lengthwise.vllm.engine import check_memory, is_cpu_build, preload
@@ -33,8 +33,6 @@ _HEALTH_S = 2
 
 _ALONE = {"--host", "--port", "--uds", "--headless", "--api-server-count"}
 """Flags of vLLM's server that say how it is reached, or in how many processes it runs."""
-
-_TLS = ("ssl_keyfile", "ssl_certfile", "ssl_ca_certs")
 
 _WORLD = (
     ("--tensor-parallel-size", "-tp"),
@@ -104,9 +102,11 @@ def check(route: Route) -> list[str]:
             that does not do, flags that do not go together, a port in use, or too little memory.
     """
     check_names(route)
-    check_port(route.host, route.port)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
+    route.settings.check(str(route.model))
+    check_model(route.model)
+    check_port(route.host, route.port)
     own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
     settings = replace(route.settings, routed=True)
     flags = server_flags(str(route.model), settings, [*own, *route.flags])
@@ -214,7 +214,7 @@ def application(route: Route, flags: list[str]) -> Any:
         graceful_shutdown_timeout_s=route.drain_s,
         ray_actor_options={"num_cpus": 0},
     )(Ingress)
-    return ingress.bind(_replicas(route, flags), listening(route))
+    return ingress.bind(_replicas(route, flags), listening(route.host, route.port, route.flags))
 
 
 def _replicas(route: Route, flags: list[str]) -> Any:
@@ -254,26 +254,10 @@ def _replicas(route: Route, flags: list[str]) -> Any:
     )(Replica).bind(
         flags,
         # Replicas listen no further than the route does.
-        route.host if _is_loopback(route.host) else "",
+        route.host if is_loopback(route.host) else "",
         _cores() if cpu else [],
         route.drain_s,
     )
-
-
-def listening(route: Route) -> Listening:
-    """Where the ingresses listen, by the flags that ``vllm serve`` has for that."""
-    read = Flags(route.flags)
-    keys = read.values("--api-key") or [os.environ.get("VLLM_API_KEY", "")]
-    tls = {name: read.value(f"--{name.replace('_', '-')}") for name in _TLS}
-    found = {name: value for name, value in tls.items() if value is not None}
-    return Listening(route.host, route.port, [key for key in keys if key], found)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _cores() -> list[int]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from lengthwise.live.state import EngineNow
 from lengthwise.ray.hosted import Hosted
 from lengthwise.ray.status import Status
 from lengthwise.vllm.asking import NoAnswerError
+from lengthwise.vllm.flags import Flags, additional_config
+from lengthwise.vllm.settings import KEY
 
 _ROWS = 512
 """Most requests of an engine that a report tells of one by one."""
@@ -35,7 +39,7 @@ class Replica:
         if cores:
             os.environ["VLLM_CPU_OMP_THREADS_BIND"] = str(cores[_rank() % len(cores)])
         self._drain_s = drain_s
-        self._hosted = Hosted(flags, host or ray.util.get_node_ip_address())
+        self._hosted = Hosted(with_own_log(flags, _rank()), host or ray.util.get_node_ip_address())
         self._before: list[EngineNow] = []
 
     async def record_routing_stats(self) -> dict[str, Any]:
@@ -109,6 +113,18 @@ def pace(states: list[EngineNow], before: list[EngineNow]) -> float | None:
         if steps > 0:
             found.append((engine.at - last.at) / steps)
     return sum(found) / len(found) if found else None
+
+
+def with_own_log(flags: list[str], rank: int) -> list[str]:
+    """The flags, but a replica after the first writes its decisions into a file of its own."""
+    given = additional_config(Flags(flags))
+    log = given.get(KEY, {}).get("log")
+    if log is None or rank == 0:
+        return flags
+    path = Path(log)
+    given[KEY]["log"] = str(path.with_name(f"{path.stem}.replica{rank}{path.suffix}"))
+    rest = Flags(flags).without("--additional-config")
+    return [*rest, "--additional-config", json.dumps(given)]
 
 
 def _rank() -> int:

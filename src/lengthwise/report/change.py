@@ -131,7 +131,8 @@ def _change(old: Floats, new: Floats, level: float | None, resamples: int, paire
         return Change(math.nan, math.nan)
     before = draws(old, level, resamples, 0)
     after = draws(new, level, resamples, 0 if paired else 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # From next to nothing any change is beyond what a float holds: left out below.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         ratios = after[1:] / before[1:] - 1.0
     ratios = ratios[np.isfinite(ratios)]
     if len(old) < 2 or len(new) < 2 or not len(ratios):

@@ -41,6 +41,8 @@ def percent(share: float) -> str:
     """A change with its sign: ``+12 %``, ``-3.1 %``."""
     if math.isnan(share):
         return DASH
+    if math.isinf(share):
+        return f"{'+' if share > 0 else ''}{plain(share)} %"
     digits = 0 if abs(share) >= 0.1 else 1
     # Adding 0 makes a rounded -0.0 positive.
     return f"{round(100 * share, digits) + 0.0:+.{digits}f} %"

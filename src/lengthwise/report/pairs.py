@@ -72,12 +72,20 @@ class Pair:
         )
         ratios = [ours[key] / theirs[key] for key in ours if theirs.get(key, 0.0)]
         # Ratios multiply: in logarithms, no interval reaches below -100 %.
-        logs = [math.log(ratio) for ratio in ratios if ratio > 0.0]
+        logs = [math.log(ratio) for ratio in ratios if 0.0 < ratio < math.inf]
         if not logs:
             return Change(old, new)
         middle, half = interval(logs)
-        low, high = math.expm1(middle - half), math.expm1(middle + half)
-        return Change(old, new, low, high, math.expm1(middle))
+        low, high, between = map(_share, (middle - half, middle + half, middle))
+        return Change(old, new, low, high, between)
+
+
+def _share(log: float) -> float:
+    """A change from its logarithm; infinite where no float holds it."""
+    try:
+        return math.expm1(log)
+    except OverflowError:
+        return math.inf
 
 
 def pairs_of(left: Study, right: Study) -> list[Pair]:

@@ -135,8 +135,12 @@ def target_verdicts(study: Study) -> Iterator[str]:
         if best == base:
             yield f"{traffic}: no goodput is above that of {base}, {plain(runs[base])} requests/s."
             continue
-        found = shifts(served[base], served[best], study.classes)
-        yield f"{traffic}: {said_of(best, base, (runs[base], runs[best]), found)}"
+        every = shifts(served[base], served[best], study.classes)
+        found = {own.name: every[own.name] for own in study.classes.all if own.target}
+        said = said_of(best, base, (runs[base], runs[best]), found)
+        if not any(it.sure for it in found.values()):
+            said = f"no goodput is clearly above that of {base}: {said}"
+        yield f"{traffic}: {said}"
 
 
 def said_of(name: str, base: str, goodput: tuple[float, float], found: dict[str, Shift]) -> str:
@@ -162,10 +166,10 @@ def _against_load(study: Study, most: int) -> Iterator[Part]:
     if not any("goodput_requests_per_s" in run for run in study.runs):
         return
     drawn = [("goodput-by-load", "goodput", "requests/s", field_value("goodput_requests_per_s"))]
-    for each in () if study.classes is None else study.classes.all:
-        if each.target:
-            what = f"attained by {each.name}"
-            drawn.append((f"attained-by-load-{each.name}", what, "%", _share_of(each.name)))
+    every = [] if study.classes is None else [own for own in study.classes.all if own.target]
+    for each in every[:MOST_CLASSES]:
+        what = f"attained by {each.name}"
+        drawn.append((f"attained-by-load-{each.name}", what, "%", _share_of(each.name)))
     for chart in (chart_of(study, *it, most) for it in drawn):
         if chart is not None:
             yield chart

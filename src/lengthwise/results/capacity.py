@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lengthwise.results.timings import Seconds, Times
+from lengthwise.results.timings import Seconds, Times, per_second
 
 
 def full_rate(times: Times) -> float:
@@ -26,7 +26,8 @@ def full_rate(times: Times) -> float:
     length = end - float(done.arrival.min())
     seated = np.maximum(done.finish - done.first, 1e-9)
     tokens = float((done.tokens * np.minimum((end - done.first) / seated, 1.0)).sum())
-    return tokens / float(done.tokens.mean()) / length if length > 0 else 0.0
+    mean = float(done.tokens.mean())
+    return per_second(tokens / mean, length) if mean else 0.0
 
 
 def ended_rate(times: Times) -> float:
@@ -36,15 +37,17 @@ def ended_rate(times: Times) -> float:
     """
     end = float(times.first.max())
     ended = int((times.finish <= end).sum())
-    return ended / end if ended else 0.0
+    return per_second(ended, end)
 
 
 def middle_rate(finish: Seconds) -> float:
-    """Requests per second between a tenth and eight tenths of the ends, [n] in any order.
+    """Requests per second between a tenth and eight tenths of the ends [n]; 0 of none.
 
     For long bursts: memory that large prompts cannot use, evictions and prompts between
     decodes are all in it.
     """
     ends = np.sort(finish)
+    if not len(ends):
+        return 0.0
     first, last = len(ends) // 10, 8 * len(ends) // 10
-    return float((last - first) / (ends[last] - ends[first]))
+    return per_second(last - first, float(ends[last] - ends[first]))

@@ -22,6 +22,12 @@ from lengthwise.workload.workload import Workload
 
 Setup = Served | Simulated
 
+LONGEST = 1e15
+"""Seconds beyond which a time in a file is damage."""
+
+MOST_TOKENS = 10**12
+"""Tokens beyond which a length in a file is damage."""
+
 AGAIN = "run lengthwise bench or simulate again"
 """What to do about a file of results that is damaged."""
 
@@ -177,9 +183,21 @@ def read_requests(folder: Path, number: int) -> list[RequestRow]:
     """What :func:`write_requests` wrote.
 
     Raises:
-        UserError: if the file is missing or damaged.
+        UserError: if the file is missing or damaged, or has times or tokens that none can have.
     """
     path = folder / f"requests-{number}.jsonl"
     with reading(path, AGAIN):
         lines = path.read_bytes().splitlines()
-        return [msgspec.json.decode(line, type=RequestRow) for line in lines]
+        rows = [msgspec.json.decode(line, type=RequestRow) for line in lines]
+        for place, row in enumerate(rows, 1):
+            _check(place, row)
+        return rows
+
+
+def _check(place: int, row: RequestRow) -> None:
+    """Refuse what no request has, so that sums and differences of it stay numbers."""
+    times = (row.arrival, row.first or 0.0, row.finish or 0.0, row.longest_gap)
+    if not all(abs(seconds) <= LONGEST for seconds in times):
+        raise ValueError(f"line {place}: a time is beyond {LONGEST:g} s")
+    if not all(0 <= tokens <= MOST_TOKENS for tokens in (row.tokens, row.prompt_tokens)):
+        raise ValueError(f"line {place}: tokens are from 0 to {MOST_TOKENS:,}")

@@ -33,17 +33,29 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
         return middle, math.nan
     from scipy import stats
 
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    # In shares of the largest: squares of huge values would be infinite.
+    size = float(np.abs(values).max()) or 1.0
+    error = size * float(np.std(np.array(values) / size, ddof=1)) / math.sqrt(len(values))
     return middle, float(stats.t.ppf(0.975, len(values) - 1)) * error
+
+
+def times(value: float, base: float) -> str:
+    """How many times the base a figure is, as a table shows it; - where nothing is the base."""
+    ratio = value / base if base else math.nan
+    return f"{ratio:.2f}x" if math.isfinite(ratio) else "-"
 
 
 def change(group: Group, base: Group, name: str, by: str) -> str:
     """A figure's change against other runs in per cent, as a table shows it.
 
     The mean of the changes within each pair of runs that have ``by`` in common (a seed, a
-    repeat), and ± the half width of its interval if there are several.
+    repeat), and ± the half width of its interval if there are several; - without a pair.
     """
     theirs = {run[by]: run[name] for run in base}
-    changes = [100.0 * (run[name] / theirs[run[by]] - 1.0) for run in group if run[by] in theirs]
+    both = [(run[name], theirs[run[by]]) for run in group if theirs.get(run[by])]
+    changes = [100.0 * (value / was - 1.0) for value, was in both]
+    changes = [each for each in changes if math.isfinite(each)]
+    if not changes:
+        return "-"
     middle, half = interval(changes)
     return f"{middle:+.1f} %" + ("" if math.isnan(half) else f" ±{half:.1f}")

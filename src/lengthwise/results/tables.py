@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.results.record import Run
-from lengthwise.results.runs import Group, change, grouped, interval, mean
+from lengthwise.results.runs import Group, change, grouped, interval, mean, times
 from lengthwise.results.terminal import Table, say
 
 
@@ -64,7 +64,7 @@ def total(head: str, name: str) -> Column:
 
 def faster(head: str, name: str) -> Column:
     """How many times the figure of the runs that these are compared with is theirs."""
-    return Column(head, lambda group, base: f"{mean(base, name) / mean(group, name):.2f}x")
+    return Column(head, lambda group, base: times(mean(base, name), mean(group, name)))
 
 
 def rate(group: Group, base: Group) -> str:
@@ -119,7 +119,7 @@ def show_bench(runs: Group) -> None:
     def cost(group: Group, base: Group) -> str:
         run = group[0]
         ours = run["ranking_ms_per_step"] + run["predictor_ms_per_step"]
-        return f"{100 * ours / run['step_ms']:.1f}%"
+        return f"{100 * ours / run['step_ms']:.1f}%" if run["step_ms"] else "-"
 
     columns = [
         Column("policy", policy, left=True),
@@ -189,7 +189,7 @@ def show_padded(runs: Group, title: str) -> None:
         return run.policy if plain else f"{run.policy}@{run['predictor']}"
 
     def throughput(group: Group, base: Group) -> str:
-        return f"{mean(group, 'requests_per_s') / mean(base, 'requests_per_s'):.2f}x"
+        return times(mean(group, "requests_per_s"), mean(base, "requests_per_s"))
 
     columns = [
         Column("policy", policy, left=True),
@@ -219,7 +219,7 @@ def show_fleets(runs: Group) -> None:
     """
 
     def finished(group: Group, base: Group) -> str:
-        return f"{float(np.mean([run.finished / run['makespan_s'] for run in group])):.2f}"
+        return f"{mean(group, 'requests_per_s'):.2f}"
 
     columns = [
         Column("N", lambda group, base: str(group[0]["instances"])),
@@ -279,7 +279,7 @@ def _changed(head: str, name: str, by: str, own: str | None = None) -> Column:
 
 
 def show_tenants(runs: Sequence[Run]) -> None:
-    """A line for each tenant of each run that has several."""
+    """A line for each tenant of each run that has several; Jain's index is over all of them."""
     rows = [
         [
             run.policy,
@@ -288,10 +288,11 @@ def show_tenants(runs: Sequence[Run]) -> None:
             str(own.requests),
             str(own.output_tokens),
             *(f"{each:.2f}s" for each in (own.mean_latency_s, own.p99_latency_s, own.mean_ttft_s)),
+            f"{run['jain_tenants']:.3f}" if "jain_tenants" in run else "-",
         ]
         for run in runs
         for name, own in run.get("tenants", {}).items()
     ]
     if rows:
-        heads = ("policy", "rate", "tenant", "requests", "tokens", "mean", "p99", "TTFT")
+        heads = ("policy", "rate", "tenant", "requests", "tokens", "mean", "p99", "TTFT", "Jain")
         print_table("by tenant", heads, rows, ("policy", "tenant"), 110)

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from lengthwise.core.checks import at_least
 from lengthwise.core.policy import Policy
+from lengthwise.core.service import Classes
 from lengthwise.errors import UserError, reading
 from lengthwise.policies import make_policy
 from lengthwise.results.files import Results, read_requests, read_results
+from lengthwise.results.promises import kept
 from lengthwise.results.record import Labels, Run
 from lengthwise.results.runs import mean
 from lengthwise.results.tables import print_table
@@ -41,6 +43,7 @@ class Served:
     blocks: int | None
     block_size: int
     windows: NDArray[np.float64] | None = None
+    classes: Classes | None = None
 
 
 def read_runs(folder: Path) -> list[Served]:
@@ -73,7 +76,8 @@ def _served(folder: Path, number: int, results: Results) -> Served:
     with reading(steps, _AGAIN):
         windows = np.array(json.loads(steps.read_text())) if steps.is_file() else None
     setup = results.setup
-    return Served(results.runs[number], workload, setup["kv_blocks"], setup["block_size"], windows)
+    sizes = setup["kv_blocks"], setup["block_size"]
+    return Served(results.runs[number], workload, *sizes, windows, kept(setup))
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,10 @@ def replay(
     """
     was = run.figures
     name = _STOCK.get(was.policy, was.policy)
-    policy = make_policy(name)
+    policy = make_policy(name, run.classes)
     setup = replace(
         setup,
+        classes=run.classes,
         seats=was["seats"],
         block_size=run.block_size,
         blocks=run.blocks or setup.blocks,

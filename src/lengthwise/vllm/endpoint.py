@@ -20,14 +20,13 @@ from lengthwise.live.told import as_json
 from lengthwise.vllm.asking import Asking, NoAnswerError
 from lengthwise.vllm.guard import Guard
 from lengthwise.vllm.ours import is_ours, served_with, settings_in
-from lengthwise.vllm.settings import Settings
 
 logger = logging.getLogger("vllm.lengthwise")
 
 STATE = "/v1/lengthwise/state"
 
-ROWS = (0, 100, 400, 1000)
-DECISIONS = (0, 100, 300, 1000)
+ROWS = (0, 25, 50, 100, 200, 400, 1000)
+DECISIONS = (0, 50, 200, 1000)
 """Engines are asked for one of these numbers, the least that suffices, so that few different
 questions are asked; the last is the most that a client gets."""
 
@@ -71,10 +70,8 @@ class Endpoint:
 
     def attach_router(self, app: Any) -> None:
         """Add the routes to vLLM's FastAPI app."""
-        if not settings_in(served_with(app)).get("page", True):
-            return
         try:
-            if not _is_wanted(app):
+            if not settings_in(served_with(app)).get("page", True):
                 return
             self._files = page_files()
             routes = {
@@ -116,8 +113,8 @@ async def _state(request: Request) -> Response:
     client = None if request.client is None else request.client.host
     if line := live.guard.refusal(client, request.headers):
         return _refused(403, line)
-    rows = _number(request.query_params.get("rows", "100"), ROWS)
-    decisions = _number(request.query_params.get("decisions", "100"), DECISIONS)
+    rows = _number(request.query_params.get("rows", "50"), ROWS)
+    decisions = _number(request.query_params.get("decisions", "50"), DECISIONS)
     if rows is None or decisions is None:
         most = f"rows up to {ROWS[-1]}, decisions up to {DECISIONS[-1]}"
         return _refused(400, f"rows and decisions are whole numbers from 0: {most}")
@@ -138,12 +135,6 @@ async def _answer(asking: Asking, rows: int, decisions: int) -> Response:
         return _refused(503, "the live state could not be told: see the server's log")
     head = {"Cache-Control": "no-store", **HEADERS}
     return Response(body, media_type="application/json", headers=head)
-
-
-def _is_wanted(app: Any) -> bool:
-    """Whether the settings have a page; vLLM's arguments are in its app."""
-    config = getattr(getattr(app.state, "args", None), "additional_config", None)
-    return Settings.read(config).page
 
 
 def _live(engine_client: Any, args: Any) -> Live:

@@ -19,6 +19,8 @@ logger = logging.getLogger("vllm.lengthwise")
 EVERY_S = 1.0
 """Seconds between two questions; Prometheus reads every 15 to 60."""
 
+_SILENT = "lengthwise's metrics stay as they are until the engine answers: %s"
+
 _TASKS: set[asyncio.Task[None]] = set()
 """Those that run: an event loop alone would not keep them."""
 
@@ -97,12 +99,15 @@ class Feeder:
             self._exporter.silent()
             return
         try:
-            self._exporter.show(await self._asking.states())
+            missing = self._exporter.show(await self._asking.states())
         except NoAnswerError as error:
             self._exporter.silent()
-            self._tell("lengthwise's metrics stay as they are until the engine answers: %s", error)
+            self._tell(_SILENT, error)
+        else:
+            if missing:
+                self._tell(_SILENT, f"engines {', '.join(map(str, sorted(missing)))}")
 
-    def _tell(self, line: str, error: Exception) -> None:
+    def _tell(self, line: str, why: Exception | str) -> None:
         if not self._told:
             self._told = True
-            logger.warning(line, str(error) or type(error).__name__)
+            logger.warning(line, str(why) or type(why).__name__)

@@ -139,8 +139,10 @@ def close_first() -> None:
 def _log(settings: Settings, config: Any) -> DecisionLog | None:
     if settings.log is None:
         return None
-    rank = config.parallel_config.data_parallel_index
-    return DecisionLog(rank_file(settings.log, rank), settings.log_mib)
+    file = rank_file(settings.log, config.parallel_config.data_parallel_index)
+    made = DecisionLog(file, settings.log_mib)
+    logger.info("decisions are written to %s", file)
+    return made
 
 
 def _spans(settings: Settings, config: Any, headers: Headers) -> RequestSpans | None:

@@ -58,7 +58,7 @@ def bring(request: Any, trust: str, routed: bool = False) -> Any:
     if untrusted:
         hints[UNTRUSTED_HINT] = untrusted
         for place in untrusted:
-            _tell(place, f"{place} of a client is not believed: trust is {trust}")
+            _tell(place, f"{place} of a client is not believed (trust {trust}, routed {routed})")
     if params is not None and hints != given:
         request.sampling_params = copy.copy(params)
         request.sampling_params.extra_args = hints

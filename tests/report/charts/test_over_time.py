@@ -66,3 +66,9 @@ def test_the_most_of_all_spans_is_the_most_of_all_moments(run: Served) -> None:
     assert it.waiting.max() == waiting
     assert it.running.max() == running
     assert 0.0 <= it.waited <= 1.0
+
+
+def test_an_answer_that_takes_next_to_no_time_is_there_at_once() -> None:
+    zero, tokens = np.zeros(2), np.array([7, 9])
+    run = Served("it", zero, zero, np.array([5e-324, 1.0]), tokens, tokens)
+    assert levels(run).kv.max() <= 2 * 16

@@ -7,7 +7,7 @@ from lengthwise.errors import UserError
 from lengthwise.vllm.flags import Flags
 from lengthwise.vllm.piece import Slice
 from lengthwise.vllm.settings import Settings
-from lengthwise.vllm.slices.client import AsyncFront, Front, _wrapped, check, refuse
+from lengthwise.vllm.slices.client import AsyncFront, Front, _concerns, _wrapped, check, refuse
 from lengthwise.vllm.slices.stitch import _OF_PROMPTS, _WHOLE, Stitcher
 
 
@@ -162,3 +162,18 @@ def test_a_front_end_in_rust_has_no_client_that_cuts(monkeypatch):
     monkeypatch.setenv("VLLM_USE_RUST_FRONTEND", "1")
     with pytest.raises(UserError, match="VLLM_USE_RUST_FRONTEND and slices"):
         refuse(Flags([]))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "config", "ours"),
+    [
+        ("lengthwise.vllm.Scheduler", None, True),
+        (None, {"lengthwise": {}}, True),
+        (None, {"theirs": 1}, False),
+        ("vllm.v1.core.sched.scheduler.Scheduler", None, False),
+    ],
+)
+def test_hints_are_read_where_the_scheduler_or_a_setting_is_ours(scheduler, config, ours):
+    scheduling = SimpleNamespace(scheduler_cls=scheduler)
+    given = SimpleNamespace(scheduler_config=scheduling, additional_config=config)
+    assert _concerns(given) is ours

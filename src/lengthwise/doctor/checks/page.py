@@ -8,8 +8,7 @@ from importlib.metadata import entry_points
 from lengthwise.doctor.asked import Asked
 from lengthwise.doctor.check import Check, Finding
 from lengthwise.doctor.checks.plugin import REINSTALL
-
-GROUP = "vllm.endpoint_plugins"
+from lengthwise.vllm.allowed import ENDPOINTS, NAME, VARIABLE
 
 
 class Page(Check):
@@ -21,11 +20,11 @@ class Page(Check):
         """Ask the entry points, and whether VLLM_PLUGINS is set."""
         if not asked.settings.page:
             return None
-        if not entry_points(group=GROUP, name="lengthwise"):
-            return self.warning(f"vLLM finds no entry point lengthwise of {GROUP}", REINSTALL)
-        allowed = os.environ.get("VLLM_PLUGINS")
+        if not entry_points(group=ENDPOINTS, name=NAME):
+            return self.warning(f"vLLM finds no entry point lengthwise of {ENDPOINTS}", REINSTALL)
+        allowed = os.environ.get(VARIABLE)
         if allowed is None:
-            return self.ok("lengthwise serve has it; vllm serve needs VLLM_PLUGINS=lengthwise")
-        if "lengthwise" not in allowed.split(","):
-            return self.warning("VLLM_PLUGINS leaves it out", "see plug-in, above")
+            return self.ok(f"lengthwise serve has it; vllm serve needs {VARIABLE}={NAME}")
+        if NAME not in allowed.split(","):
+            return self.warning(f"{VARIABLE} leaves it out", "see plug-in, above")
         return self.ok("at /lengthwise of the server")

@@ -15,7 +15,12 @@ class Policy(Check):
 
     def look(self, asked: Asked) -> Finding:
         """Make the policy, and read the flags that decide who schedules."""
-        make_policy(asked.settings.policy)
+        policy = make_policy(asked.settings.policy)
+        if policy.promises and asked.classes is None:
+            return self.problem(
+                f"{asked.settings.policy} orders by what classes are promised, and there are none",
+                "--classes builtin, or a file of your own (lengthwise check-config --example)",
+            )
         other = asked.flags.value("--scheduler-cls")
         if other is not None and not _ours(other):
             return self.problem(

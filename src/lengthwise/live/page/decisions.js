@@ -21,7 +21,7 @@ export class History {
     this.missed = 0;
   }
 
-  /** Take in what an engine says; returns whether decisions were missed since the last time. */
+  /** Take in what an engine says; returns how many decisions there were since the last time. */
   add(engine) {
     const last = engine.decisions.at(-1)?.index ?? 0;
     if (last < this.newest) Object.assign(this, new History());
@@ -36,7 +36,7 @@ export class History {
     }
     const told = fresh.filter((it) => it.kind === "finished" && it.predicted != null);
     this.judged = [...this.judged, ...told].slice(-300);
-    return gap > 0;
+    return gap + fresh.length;
   }
 }
 

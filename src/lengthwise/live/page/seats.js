@@ -48,10 +48,11 @@ function change(cell, request, scale) {
 }
 
 function note(engine, shown) {
-  const hidden = engine.running - shown;
+  // A list that has others too has all who sit.
+  const hidden = shown === engine.requests.length ? engine.running - shown : 0;
   const free = Math.max(engine.seats - engine.running, 0);
   const said = [`${whole(free)} of ${whole(engine.seats)} seats free.`];
-  if (hidden > 0) said.push(`${whole(hidden)} more are not shown.`);
+  if (hidden > 0) said.push(`${whole(hidden)} more not shown.`);
   return said.join(" ");
 }
 

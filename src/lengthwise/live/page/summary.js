@@ -22,8 +22,8 @@ function terms(parent) {
 const bounded = (bound) => [
   "Bound",
   `+${share(bound.tolerance, 1)}`,
-  `longest wait at most, against first come, first served; work of ${tokens(bound.backlog)} waits, ` +
-    `of ${tokens(bound.spare)} may go first`,
+  `longest wait at most, against first come, first served; ${tokens(bound.backlog)} of work ` +
+    `wait, ${whole(bound.spare)} may go first`,
 ];
 
 /** Shows the figures at the top. */

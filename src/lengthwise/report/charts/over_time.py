@@ -22,6 +22,9 @@ PIXELS = 500
 
 _ROWS = 25
 
+_INSTANT = 1e-9
+"""Seconds within which an answer does not grow: it is there at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Levels:
@@ -93,7 +96,7 @@ def levels(served: Served) -> Levels:
     grid = np.linspace(begin, end, PIXELS + 1) if end > begin else np.array([begin, begin + 1.0])
     prompt, output = served.prompt[known].astype(float), served.output[known].astype(float)
     seconds = finish - first
-    slope = np.divide(output, seconds, out=np.zeros(len(first)), where=seconds > 0.0)
+    slope = np.divide(output, seconds, out=np.zeros(len(first)), where=seconds > _INSTANT)
     one = np.ones(len(arrival))
     return Levels(
         grid[:-1],
