@@ -159,9 +159,9 @@ def test_no_setting_of_a_server_lets_the_oracle_in(policy: str) -> None:
     config = SimpleNamespace(additional_config=settings.additional_config())
     for arguments in ({"vllm_config": config}, {"asyncio_mode": True, "vllm_config": config}):
         with pytest.raises(UserError, match="lengthwise bench only"):
-            _wrapped(lambda **given: made.append(given))(**arguments)
+            _wrapped(lambda **given: made.append(given), lambda client: None)(**arguments)
     with pytest.raises(UserError, match="lengthwise bench only"):
-        _wrapped(made.append)(config)
+        _wrapped(made.append, lambda client: None)(config)
     assert made == [], "refused before the engine starts"
 
 

@@ -38,10 +38,16 @@ def imports():
                     yield from ((module, each.name) for each in node.names)
 
 
+MOVED = {("entrypoints.launchers", "cli_args"), ("entrypoints.common", "cli_args")}
+"""One of these is there: our code tries both."""
+
+
 def test_every_name_that_we_import_is_there(released):
-    found, sources = sorted(set(imports())), Sources(released)
+    found, sources = set(imports()), Sources(released)
     assert len(found) > 15
-    assert [each for each in found if not sources.has_name(*each)] == []
+    assert found >= MOVED
+    assert sum(sources.has_name(*each) for each in MOVED) == 1
+    assert sorted(each for each in found - MOVED if not sources.has_name(*each)) == []
 
 
 def test_readme_and_package_name_the_same_versions():

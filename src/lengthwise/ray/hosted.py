@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from typing import Any
@@ -101,7 +102,6 @@ class Hosted:
 
 def arguments(flags: list[str]) -> Any:
     """The flags as vLLM's server reads them."""
-    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     try:
@@ -110,7 +110,8 @@ def arguments(flags: list[str]) -> Any:
         # Where it is from 0.33 on.
         from vllm.entrypoints.common import cli_args
 
-    cli_env_setup()
+    # As vLLM's own program does: a fork takes its parent's threads along, and they are not whole.
+    os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     parser = cli_args.make_arg_parser(FlexibleArgumentParser())
     args = parser.parse_args(flags)
     args.model = args.model_tag or args.model

@@ -194,7 +194,7 @@ def run_case(plan: SweepPlan, case: Case) -> Run:
         seed=case.seed,
     )
     notes = Notes(simulated_in_s=time.perf_counter() - start)
-    classes = plan.setup.classes
+    classes = None if plan.setup is None else plan.setup.classes
     service = services_of(classes, workload)
     run = Run.of(labels, *found.parts, held(classes, found.times, service), notes)
     if plan.requests_in is not None and case.seed == 0:

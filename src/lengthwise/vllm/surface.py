@@ -332,10 +332,40 @@ TRACING = Surface(
     "no spans of requests are sent; all else works",
 )
 
+LIVE = Surface(
+    "live state",
+    {
+        "v1.engine.core_client:AsyncMPClient": (
+            *("core_engines", "vllm_config", "client_index"),
+            *("engine_ranks_managed", "_call_utility_async(method, ...)"),
+        ),
+        "v1.engine.core:EngineCore": ("scheduler",),
+        "v1.engine.async_llm:AsyncLLM": ("engine_core",),
+        "plugins.endpoint_plugins.interface:EndpointPlugin": (
+            *("attach_router(app)", "init_state(engine_client, state, args)"),
+        ),
+    },
+    "no metrics of lengthwise and no live page; all else works",
+)
+
+APP = Surface(
+    "server's app",
+    {
+        "entrypoints.launchers.app": ("build_app",),
+        "entrypoints.launchers.api_server.app_state": ("init_app_state",),
+        "entrypoints.launchers.api_server.entry": ("build_async_engine_client",),
+        "utils.argparse_utils": ("FlexibleArgumentParser",),
+    },
+    "lengthwise route cannot run it; serving works",
+)
+
 ORDER = (SCHEDULER, QUEUE)
 """What no policy can do without."""
 
-SURFACES = (SCHEDULER, QUEUE, RUNNER_V1, RUNNER_V2, ASYNC_OUTPUT, CLIENT, ENGINE, SERVER, TRACING)
+SURFACES = (
+    *(SCHEDULER, QUEUE, RUNNER_V1, RUNNER_V2, ASYNC_OUTPUT, CLIENT, ENGINE, SERVER),
+    *(TRACING, LIVE, APP),
+)
 
 
 def installed() -> Path | None:
