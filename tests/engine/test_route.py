@@ -1,9 +1,15 @@
-"""``lengthwise route``: two real vLLM servers on Ray Serve, and an engine of one is killed."""
+"""``lengthwise route``: two real vLLM servers on Ray Serve, and an engine of one is killed.
+
+Before it ``lengthwise bench routers``, in the same file: two at once would be four engines.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +36,7 @@ def address(
     """The route's address, and the process that serves it."""
     log = tmp_path_factory.mktemp("route") / "log"
     command = ["route", str(model), "--predictor", "builtin", "--policy", "trail", "--seats", "2"]
-    command += ["--learn", "off", "--report-interval", "0.2", "--api-key", KEY]
+    command += ["--learn", "off", "--report-interval", "0.2", "--api-key", KEY, "--drain", "1"]
     command += ["--max-model-len", "1024", "--enforce-eager", "--served-model-name", "small"]
     command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
     with running(log, port, command) as (url, process):
@@ -44,6 +50,29 @@ def client(address: tuple[str, int]) -> Iterator[openai.OpenAI]:
     url, _ = address
     with openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, timeout=PATIENCE_S) as made:
         yield made
+
+
+def test_two_routers_serve_the_same_answers_on_the_same_replicas(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "lengthwise.cli", "bench", "routers", str(model)]
+    command += ["--routers", "least-in-flight,predicted", "--policies", "trail"]
+    command += ["--predictor", "builtin", "--requests", "10"]
+    command += ["--seats", "2", "--max-tokens", "16", "--rates", "burst", "--out", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "predicted" in done.stdout
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert [run["router"] for run in runs] == ["least-in-flight", "predicted"]
+    for run in runs:
+        assert (run["finished"], run["failed"], run["other_answers"]) == (10, 0, 0)
+        assert sum(run["by_replica"].values()) == 10
+        assert len(run["by_replica"]) == 2
+    # One prediction a request where the router reads it; else each replica makes its own.
+    assert [run["predictions"] for run in runs] == [0, 10]
+    assert runs[0]["by_replica"].keys() == runs[1]["by_replica"].keys()
+    kept = [json.loads(line) for line in (tmp_path / "requests-1.jsonl").read_text().splitlines()]
+    assert all(row["first"] <= row["finish"] and row["tokens"] > 0 for row in kept)
 
 
 def until(found: Callable[[], bool]) -> None:

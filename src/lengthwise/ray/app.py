@@ -177,6 +177,8 @@ def _start(route: Route, flags: list[str]) -> None:
 
     # A machine busy with other things takes its time to start Ray's own processes.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+    # Ray's workers have niceness 15, and so would the engines below them.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     # An engine must not outlive the actor that started it: it would keep its memory.
     os.environ.setdefault("RAY_kill_child_processes_on_worker_exit_with_raylet_subreaper", "true")
     try:
