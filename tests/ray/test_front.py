@@ -67,6 +67,21 @@ def test_hints_go_along_with_what_generates(fleet: Any) -> None:
     run(fleet, test)
 
 
+def test_no_client_passes_for_a_router(fleet: Any) -> None:
+    """Replicas believe a prediction that is a list, as only their router sends it."""
+
+    async def test(it: Any, session: Any) -> None:
+        for said in ([1.0, 0.0], 5.0):
+            async with session.post(CHAT, json={**BODY, "vllm_xargs": {PREDICTED_HINT: said}}):
+                pass
+        sent = [
+            body["vllm_xargs"].get(PREDICTED_HINT) for each in it.replicas for body in each.asked
+        ]
+        assert sorted(sent, key=str) == [5.0, []]
+
+    run(fleet, test)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("death", ["gone", "dies"])
 def test_what_had_not_begun_is_sent_to_another_replica(

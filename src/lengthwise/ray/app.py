@@ -107,10 +107,6 @@ def check(route: Route) -> list[str]:
     route.settings.check(str(route.model))
     check_model(route.model)
     check_port(route.host, route.port)
-    own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
-    settings = replace(route.settings, routed=True)
-    flags = server_flags(str(route.model), settings, [*own, *route.flags])
-    check_port(route.host, route.port)
     flags = replica_flags(route)
     # Last, because it takes seconds to import.
     try:
@@ -128,7 +124,9 @@ def replica_flags(route: Route) -> list[str]:
         UserError: wrong vLLM, a predictor or model that does not do, flags that do not go together.
     """
     own = [] if Flags(route.flags).sets("--max-num-seqs") else ["--max-num-seqs", f"{route.seats}"]
-    return server_flags(str(route.model), route.settings, [*own, *route.flags])
+    # A prediction is only believed as a router's where nobody but a route is a client.
+    settings = replace(route.settings, routed=True)
+    return server_flags(str(route.model), settings, [*own, *route.flags])
 
 
 def redeploy(route: Route) -> None:
