@@ -119,7 +119,7 @@ def by_simulator(policy: Told) -> list[list[Any]]:
 
 
 def by_vllm(model: str, policy: Told) -> list[list[Any]]:
-    ours.make_policy = lambda spec: policy
+    ours.make_policy = lambda spec, *_: policy
     config = stub_config(model, SEATS, BUDGET, context=BUDGET, block_size=BLOCK)
     stub = Stub(Scheduler, config, BLOCKS, Settings(learn=False))
     pending = list(enumerate(REQUESTS))

@@ -136,7 +136,7 @@ def main(model: str) -> dict[str, list[Any]]:
     }
 
     def stub_of(policy: Policy, seats: int, blocks: int) -> Stub:
-        ours.make_policy = lambda spec: policy
+        ours.make_policy = lambda spec, *_: policy
         return Stub(Scheduler, configs[seats], blocks, Settings(learn=False))
 
     cases = product(range(ROUNDS), TRAFFIC, PREDICTIONS)
