@@ -44,6 +44,7 @@ class Asking:
 def scheduler() -> Any:
     """The real scheduler's methods on requests that wait: a to d, with 100 tokens at most."""
     from lengthwise.vllm.ignored import Ignored
+    from lengthwise.vllm.notes import Notes
     from lengthwise.vllm.probing import Probing
     from lengthwise.vllm.scheduler import Scheduler
 
@@ -53,6 +54,7 @@ def scheduler() -> Any:
     made.waiting = SimpleNamespace(ranked=waiting_queue(ByQuantile(), made._view))
     for request in made.requests.values():
         made.waiting.ranked.push(request)
+    made.notes = Notes(made, made._views)
     made._ignored = Ignored()
     made._lessons = None
     seats: Any = SimpleNamespace(foresight=Foresight(SimpleNamespace(), ByQuantile(), []))
