@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,21 @@ def no_learner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """Schedulers in the tests' own process start no learner; tests marked ``learns`` do."""
     if request.node.get_closest_marker("learns") is None:
         monkeypatch.setattr("lengthwise.online.tutor.Tutor._start", lambda self: None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; tests that need one are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev extra)")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs Chromium: apt install chromium")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield launched
+        launched.close()
 
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"

@@ -92,3 +92,12 @@ def test_the_command_line_of_serve_is_read_as_serve_reads_it(checks: pytest.Monk
     assert (first.model, first.settings.policy, first.settings.learn) == ("MODEL", "trail", False)
     assert (first.flags.value("--port"), first.flags.value("-dp")) == ("9", "2")
     assert (second.model, second.settings.log_mib) == (None, 3.0)
+
+
+def test_it_takes_every_flag_of_serve() -> None:
+    """Put in the place of serve, no flag of ours is taken for one of vLLM's."""
+    from lengthwise.cli.doctor import doctor
+    from lengthwise.cli.serve import serve
+
+    options = [{name for each in it.params for name in each.opts} for it in (serve, doctor)]
+    assert options[0] - {"model"} <= options[1]

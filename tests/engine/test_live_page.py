@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +13,6 @@ import pytest
 
 from lengthwise.vllm.endpoint import STATE
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev extra)")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
 
 PATIENCE_MS = 300_000
 """With a server on a busy machine: only ends a test that hangs."""
@@ -35,15 +31,10 @@ def server(serving: Any, port: int, tmp_path_factory: Any) -> Iterator[tuple[str
 
 
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        opened = browser.new_page()
-        opened.set_default_timeout(PATIENCE_MS)
-        yield opened
-        browser.close()
+def tab(browser: Any) -> Any:
+    opened = browser.new_page()
+    opened.set_default_timeout(PATIENCE_MS)
+    return opened
 
 
 def test_the_page_is_open_and_its_data_wants_the_key(server: tuple[str, Path]) -> None:

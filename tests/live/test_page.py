@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,6 @@ from lengthwise.live.state import ClassNow, EngineNow, RequestNow
 from .made import Client, app_of, engine, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the dev extra)")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium")
 
 PATIENCE_MS = 60_000
 """With a page on a busy machine: only ends a test that hangs."""
@@ -34,16 +31,6 @@ class Server:
         if self.fails:
             raise RuntimeError("EngineCore is dead")
         return [engine(each, self.tick, self.waiting) for each in range(self.engines)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lengthwise.cli import flags
-from lengthwise.cli.front import Front, front
 from lengthwise.cli.groups import examples
-from lengthwise.cli.service import classes
+from lengthwise.cli.serving import Serving, serving
 from lengthwise.results.terminal import say
 
 if TYPE_CHECKING:
@@ -31,26 +30,12 @@ PLAIN = {"ok": "+", "warning": "!", "problem": "x"}
         "lengthwise doctor --url http://127.0.0.1:8000",
     ),
 )
-@flags.text("--policy", "lengthwise", "NAME", "As for lengthwise serve.")
-@flags.predictor()
-@flags.whole("--slice", None, "As for lengthwise serve.")
-@flags.text("--scoring", "auto", "WHERE", "As for lengthwise serve.")
-@flags.learn
-@classes
-@front
-@flags.telling
+@serving
 @click.option("--url", metavar="ADDRESS", help="Also ask a server that runs.")
 @flags.as_json
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[MODEL] [VLLM FLAGS]...")
 def doctor(
-    policy: str,
-    predictor: str | None,
-    slice: int | None,
-    scoring: str,
-    learn: flags.Learn,
-    classes: str | None,
-    front: Front,
-    telling: flags.Telling,
+    serving: Serving,
     url: str | None,
     as_json: bool,
     rest: tuple[str, ...],
@@ -63,22 +48,13 @@ def doctor(
     """
     from lengthwise.doctor.asked import Asked
     from lengthwise.doctor.checks.server import checked
-    from lengthwise.policies import with_targets
     from lengthwise.vllm.flags import Flags
-    from lengthwise.vllm.settings import Settings
 
-    policy = policy if classes is None else with_targets(policy)
-    settings = Settings(
-        policy=policy if slice is None else f"{policy}+slice:{slice}",
-        probe=predictor,
-        scoring=scoring,
-        **learn.settings(),
-        **front.settings(),
-        **telling.settings(),
-    )
     model, given = _split(rest)
     address = None if url is None else checked(url)
-    asked = Asked(model, settings, Flags(front.added(tuple(given))), classes, address)
+    # The file of classes is a check of its own: what is wrong with it is a finding.
+    settings, given = serving.settings(None), serving.front.added(tuple(given))
+    asked = Asked(model, settings, Flags(given), serving.classes, address)
     return _tell(asked, as_json)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from lengthwise.cli import flags
-from lengthwise.cli.front import Front, front
-from lengthwise.cli.front import page as page_flag
 from lengthwise.cli.groups import examples
-from lengthwise.cli.service import check_promises, classes, read
+from lengthwise.cli.service import check_promises, read
+from lengthwise.cli.serving import Serving, serving
 
 
 @click.command(
@@ -22,27 +21,11 @@ from lengthwise.cli.service import check_promises, classes, read
     ),
 )
 @flags.model
-@flags.text("--policy", "lengthwise", "NAME", "E.g. lengthwise, lengthwise:0.1, trail, sjf, fcfs.")
-@flags.predictor()
-@flags.whole("--slice", None, "Most tokens served at a time.")
-@flags.text("--scoring", "auto", "WHERE", "New prompts on a thread, in a process, or auto.")
-@flags.learn
-@classes
-@front
-@page_flag
-@flags.telling
+@serving
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED, metavar="[VLLM FLAGS]...")
 def serve(
     model: str,
-    policy: str,
-    predictor: str | None,
-    slice: int | None,
-    scoring: str,
-    learn: flags.Learn,
-    classes: str | None,
-    front: Front,
-    page: str,
-    telling: flags.Telling,
+    serving: Serving,
     rest: tuple[str, ...],
 ) -> None:
     """Serve MODEL with vLLM's own OpenAI-compatible server; every further flag goes to vLLM.
@@ -51,21 +34,8 @@ def serve(
     uses that once it has shown its worth. --predictor gives it a predictor trained beforehand.
     With --classes it is lengthwise+targets, which keeps what classes of requests are promised.
     """
-    from lengthwise.policies import with_targets
     from lengthwise.vllm.serve import serve as start
-    from lengthwise.vllm.settings import Settings
 
-    service = read(classes)
-    check_promises([policy], service)
-    policy = policy if service is None else with_targets(policy)
-    settings = Settings(
-        policy=policy if slice is None else f"{policy}+slice:{slice}",
-        probe=predictor,
-        scoring=scoring,
-        classes={} if service is None else service.plain(),
-        **learn.settings(),
-        page=page == "on",
-        **front.settings(),
-        **telling.settings(),
-    )
-    start(model, settings, front.added(rest))
+    service = read(serving.classes)
+    check_promises([serving.policy], service)
+    start(model, serving.settings(service), serving.front.added(rest))

@@ -140,9 +140,8 @@ class Ledger:
         if entry is not None and entry.ttft is None:
             entry.ttft = self._clock() - entry.arrived
 
-    def gone(self, view: Request, reason: Reason) -> Entry:
+    def gone(self, view: Request, reason: Reason) -> None:
         """It has finished, or was aborted; ``view.generated`` is final."""
-        entry = self.entries[view.id]
         ended = reason in ("stop", "length")
         if ended:
             self.totals.finished += 1
@@ -150,7 +149,6 @@ class Ledger:
             self.totals.aborted += 1
         self._decide("finished" if ended else "aborted", view, reason)
         self.forget(view.id)
-        return entry
 
     def forget(self, request_id: str) -> None:
         """It is not to be counted any more."""

@@ -15,7 +15,6 @@ from typing import Any
 
 from lengthwise.core.checks import at_least, check_port, not_negative, positive
 from lengthwise.errors import UserError
-from lengthwise.models.served import check_model
 from lengthwise.online.scorer import Scorer
 from lengthwise.policies import make_policy
 from lengthwise.ray.listening import is_loopback, listening
@@ -104,8 +103,6 @@ def check(route: Route) -> list[str]:
     check_names(route)
     if route.settings.probe is not None and make_router(route.router).predicts:
         Scorer.load(route.settings.probe, str(route.model))
-    route.settings.check(str(route.model))
-    check_model(route.model)
     check_port(route.host, route.port)
     flags = replica_flags(route)
     # Last, because it takes seconds to import.

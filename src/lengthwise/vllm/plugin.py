@@ -14,7 +14,7 @@ from lengthwise.errors import UserError
 from lengthwise.predictors.layers import tapped_layers
 from lengthwise.vllm.feeding import feed
 from lengthwise.vllm.limits import settings_of
-from lengthwise.vllm.ours import is_ours as is_ours
+from lengthwise.vllm.ours import is_ours
 from lengthwise.vllm.settings import KEY, Settings
 from lengthwise.vllm.slices.client import install
 
