@@ -13,7 +13,6 @@ import pytest
 
 from lengthwise.vllm.endpoint import STATE
 
-
 PATIENCE_MS = 300_000
 """With a server on a busy machine: only ends a test that hangs."""
 
